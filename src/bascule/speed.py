@@ -1,0 +1,57 @@
+"""Which modules are compiled, whether they are now, and how to run without.
+
+The source of a hot module is a plain .py file with a .pxd beside it that adds C types. Cython compiles the
+pair when the package is installed; where that was not possible the same .py runs as it is. `BASCULE_PURE=1`
+in the environment forces the .py files even where compiled modules lie beside them, which is how the whole
+test suite is run both ways on one install.
+
+This file imports nothing of the package: setup.py reads HOT_MODULES from it.
+"""
+
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+HOT_MODULES = (
+    "bascule.protocols.events",
+    "bascule.protocols.headers",
+    "bascule.protocols.http1.head",
+    "bascule.protocols.http1.chunked",
+    "bascule.protocols.http1.response",
+    "bascule.protocols.http1.engine",
+    "bascule.interfaces.exchange",
+    "bascule.interfaces.asgi",
+    "bascule.interfaces.threads",
+    "bascule.interfaces.wsgi",
+    "bascule.connections.http1",
+)
+
+
+class SourceOnlyFinder(importlib.abc.MetaPathFinder):
+    """Finds the .py of a hot module, never the compiled file beside it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in HOT_MODULES or path is None:
+            return None
+        return importlib.machinery.FileFinder(
+            next(iter(path)), (importlib.machinery.SourceFileLoader, [".py"])
+        ).find_spec(fullname)
+
+
+def force_pure_if_asked() -> None:
+    """Put `SourceOnlyFinder` first when BASCULE_PURE=1; called once, before any hot module is imported."""
+    if os.environ.get("BASCULE_PURE") == "1":
+        sys.meta_path.insert(0, SourceOnlyFinder())
+
+
+def is_compiled() -> bool:
+    """True when the hot modules of this process are compiled code."""
+    from importlib import import_module
+
+    origin = import_module(HOT_MODULES[0]).__file__ or ""
+    return not origin.endswith(".py")
