@@ -93,6 +93,18 @@ class BodyEnd:
         return f"<BodyEnd trailers={len(self.trailers)}>"
 
 
+class Closed:
+    """The peer will send no more. `clean` is False when it stopped in the middle of a request."""
+
+    __slots__ = ("clean",)
+
+    def __init__(self, clean: bool) -> None:
+        self.clean = clean
+
+    def __repr__(self) -> str:
+        return f"<Closed clean={self.clean}>"
+
+
 class Refused:
     """The request breaks the protocol or a limit: answer `status`, say `reason`, close."""
 

@@ -1,0 +1,111 @@
+"""The one header policy: which field names mean something to a server, and which are not let through.
+
+Both directions use it, and every HTTP version will. A name is looked at once: what was learned about it is kept in
+a dictionary that only grows to `REMEMBERED`, so a peer that invents names cannot fill memory.
+
+    kind of a name      what it is for
+    PLAIN               nothing: passed on
+    the framing names   RFC 9112 section 6: they decide where a message ends, so they must be single and exact
+    HOST                RFC 9112 section 3.2
+    HOP_BY_HOP          RFC 9110 section 7.6.1: about this connection, never the application's to set
+    UNDERSCORE          `X_Forwarded_For` becomes the same environ key as `X-Forwarded-For` (CVE-2015-0219,
+                        CVE-2026-3902), so it is dropped unless the operator says otherwise
+"""
+
+import re
+
+PLAIN = 0
+CONTENT_LENGTH = 1
+TRANSFER_ENCODING = 2
+CONNECTION = 3
+HOST = 4
+EXPECT = 5
+UPGRADE = 6
+HOP_BY_HOP = 7
+DATE = 8
+SERVER = 9
+TRAILER = 10
+UNDERSCORE = 11
+
+KINDS = {
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"connection": CONNECTION,
+    b"host": HOST,
+    b"expect": EXPECT,
+    b"upgrade": UPGRADE,
+    b"keep-alive": HOP_BY_HOP,
+    b"proxy-connection": HOP_BY_HOP,
+    b"te": HOP_BY_HOP,
+    b"date": DATE,
+    b"server": SERVER,
+    b"trailer": TRAILER,
+}
+
+# RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the content may not come as trailers.
+FORBIDDEN_TRAILERS = frozenset(
+    b"authorization cache-control connection content-encoding content-length content-range content-type cookie date "
+    b"expect expires host if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive location "
+    b"max-forwards pragma proxy-authenticate proxy-authorization proxy-connection range retry-after set-cookie te "
+    b"trailer transfer-encoding upgrade vary www-authenticate".split()
+)
+
+# RFC 9110 section 5.6.2.
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110 section 5.5: visible octets, obs-text, and white space inside.
+FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+# RFC 3986 section 3.2.2, reg-name or IP-literal, and a port. The percent sign covers pct-encoded and zone ids.
+AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~\-]+)?\])(?::[0-9]{0,5})?")
+
+REMEMBERED = 1024
+LONGEST_REMEMBERED = 64
+
+# RFC 9112 section 6.3 lets a length be any number; no body is longer than a signed 64-bit count.
+MAX_LENGTH = 2**63 - 1
+
+
+class NameCache:
+    """What is known about field names as they were written: (name in lower case, kind)."""
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, tuple[bytes, int]] = {}
+
+    def learn(self, name: bytes) -> tuple[bytes, int]:
+        """Classify a name that is not in `known` yet. Raises ValueError when it is not a token."""
+        if TOKEN.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not a field name")
+        lower = name.lower()
+        kind = KINDS.get(lower, PLAIN)
+        if kind == PLAIN and b"_" in lower:
+            kind = UNDERSCORE
+        entry = (lower, kind)
+        if len(self.known) < REMEMBERED and len(name) <= LONGEST_REMEMBERED:
+            self.known[name] = entry
+        return entry
+
+
+class HostCache:
+    """Authorities that were found valid, so that the usual one is checked by a set lookup."""
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: set[bytes] = set()
+
+    def learn(self, authority: bytes) -> bool:
+        """True when `authority` is a host with an optional port (RFC 9110 section 7.2)."""
+        if AUTHORITY.fullmatch(authority) is None:
+            return False
+        if len(self.known) < REMEMBERED:
+            self.known.add(authority)
+        return True
+
+
+def parse_length(value: bytes) -> int:
+    """A Content-Length of digits only (RFC 9110 section 8.6): no sign, no underscore, no list. -1 when it is not."""
+    if not value.isdigit() or len(value) > 19:
+        return -1
+    length = int(value)
+    return length if length <= MAX_LENGTH else -1

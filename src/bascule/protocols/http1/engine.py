@@ -1,0 +1,307 @@
+"""The HTTP/1.1 engine: octets in, events out; responses in, octets out. It never raises on what a peer sends.
+
+    receive_data(octets), receive_eof()     only buffer
+    next_event()                            one event, or None when octets are missing or it is the app's turn
+    send_head, send_data, send_trailers     return what to write; raise ResponseError for the application's mistakes
+
+One request at a time: the next pipelined request is not looked at before the response of this one is complete and
+its body has been read. That alone keeps responses in order (RFC 9112 section 9.3.2) and bounds the read-ahead to
+the octets that the connection lets in, which it can ask for with `buffered`.
+
+    state       next_event() does                           goes to
+    HEAD        looks for a complete head                   FIXED, CHUNKS, or ENDED when there is no body
+    FIXED       hands out what is there of the length       ENDED
+    CHUNKS      hands out what decodes                      ENDED
+    ENDED       waits for the response                      HEAD, or OVER when the connection will not stay
+    OVER        nothing, for ever
+"""
+
+from bascule.errors import RequestRefused
+from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
+from bascule.protocols.http1.chunked import ChunkedDecoder
+from bascule.protocols.http1.head import HeadReader
+from bascule.protocols.http1.response import CONTINUE, ResponseDefaults, ResponseWriter
+from bascule.protocols.limits import RequestLimits
+
+Event = Request | BodyData | BodyEnd | Refused | Closed
+
+HEAD = 0
+FIXED = 1
+CHUNKS = 2
+ENDED = 3
+OVER = 4
+
+# RFC 9112 section 2.2 asks to ignore one empty line before a request; two cover a client that sent CRLF twice.
+BLANK_LINES = 2
+TLS_HANDSHAKE = b"\x16\x03"
+
+
+class Http1Engine:
+    """One connection's worth of HTTP/1.1, server side."""
+
+    __slots__ = (
+        "blank_lines",
+        "buffer",
+        "decoder",
+        "discarded",
+        "eof",
+        "header_map",
+        "limits",
+        "position",
+        "reader",
+        "remaining",
+        "scanned",
+        "state",
+        "waits_for_continue",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        limits: RequestLimits,
+        header_map: str = "drop",
+        defaults: ResponseDefaults | None = None,
+    ) -> None:
+        self.limits = limits
+        self.header_map = header_map
+        self.reader = HeadReader(limits, header_map)
+        self.writer = ResponseWriter(defaults if defaults is not None else ResponseDefaults())
+        self.decoder: ChunkedDecoder | None = None
+        self.buffer = b""
+        self.position = 0
+        self.scanned = 0
+        self.blank_lines = 0
+        self.remaining = 0
+        self.discarded = 0
+        self.eof = False
+        self.waits_for_continue = False
+        self.state = HEAD
+
+    # What comes in.
+
+    def receive_data(self, data: bytes) -> None:
+        """Keep octets until `next_event` is asked for them."""
+        if self.position >= len(self.buffer):
+            self.buffer = data
+            self.scanned = 0
+        else:
+            self.scanned -= self.position
+            self.buffer = self.buffer[self.position :] + data
+        self.position = 0
+
+    def receive_eof(self) -> None:
+        """The peer will send no more; it may still read (half-close)."""
+        self.eof = True
+
+    @property
+    def buffered(self) -> int:
+        """Octets that were received and not looked at yet."""
+        return len(self.buffer) - self.position
+
+    @property
+    def in_head(self) -> bool:
+        """Part of a head has been received, but not all of it."""
+        return self.state == HEAD and self.position < len(self.buffer)
+
+    @property
+    def body_ended(self) -> bool:
+        """The body of the current request has been received to its end."""
+        return self.state >= ENDED
+
+    @property
+    def upgrade(self) -> bytes | None:
+        """What the current request's Upgrade field says (RFC 9110 section 7.8)."""
+        return self.reader.upgrade
+
+    def next_event(self) -> Event | None:
+        """The next event, or None when there is none yet."""
+        try:
+            while True:
+                state = self.state
+                if state == ENDED:
+                    if not self.writer.complete:
+                        return None
+                    self.state = HEAD if self.writer.keep_alive else OVER
+                    continue
+                if state == HEAD:
+                    return self.next_head()
+                if state == OVER:
+                    return None
+                event = self.next_body()
+                if event is not None or self.state != ENDED:
+                    return event
+        except RequestRefused as refused:
+            self.state = OVER
+            return Refused(refused.status, refused.reason)
+
+    def next_head(self) -> Event | None:
+        buffer = self.buffer
+        if self.position >= len(buffer):
+            return self.closed(True)
+        if buffer[self.position] <= 0x16:
+            self.skip_blank_lines()
+        end = buffer.find(b"\r\n\r\n", max(self.position, self.scanned))
+        if end < 0:
+            self.check_partial_head()
+            return self.closed(True)
+        end += 4
+        if end - self.position > self.limits.head:
+            raise self.head_too_long()
+        head = buffer if self.position == 0 and end == len(buffer) else buffer[self.position : end]
+        request = self.reader.read(head)
+        self.position = self.scanned = end
+        self.blank_lines = 0
+        self.begin_request(request)
+        return request
+
+    def begin_request(self, request: Request) -> None:
+        reader = self.reader
+        self.discarded = 0
+        self.waits_for_continue = request.expects_continue
+        self.writer.begin(request.method == "HEAD", not reader.version_1_1, reader.keep_alive)
+        if request.ended:
+            self.state = ENDED
+        elif reader.chunked:
+            self.state = CHUNKS
+            self.decoder = ChunkedDecoder(self.limits, self.header_map)
+        else:
+            self.state = FIXED
+            self.remaining = request.content_length
+
+    def skip_blank_lines(self) -> None:
+        """Empty lines before a request line, and the one other thing that begins below a space: TLS."""
+        while self.buffer.startswith(b"\r\n", self.position):
+            self.blank_lines += 1
+            if self.blank_lines > BLANK_LINES:
+                raise RequestRefused(400, "empty lines where a request should begin")
+            self.position += 2
+        if self.buffer.startswith(TLS_HANDSHAKE, self.position):
+            raise RequestRefused(400, "a TLS handshake on a port that speaks plain HTTP")
+
+    def check_partial_head(self) -> None:
+        """Refuse what can be refused before the head is complete, so that nobody waits for a deadline."""
+        buffer = self.buffer
+        size = len(buffer) - self.position
+        if size > self.limits.head:
+            raise self.head_too_long()
+        if buffer.find(b"\r\n", self.position) < 0 and size > self.limits.request_line + 2:
+            raise RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+        start = max(self.position, self.scanned)
+        line_feed = buffer.find(b"\n", start)
+        while line_feed >= 0:
+            if line_feed == self.position or buffer[line_feed - 1] != 0x0D:
+                raise RequestRefused(400, "bare LF in a request head")
+            line_feed = buffer.find(b"\n", line_feed + 1)
+        # Three octets of the final CRLFCRLF may be here already.
+        self.scanned = max(self.position, len(buffer) - 3)
+
+    def head_too_long(self) -> RequestRefused:
+        line_end = self.buffer.find(b"\r\n", self.position)
+        if line_end < 0 or line_end - self.position > self.limits.request_line:
+            return RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+        return RequestRefused(431, f"request head longer than {self.limits.head} octets")
+
+    def closed(self, clean: bool) -> Event | None:
+        if not self.eof:
+            return None
+        self.state = OVER
+        return Closed(clean)
+
+    def next_body(self) -> Event | None:
+        """The next piece of the current body. Thrown away when the response is complete already."""
+        data = self.read_chunks() if self.state == CHUNKS else self.read_fixed()
+        if data:
+            self.waits_for_continue = False
+            if not self.writer.complete:
+                return BodyData(data)
+            self.discarded += len(data)
+            if self.discarded > self.limits.discard:
+                self.state = OVER
+                return Closed(False)
+        if self.state == CHUNKS and self.decoder is not None and self.decoder.done:
+            return self.end_body(self.decoder.trailers)
+        if self.state == FIXED and self.remaining == 0:
+            return self.end_body([])
+        return self.closed(False)
+
+    def end_body(self, trailers: list[tuple[bytes, bytes]]) -> Event | None:
+        self.state = ENDED
+        self.decoder = None
+        return None if self.writer.complete else BodyEnd(trailers)
+
+    def read_fixed(self) -> bytes:
+        start = self.position
+        there = len(self.buffer) - start
+        size = self.remaining if self.remaining < there else there
+        if size <= 0:
+            return b""
+        self.remaining -= size
+        self.position = start + size
+        if start == 0 and size == len(self.buffer):
+            return self.buffer
+        return self.buffer[start : self.position]
+
+    def read_chunks(self) -> bytes:
+        decoder = self.decoder
+        if decoder is None or decoder.done:
+            return b""
+        self.position = decoder.decode(self.buffer, self.position)
+        return decoder.take()
+
+    # What goes out.
+
+    def send_continue(self) -> bytes:
+        """100 (Continue), when the client still waits for it (RFC 9110 section 10.1.1)."""
+        if not self.waits_for_continue or self.writer.started:
+            return b""
+        self.waits_for_continue = False
+        return CONTINUE
+
+    def send_informational(self, status: int, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """An interim response. Raises ResponseError."""
+        return self.writer.informational(status, fields)
+
+    def send_head(
+        self,
+        status: int,
+        fields: list[tuple[bytes, bytes]],
+        body: bytes,
+        end: bool,
+        reason: bytes = b"",
+    ) -> bytes:
+        """The response head with the first piece of its body. Raises ResponseError."""
+        if self.waits_for_continue:
+            # The client may or may not send the body now; nobody can tell where the next request begins.
+            self.writer.keep_alive = False
+        return self.writer.head(status, reason, fields, body, end)
+
+    def send_data(self, data: bytes, end: bool) -> bytes:
+        """A further piece of the body. Raises ResponseError."""
+        return self.writer.data(data, end)
+
+    def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """The end of the body with trailer fields, which only chunked bodies can carry. Raises ResponseError."""
+        return self.writer.trailers(fields)
+
+    def take_unsent(self) -> bytes | None:
+        """A body that was too large to be copied behind its head: write it next."""
+        unsent = self.writer.unsent
+        self.writer.unsent = None
+        return unsent
+
+    @property
+    def response_started(self) -> bool:
+        return self.writer.started
+
+    @property
+    def response_complete(self) -> bool:
+        return self.writer.complete
+
+    @property
+    def keep_alive(self) -> bool:
+        """The connection can carry another request after this response."""
+        return self.writer.keep_alive
+
+    def stop_keep_alive(self) -> None:
+        """The current response is to be the last: it says `Connection: close` if its head is not out yet."""
+        self.writer.keep_alive = False

@@ -1,0 +1,292 @@
+"""Frames one response (RFC 9112 section 6) and checks what the application says about it.
+
+The client never gets a corrupt message: whatever the application sends that HTTP does not allow raises
+ResponseError at the call that did it, before an octet of that call is written.
+
+    body                how it is framed
+    NOTHING             HEAD, 204 and 304 have none, whatever the application sends
+    LENGTH              Content-Length, counted down; from the application or known because the body came whole
+    CHUNKED             no length known, HTTP/1.1
+    UNTIL_CLOSE         no length known, HTTP/1.0
+"""
+
+from http import HTTPStatus
+
+from bascule.errors import ResponseError
+from bascule.protocols.headers import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    DATE,
+    HOP_BY_HOP,
+    PLAIN,
+    SERVER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    NameCache,
+    parse_length,
+)
+
+NAMES = NameCache()
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+CONTINUE = STATUS_LINES[100] + b"\r\n"
+
+NOTHING = 0
+LENGTH = 1
+CHUNKED = 2
+UNTIL_CLOSE = 3
+
+NO_LENGTH = -1
+# A body above this is written beside the head instead of being copied behind it.
+COPIED_BODY = 16384
+
+
+class ResponseDefaults:
+    """Field lines of the server itself, ready as octets. One for each worker; its tick renews `date`."""
+
+    __slots__ = ("date", "extra", "server")
+
+    def __init__(self) -> None:
+        self.date = b""
+        self.server = b""
+        self.extra = b""
+
+
+class ResponseWriter:
+    """The octets of one response after another on one connection.
+
+    complete: the response is finished. keep_alive: the connection can carry another one.
+    unsent: a body too large to copy, to be written behind what the last call returned; the caller takes it.
+    dropped_body: the application sent a body where there can be none.
+    """
+
+    __slots__ = (
+        "complete",
+        "defaults",
+        "dropped_body",
+        "framing",
+        "head_only",
+        "http_1_0",
+        "keep_alive",
+        "remaining",
+        "started",
+        "unsent",
+    )
+
+    def __init__(self, defaults: ResponseDefaults) -> None:
+        self.defaults = defaults
+        self.begin(False, False, True)
+
+    def begin(self, head_only: bool, http_1_0: bool, keep_alive: bool) -> None:
+        """A response to a new request."""
+        self.head_only = head_only
+        self.http_1_0 = http_1_0
+        self.keep_alive = keep_alive
+        self.started = False
+        self.complete = False
+        self.dropped_body = False
+        self.framing = NOTHING
+        self.remaining = 0
+        self.unsent: bytes | None = None
+
+    def informational(self, status: int, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """An interim response (RFC 9110 section 15.2). HTTP/1.0 clients get none. Raises ResponseError."""
+        if not 100 <= status <= 199 or status == 101:
+            raise ResponseError(f"{status} is not an interim status that an application can send")
+        if self.started:
+            raise ResponseError("an interim response after the response has begun")
+        if self.http_1_0:
+            return b""
+        lines: list[bytes] = []
+        for name, value in fields:
+            kind = self.kind_of(name, value)
+            if kind in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, HOP_BY_HOP):
+                continue
+            lines += (name, b": ", value, b"\r\n")
+        block = b"".join(lines)
+        check_octets(block, len(lines) // 4, fields)
+        return b"".join((status_line(status, b""), block, b"\r\n"))
+
+    def head(
+        self, status: int, reason: bytes, fields: list[tuple[bytes, bytes]], body: bytes, end: bool
+    ) -> bytes:
+        """The head with the first piece of the body. `end` says that this is the whole body.
+
+        Raises ResponseError and leaves everything as it was.
+        """
+        if self.started:
+            raise ResponseError("a second response head")
+        if not 200 <= status <= 999:
+            raise ResponseError(f"{status} is not a final status code")
+        lines: list[bytes] = []
+        length = NO_LENGTH
+        count = 0
+        keep_alive = self.keep_alive
+        date = self.defaults.date
+        server = self.defaults.server
+        for name, value in fields:
+            kind = self.kind_of(name, value)
+            if kind != PLAIN:
+                if kind == CONTENT_LENGTH:
+                    length = declared_length(value, length)
+                    continue
+                if kind == CONNECTION:
+                    keep_alive = keep_alive and b"close" not in value.lower()
+                    continue
+                if kind == TRANSFER_ENCODING or kind == HOP_BY_HOP or kind == UPGRADE:
+                    # Framing and the connection are the server's; ASGI asks servers to ignore these.
+                    continue
+                if kind == DATE:
+                    date = b""
+                elif kind == SERVER:
+                    server = b""
+            lines += (name, b": ", value, b"\r\n")
+            count += 1
+        block = b"".join(lines)
+        check_octets(block, count, fields)
+        return self.frame_head(status_line(status, reason), block, date + server, length, keep_alive, status, body, end)
+
+    def kind_of(self, name: bytes, value: bytes) -> int:
+        entry = NAMES.known.get(name)
+        if entry is None:
+            if not isinstance(name, bytes):
+                raise ResponseError(f"field name {name!r} is {type(name).__name__}, not bytes")
+            try:
+                entry = NAMES.learn(name)
+            except ValueError as error:
+                raise ResponseError(str(error)) from None
+        if not isinstance(value, bytes):
+            raise ResponseError(f"value of field {name!r} is {type(value).__name__}, not bytes")
+        return entry[1]
+
+    def frame_head(
+        self,
+        line: bytes,
+        block: bytes,
+        own: bytes,
+        length: int,
+        keep_alive: bool,
+        status: int,
+        body: bytes,
+        end: bool,
+    ) -> bytes:
+        framing, length_line, remaining = self.choose_framing(status, length, len(body), end)
+        if framing == UNTIL_CLOSE:
+            keep_alive = False
+        if not keep_alive:
+            connection = b"connection: close\r\n"
+        elif self.http_1_0:
+            connection = b"connection: keep-alive\r\n"
+        else:
+            connection = b""
+        self.started = True
+        self.framing = framing
+        self.remaining = remaining
+        self.keep_alive = keep_alive
+        head = (line, block, length_line, own, self.defaults.extra, connection, b"\r\n")
+        if framing == NOTHING:
+            self.dropped_body = bool(body) and not self.head_only
+            self.complete = end
+            return b"".join(head)
+        first = self.data(body, end)
+        if len(first) > COPIED_BODY:
+            self.unsent = first
+            return b"".join(head)
+        return b"".join((*head, first))
+
+    def choose_framing(self, status: int, length: int, size: int, end: bool) -> tuple[int, bytes, int]:
+        """RFC 9112 section 6.3, seen from the sender: (framing, field line for it, octets to come)."""
+        if status == 204:
+            # RFC 9110 section 8.6: no Content-Length in a 204.
+            return NOTHING, b"", 0
+        if self.head_only or status == 304:
+            if length == NO_LENGTH and end and size:
+                length = size
+            return NOTHING, length_line(length) if length >= 0 else b"", 0
+        if length == NO_LENGTH and end:
+            length = size
+        if length >= 0:
+            if size > length:
+                raise ResponseError(f"body is longer than its Content-Length of {length}")
+            if end and size < length:
+                raise ResponseError(f"body ended after {size} octets of a Content-Length of {length}")
+            return LENGTH, length_line(length), length
+        if self.http_1_0:
+            return UNTIL_CLOSE, b"", 0
+        return CHUNKED, b"transfer-encoding: chunked\r\n", 0
+
+    def data(self, data: bytes, end: bool) -> bytes:
+        """A piece of the body, framed. Raises ResponseError when it does not fit what was declared."""
+        framing = self.framing
+        if self.complete or not self.started:
+            raise ResponseError("body outside a response")
+        if framing == NOTHING:
+            self.dropped_body = self.dropped_body or (bool(data) and not self.head_only)
+            data = b""
+        elif framing == LENGTH:
+            self.count(len(data), end)
+        elif framing == CHUNKED:
+            data = chunk(data, end)
+        self.complete = end
+        return data
+
+    def count(self, size: int, end: bool) -> None:
+        """Take `size` octets off the declared length; also for octets that the kernel sends (sendfile)."""
+        if size > self.remaining:
+            raise ResponseError(f"body is {size - self.remaining} octets longer than its Content-Length")
+        if end and size < self.remaining:
+            raise ResponseError(f"body ended {self.remaining - size} octets short of its Content-Length")
+        self.remaining -= size
+
+    def trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """The end of a chunked body with its trailer section (RFC 9112 section 7.1.2)."""
+        lines: list[bytes] = []
+        for name, value in fields:
+            if self.kind_of(name, value) in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, HOP_BY_HOP, UPGRADE):
+                raise ResponseError(f"{name!r} may not be a trailer field")
+            lines += (name, b": ", value, b"\r\n")
+        block = b"".join(lines)
+        check_octets(block, len(fields), fields)
+        if self.framing != CHUNKED:
+            return self.data(b"", True)
+        self.complete = True
+        return b"".join((b"0\r\n", block, b"\r\n"))
+
+
+def status_line(status: int, reason: bytes) -> bytes:
+    """RFC 9112 section 4. A reason phrase of the application's own is kept if it is clean."""
+    if not reason:
+        line = STATUS_LINES.get(status)
+        return line if line is not None else b"HTTP/1.1 %d \r\n" % status
+    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    if line.count(b"\n") != 1 or line.count(b"\r") != 1 or b"\0" in line:
+        raise ResponseError(f"reason phrase {reason!r} has a line break or a NUL")
+    return line
+
+
+def length_line(length: int) -> bytes:
+    return b"content-length: %d\r\n" % length
+
+
+def chunk(data: bytes, end: bool) -> bytes:
+    """RFC 9112 section 7.1. An empty piece is no chunk: an empty chunk would end the body."""
+    if not data:
+        return b"0\r\n\r\n" if end else b""
+    return b"%x\r\n%b\r\n%b" % (len(data), data, b"0\r\n\r\n" if end else b"")
+
+
+def declared_length(value: bytes, before: int) -> int:
+    length = parse_length(value)
+    if length == NO_LENGTH:
+        raise ResponseError(f"Content-Length {value!r} is not a number of octets")
+    if before not in (NO_LENGTH, length):
+        raise ResponseError("two Content-Length fields that contradict each other")
+    return length
+
+
+def check_octets(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
+    """Names were tokens already; look for line breaks and NUL in all values at once (CVE-2020-7695)."""
+    if block.count(b"\n") == lines and block.count(b"\r") == lines and b"\0" not in block:
+        return
+    for name, value in fields:
+        if b"\n" in value or b"\r" in value or b"\0" in value:
+            raise ResponseError(f"value of field {name!r} has a line break or a NUL: {value!r}")
