@@ -1,0 +1,7 @@
+"""Listening sockets and TLS contexts: where a server is reached, nothing about what it says.
+
+bind      opens, describes and closes listening sockets
+unix      UNIX sockets: what lies at the path decides
+tls       the server's SSLContext and what applications are told about a TLS connection;
+          imported only when TLS is on, because `ssl` costs memory
+"""
