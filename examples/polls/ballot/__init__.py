@@ -1,0 +1,1 @@
+"""The application: questions, their choices, and one vote per person and question."""

@@ -1,0 +1,120 @@
+"""Settings for trying the project at home. What a real site would change comes from variables.
+
+DJANGO_DEBUG           1 (the default here) or 0
+DJANGO_SECRET_KEY      required where DJANGO_DEBUG is 0
+DJANGO_ALLOWED_HOSTS   more host names, separated by commas
+POLLS_DATABASE         path of the SQLite file
+POLLS_MEDIA            folder for uploaded pictures
+"""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in {"1", "true", "yes", "on"}
+
+# Sessions and CSRF tokens are signed with this key. The one here is public, so whoever reads this
+# file can forge a login: it is for the demo alone, and nothing starts with it once DEBUG is off.
+SECRET_KEY = os.environ.get(
+    "DJANGO_SECRET_KEY", "demo-only-and-known-to-everybody" if DEBUG else ""
+)
+if not SECRET_KEY:
+    raise ImproperlyConfigured("DJANGO_DEBUG is off: put a long random text in DJANGO_SECRET_KEY")
+
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", "testserver"]
+ALLOWED_HOSTS += [name for name in os.environ.get("DJANGO_ALLOWED_HOSTS", "").split(",") if name]
+
+INSTALLED_APPS = [
+    "ballot",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "polls.urls"
+WSGI_APPLICATION = "polls.wsgi.application"
+ASGI_APPLICATION = "polls.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("POLLS_DATABASE", BASE_DIR / "polls.sqlite3"),
+        "OPTIONS": {
+            # Several threads write here. WAL lets readers go on beside a writer; IMMEDIATE takes
+            # the write lock when a transaction begins, where SQLite waits for it (up to `timeout`
+            # seconds) and does not fail half way with "database is locked".
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "ballot:index"
+LOGOUT_REDIRECT_URL = "ballot:index"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+MEDIA_URL = "/media/"
+MEDIA_ROOT = Path(os.environ.get("POLLS_MEDIA", BASE_DIR / "media"))
+
+# A whole form with its picture. The picture's own limit is in ballot/pictures.py.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+# Without DEBUG Django would mail its errors and write nothing; the server's log is better.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        # A 404 is in the access log of the server already.
+        "django.request": {"level": "ERROR"},
+    },
+}
