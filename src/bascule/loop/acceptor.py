@@ -1,0 +1,231 @@
+"""Accepting connections: from a listening socket to transports with a protocol each.
+
+The accepting is our own, on every loop alike; the transports are aiofastnet's where it is
+installed (faster, above all under TLS), else the loop's. Rejected: `create_server` of the loop and
+of aiofastnet. They close the listening socket, which other workers still need; they cannot pause
+at a connection limit; and when file descriptors run out, aiofastnet 1.2 logs the error and tries
+again at once, 100,000 times a second, for as long as a connection waits.
+
+A TLS connection counts as `pending` until its handshake is done. `close` lets it finish, as it
+lets connections finish; `abort` does not.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+logger = logging.getLogger("bascule")
+
+ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]]
+
+# How many connections one turn of the loop accepts. Each costs some 50 microseconds until it is
+# set up: more would let a burst of new connections hold up the requests of those already open, and
+# would let one worker take what its idle siblings could serve.
+ACCEPTS_PER_TURN = 32
+
+# Seconds until accepting is tried again when the system has no file descriptor or memory left.
+# Connections end all the time, so this is short; the kernel's queue holds the waiting ones
+# meanwhile.
+RETRY_DELAY = 0.25
+
+# Nothing, or no longer anything, to accept: accept(2) also reports here what befell the one
+# connection.
+NOTHING_TO_ACCEPT = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.ECONNABORTED,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EOPNOTSUPP,
+        errno.ENOPROTOOPT,
+    }
+)
+
+
+async def listen(
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    sock: socket.socket,
+    *,
+    backlog: int,
+    ssl: "ssl_module.SSLContext | None" = None,
+    ssl_handshake_timeout: float = 30.0,
+) -> "Acceptor":
+    """Begin to accept on `sock`, giving every connection a protocol of its own.
+
+    sock: bound, non-blocking; it stays its opener's, who closes it after closing the acceptor.
+    backlog: connections the kernel keeps waiting, given to listen(2) again: an inherited socket
+    has some other.
+    ssl: the server's context; connections then speak TLS, and `connection_made` comes after the
+    handshake.
+    ssl_handshake_timeout: seconds a client has for the handshake.
+    """
+    connect = _connector(loop)
+    if ssl is not None:
+        connect = partial(connect, ssl=ssl, ssl_handshake_timeout=ssl_handshake_timeout)
+        _ignore_broken_handshakes(loop)
+    sock.listen(backlog)
+    acceptor = Acceptor(loop, connect, protocol_factory, sock)
+    acceptor.resume()
+    return acceptor
+
+
+def _connector(loop: asyncio.AbstractEventLoop) -> Connect:
+    try:
+        from aiofastnet import connect_accepted_socket
+    except ImportError:
+        return loop.connect_accepted_socket
+    return partial(connect_accepted_socket, loop)
+
+
+class Acceptor:
+    """Accepts connections on one listening socket; see `listen`. For use on the loop's thread."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connect: Connect,
+        protocol_factory: ProtocolFactory,
+        sock: socket.socket,
+    ) -> None:
+        self._loop = loop
+        self._connect = connect
+        self._protocol_factory = protocol_factory
+        self._sock = sock
+        # Kept, because removing the reader must work after somebody closed the socket under us.
+        self._fd = sock.fileno()
+        self._accepting = False
+        self._closed = False
+        self._starved = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._pending: set[asyncio.Task[Any]] = set()
+
+    @property
+    def pending(self) -> int:
+        """Connections accepted whose protocol has not yet been told: TLS handshakes, mostly."""
+        return len(self._pending)
+
+    @property
+    def is_accepting(self) -> bool:
+        """False while paused, while the system is out of resources, and after `close`."""
+        return self._accepting
+
+    def pause(self) -> None:
+        """Accept no more until `resume`; new connections wait in the kernel's queue."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self._fd)
+
+    def resume(self) -> None:
+        """Accept again after `pause`. After `close` this does nothing."""
+        if self._closed or self._accepting:
+            return
+        self._retry = None
+        self._accepting = True
+        self._loop.add_reader(self._fd, self._accept)
+
+    def close(self) -> None:
+        """Accept no more. Handshakes go on, the socket stays open; closing twice does nothing."""
+        self.pause()
+        self._closed = True
+
+    def abort(self) -> None:
+        """Close, and cut off the connections that are still pending."""
+        self.close()
+        for task in self._pending:
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                conn, _ = self._sock.accept()
+            except OSError as exc:
+                if exc.errno not in NOTHING_TO_ACCEPT:
+                    self._wait_for_resources(exc)
+                return
+            if self._starved:
+                self._starved = False
+                logger.warning("accepting connections again")
+            conn.setblocking(False)
+            task = self._loop.create_task(self._connect(self._protocol_factory, conn))
+            self._pending.add(task)
+            task.add_done_callback(partial(self._settle, conn))
+            if not self._accepting:
+                return
+
+    def _settle(self, conn: socket.socket, task: "asyncio.Task[Any]") -> None:
+        """Forget a connection that has its transport; close one that came to nothing.
+
+        Not a try around the call: a task cancelled before its first step runs no code of its own.
+        """
+        self._pending.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Not this server's fault and nobody to tell: a client that left, a failed handshake.
+            logger.debug("a connection failed before it began: %r", error)
+        if error is not None or task.cancelled():
+            # Later, because the transport must first have taken its descriptor out of the loop.
+            self._loop.call_soon(conn.close)
+
+    def _wait_for_resources(self, exc: OSError) -> None:
+        self.pause()
+        self._retry = self._loop.call_later(RETRY_DELAY, self.resume)
+        if not self._starved:
+            self._starved = True
+            logger.warning(_explain(exc))
+
+
+def _explain(exc: OSError) -> str:
+    advice = ""
+    if exc.errno == errno.EMFILE:
+        advice = (
+            " Raise the limit (ulimit -n, systemd: LimitNOFILE=) or lower --limit-concurrency."
+        )
+    return (
+        f"cannot accept connections: {exc.strerror}. "
+        f"New ones wait; trying again every {RETRY_DELAY} s.{advice}"
+    )
+
+
+def _ignore_broken_handshakes(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep clients that leave during the handshake out of the loop's error log.
+
+    aiofastnet 1.2 reports a connection closed before its handshake (a port scan, a load balancer's
+    check) to the loop's exception handler, with an exception class in place of an exception, which
+    logging cannot print: forty lines of traceback for each. The handler that was there sees
+    everything else.
+    """
+    previous = loop.get_exception_handler()
+    if not isinstance(previous, _HandshakeFilter):
+        loop.set_exception_handler(_HandshakeFilter(previous))
+
+
+class _HandshakeFilter:
+    def __init__(
+        self, handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
+    ) -> None:
+        self._handler = handler
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), type):
+            return
+        if self._handler is None:
+            loop.default_exception_handler(context)
+        else:
+            self._handler(loop, context)

@@ -1,0 +1,36 @@
+"""Both loops, both kinds of transports, and certificates for TLS."""
+
+import ssl
+import sys
+
+import pytest
+import trustme
+
+from bascule.loop import new_event_loop
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop(request):
+    made = new_event_loop(request.param)
+    yield made
+    made.run_until_complete(made.shutdown_default_executor())
+    made.close()
+
+
+@pytest.fixture(params=["aiofastnet", "own"])
+def transports(request, monkeypatch):
+    """Whose transports are used; without aiofastnet installed it is the loop's own."""
+    if request.param == "own":
+        monkeypatch.setitem(sys.modules, "aiofastnet", None)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def tls():
+    """A server's context and a client's that trusts it."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client

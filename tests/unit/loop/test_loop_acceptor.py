@@ -1,0 +1,492 @@
+"""Accepting connections, on both loops, with both kinds of transports, plain, UNIX and TLS."""
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import socket
+
+import pytest
+
+from bascule.loop import acceptor as module
+from bascule.loop import listen
+
+
+class Echo(asyncio.Protocol):
+    """Sends back what it gets, in capitals, and says what happened to it."""
+
+    def __init__(self, made, lost):
+        self.made, self.lost = made, lost
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.made.put_nowait(self)
+
+    def data_received(self, data):
+        self.transport.write(data.upper())
+
+    def connection_lost(self, exc):
+        self.lost.put_nowait(self)
+
+
+class Service:
+    """An acceptor under test with its socket, and what its protocols report."""
+
+    def __init__(self, sock):
+        sock.setblocking(False)
+        self.sock = sock
+        self.made = asyncio.Queue()
+        self.lost = asyncio.Queue()
+
+    async def start(self, **options):
+        loop = asyncio.get_running_loop()
+        self.acceptor = await listen(
+            loop, lambda: Echo(self.made, self.lost), self.sock, backlog=64, **options
+        )
+        return self
+
+    @property
+    def name(self):
+        return self.sock.getsockname()
+
+    async def stop(self):
+        self.acceptor.abort()
+        self.sock.close()
+
+
+def tcp_service():
+    return Service(socket.create_server(("127.0.0.1", 0)))
+
+
+def run(loop, main):
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(asyncio.wait_for(main, 20))
+    finally:
+        asyncio.set_event_loop(None)
+
+
+async def talk(name, **options):
+    reader, writer = await asyncio.open_connection(*name, **options)
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"HELLO"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def until(condition):
+    """Let the loop turn until the condition holds; the test's deadline ends a wait in vain."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+def test_tcp(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        await talk(service.name)
+        protocol = await service.lost.get()
+        assert service.made.get_nowait() is protocol
+        assert service.acceptor.pending == 0
+        assert (type(protocol.transport).__module__.startswith("aiofastnet")) == (
+            transports == "aiofastnet"
+        )
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_tls(loop, transports, tls):
+    async def main():
+        service = await tcp_service().start(ssl=tls[0])
+        await talk(service.name, ssl=tls[1])
+        protocol = await service.lost.get()
+        assert protocol.transport.get_extra_info("sslcontext") is tls[0]
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_unix(loop, transports, tmp_path):
+    async def main():
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(tmp_path / "app.sock"))
+        service = await Service(sock).start()
+        reader, writer = await asyncio.open_unix_connection(service.name)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"HELLO"
+        writer.close()
+        await writer.wait_closed()
+        await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_tls_over_unix(loop, transports, tls, tmp_path):
+    async def main():
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(tmp_path / "app.sock"))
+        service = await Service(sock).start(ssl=tls[0])
+        reader, writer = await asyncio.open_unix_connection(
+            service.name, ssl=tls[1], server_hostname="127.0.0.1"
+        )
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"HELLO"
+        writer.close()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_in_a_loop_that_somebody_else_owns(transports):
+    async def main():
+        service = await tcp_service().start()
+        await talk(service.name)
+        await service.lost.get()
+        await service.stop()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_more_connections_than_one_turn_accepts(loop, transports):
+    async def main():
+        service = tcp_service()
+        count = module.ACCEPTS_PER_TURN + 10
+        clients = [socket.create_connection(service.name) for _ in range(count)]
+        await service.start()
+        for _ in clients:
+            await service.made.get()
+        for client in clients:
+            client.close()
+        for _ in clients:
+            await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_close_leaves_the_socket_to_its_opener(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.close()
+        service.acceptor.close()
+        assert not service.acceptor.is_accepting
+        service.acceptor.resume()
+        assert not service.acceptor.is_accepting
+        waiting = socket.create_connection(service.name)  # into the kernel's queue
+        successor = Service(service.sock.dup())
+        await successor.start()
+        await successor.made.get()
+        assert service.made.empty()
+        waiting.close()
+        await successor.lost.get()
+        await successor.stop()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_closing_works_after_the_socket_is_closed(loop):
+    async def main():
+        service = await tcp_service().start()
+        service.sock.close()
+        service.acceptor.close()
+
+    run(loop, main())
+
+
+def test_pause_and_resume(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.pause()
+        service.acceptor.pause()
+        assert not service.acceptor.is_accepting
+        client = socket.create_connection(service.name)
+        await asyncio.sleep(0)
+        assert service.made.empty()
+        service.acceptor.resume()
+        service.acceptor.resume()
+        assert service.acceptor.is_accepting
+        await service.made.get()
+        client.close()
+        await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_pausing_from_the_protocol_factory_stops_at_once(loop, transports):
+    async def main():
+        service = tcp_service()
+        clients = [socket.create_connection(service.name) for _ in range(3)]
+        await service.start()
+
+        real = service.acceptor._loop.create_task
+
+        def create_task(coroutine):
+            service.acceptor.pause()
+            return real(coroutine)
+
+        service.acceptor._loop = LoopWith(service.acceptor._loop, create_task)
+        await service.made.get()
+        await asyncio.sleep(0)
+        assert service.made.empty()
+        for client in clients:
+            client.close()
+        await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+class LoopWith:
+    def __init__(self, loop, create_task):
+        self._loop, self.create_task = loop, create_task
+
+    def __getattr__(self, name):
+        return getattr(self._loop, name)
+
+
+@pytest.fixture
+def descriptors():
+    """Take away and give back the right to open any more file descriptors."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    class Descriptors:
+        def refuse(self):
+            lowest = os.dup(0)
+            os.close(lowest)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+
+        def allow(self):
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    yield Descriptors()
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_out_of_descriptors_waits_and_goes_on(loop, transports, descriptors, caplog):
+    async def main():
+        service = await tcp_service().start()
+        await talk(service.name)  # whatever a first connection opens is open now
+        await service.lost.get()
+        service.made.get_nowait()
+        await until_quiet()
+        client = socket.socket()
+        descriptors.refuse()
+        client.connect(service.name)  # into the kernel's queue, which needs no descriptor
+        await until(lambda: not service.acceptor.is_accepting)
+        await until(lambda: service.acceptor.is_accepting)  # tried again, once
+        await until(lambda: not service.acceptor.is_accepting)
+        assert [r.message.partition(":")[0] for r in caplog.records] == [
+            "cannot accept connections"
+        ]
+        assert "LimitNOFILE" in caplog.text
+        descriptors.allow()
+        await service.made.get()
+        assert caplog.records[-1].message == "accepting connections again"
+        client.close()
+        await service.lost.get()
+        await service.stop()
+
+    with caplog.at_level(logging.WARNING, "bascule"):
+        run(loop, main())
+
+
+async def until_quiet():
+    """Give the loop turns enough for whatever is due at once."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_closing_while_out_of_resources_stops_trying(loop, caplog, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_DELAY", 0)
+
+    async def main():
+        service = await tcp_service().start()
+        refuse_accept(service, errno.ENOMEM)
+        client = socket.create_connection(service.name)
+        await until(lambda: not service.acceptor.is_accepting)
+        service.acceptor.close()
+        await until_quiet()
+        assert not service.acceptor.is_accepting
+        client.close()
+        await service.stop()
+
+    run(loop, main())
+    assert "Cannot allocate memory" in caplog.text
+    assert "LimitNOFILE" not in caplog.text
+
+
+def test_a_connection_that_broke_in_the_queue_is_passed_over(loop, caplog):
+    async def main():
+        service = await tcp_service().start()
+        refuse_accept(service, errno.ECONNABORTED, times=1)
+        client = socket.create_connection(service.name)
+        await service.made.get()
+        client.close()
+        await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+    assert not caplog.records
+
+
+def refuse_accept(service, number, times=10**9):
+    """Make accept(2) fail: what it reports here cannot be brought about at will."""
+
+    class Refusing:
+        def __init__(self, sock):
+            self.sock, self.left = sock, times
+
+        def accept(self):
+            self.left -= 1
+            if self.left >= 0:
+                raise OSError(number, os.strerror(number))
+            return self.sock.accept()
+
+    service.acceptor._sock = Refusing(service.sock)
+
+
+def reset(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+
+
+@pytest.mark.parametrize("manner", ["silent", "reset", "garbage"])
+def test_a_failed_handshake_is_nobodys_error(loop, transports, tls, manner, caplog):
+    async def main():
+        service = await tcp_service().start(ssl=tls[0])
+        await talk(service.name, ssl=tls[1])  # whatever a first connection opens is open now
+        await service.lost.get()
+        service.made.get_nowait()
+        before = len(os.listdir("/proc/self/fd"))
+        client = socket.create_connection(service.name)
+        await until(lambda: service.acceptor.pending)
+        if manner == "silent":
+            client.close()
+        elif manner == "reset":
+            reset(client)
+        else:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        await until(lambda: not service.acceptor.pending)
+        client.close()
+        await until(lambda: len(os.listdir("/proc/self/fd")) == before)
+        assert service.made.empty()
+        await talk(service.name, ssl=tls[1])
+        await service.lost.get()
+        await service.stop()
+
+    with caplog.at_level(logging.INFO):
+        run(loop, main())
+    assert not caplog.records
+
+
+def test_a_handshake_has_a_deadline(loop, transports, tls, caplog):
+    async def main():
+        service = await tcp_service().start(ssl=tls[0], ssl_handshake_timeout=0.05)
+        client = socket.create_connection(service.name)
+        await until(lambda: service.acceptor.pending)
+        await until(lambda: not service.acceptor.pending)
+        client.setblocking(False)
+        await until(lambda: was_cut_off(client))
+        client.close()
+        assert service.made.empty()
+        await service.stop()
+
+    with caplog.at_level(logging.INFO):
+        run(loop, main())
+    assert not caplog.records
+
+
+def was_cut_off(client):
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_close_lets_a_handshake_finish(loop, transports, tls):
+    async def main():
+        service = await tcp_service().start(ssl=tls[0])
+        client = socket.create_connection(service.name)
+        await until(lambda: service.acceptor.pending)
+        service.acceptor.close()
+        assert service.acceptor.pending == 1
+        await talk((None, None), sock=client, ssl=tls[1], server_hostname="127.0.0.1")
+        await service.lost.get()
+        assert service.acceptor.pending == 0
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_abort_cuts_a_handshake_off(loop, transports, tls):
+    async def main():
+        service = await tcp_service().start(ssl=tls[0])
+        client = socket.create_connection(service.name)
+        client.setblocking(False)
+        await until(lambda: service.acceptor.pending)
+        service.acceptor.abort()
+        await until(lambda: not service.acceptor.pending)
+        await until(lambda: was_cut_off(client))
+        client.close()
+        assert service.made.empty()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_a_protocol_factory_that_fails_costs_its_connection_only(loop, transports):
+    async def main():
+        service = tcp_service()
+        attempts = []
+
+        def factory():
+            attempts.append(1)
+            if len(attempts) == 1:
+                raise ValueError("no")
+            return Echo(service.made, service.lost)
+
+        service.acceptor = await listen(
+            asyncio.get_running_loop(), factory, service.sock, backlog=5
+        )
+        client = socket.create_connection(service.name)
+        client.setblocking(False)
+        await until(lambda: was_cut_off(client))
+        client.close()
+        await talk(service.name)
+        await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_the_loops_exception_handler_still_gets_the_rest(loop, tls):
+    seen = []
+
+    async def main():
+        running = asyncio.get_running_loop()
+        running.set_exception_handler(lambda _, context: seen.append(context["message"]))
+        first = await tcp_service().start(ssl=tls[0])
+        second = await tcp_service().start(ssl=tls[0])
+        running.call_exception_handler({"message": "one", "exception": ValueError()})
+        running.call_exception_handler({"message": "noise", "exception": ConnectionResetError})
+        await first.stop()
+        await second.stop()
+
+    run(loop, main())
+    assert seen == ["one"]
+
+
+def test_without_an_exception_handler_the_loop_logs_the_rest(loop, tls, caplog):
+    async def main():
+        service = await tcp_service().start(ssl=tls[0])
+        asyncio.get_running_loop().call_exception_handler({"message": "a real error"})
+        await service.stop()
+
+    run(loop, main())
+    assert "a real error" in caplog.text
