@@ -50,6 +50,7 @@ class Http1Engine:
         "position",
         "reader",
         "remaining",
+        "request",
         "scanned",
         "state",
         "waits_for_continue",
@@ -67,6 +68,7 @@ class Http1Engine:
         self.reader = HeadReader(limits, header_map)
         self.writer = ResponseWriter(defaults if defaults is not None else ResponseDefaults())
         self.decoder: ChunkedDecoder | None = None
+        self.request: Request | None = None
         self.buffer = b""
         self.position = 0
         self.scanned = 0
@@ -156,6 +158,7 @@ class Http1Engine:
 
     def begin_request(self, request: Request) -> None:
         reader = self.reader
+        self.request = request
         self.discarded = 0
         self.waits_for_continue = request.expects_continue
         self.writer.begin(request.method == "HEAD", not reader.version_1_1, reader.keep_alive)
@@ -283,6 +286,20 @@ class Http1Engine:
         """The end of the body with trailer fields, which only chunked bodies can carry. Raises ResponseError."""
         return self.writer.trailers(fields)
 
+    def send_file_prefix(self, size: int, end: bool) -> bytes | None:
+        """What to write before `size` octets of a file, or None when none may be written. Raises ResponseError."""
+        return self.writer.file_prefix(size, end)
+
+    def send_file_suffix(self, size: int, end: bool) -> bytes:
+        """What to write behind them."""
+        return self.writer.file_suffix(size, end)
+
+    def begin_refusal(self) -> None:
+        """The next response answers what was refused: it is the last on this connection."""
+        self.state = OVER
+        self.waits_for_continue = False
+        self.writer.begin(False, False, False)
+
     def take_unsent(self) -> bytes | None:
         """A body that was too large to be copied behind its head: write it next."""
         unsent = self.writer.unsent
@@ -296,6 +313,11 @@ class Http1Engine:
     @property
     def response_complete(self) -> bool:
         return self.writer.complete
+
+    @property
+    def dropped_body(self) -> bool:
+        """The application sent a body with a status that cannot have one."""
+        return self.writer.dropped_body
 
     @property
     def keep_alive(self) -> bool:

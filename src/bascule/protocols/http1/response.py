@@ -237,6 +237,23 @@ class ResponseWriter:
             raise ResponseError(f"body ended {self.remaining - size} octets short of its Content-Length")
         self.remaining -= size
 
+    def file_prefix(self, size: int, end: bool) -> bytes | None:
+        """What goes before `size` octets that the kernel will send; None when there is no body to send at all."""
+        if self.complete or not self.started:
+            raise ResponseError("body outside a response")
+        if self.framing == NOTHING:
+            return None
+        if self.framing == LENGTH:
+            self.count(size, end)
+        return b"%x\r\n" % size if self.framing == CHUNKED and size else b""
+
+    def file_suffix(self, size: int, end: bool) -> bytes:
+        """What goes behind them."""
+        self.complete = end
+        if self.framing != CHUNKED:
+            return b""
+        return (b"\r\n" if size else b"") + (b"0\r\n\r\n" if end else b"")
+
     def trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
         """The end of a chunked body with its trailer section (RFC 9112 section 7.1.2)."""
         lines: list[bytes] = []

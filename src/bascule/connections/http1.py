@@ -1,0 +1,539 @@
+"""One HTTP/1.1 connection: a transport's callbacks, the engine, one exchange at a time, and deadlines.
+
+    data_received -> engine -> pump: events -> exchange -> application
+    application -> exchange -> respond, send, ... -> engine -> transport.write
+
+A phase says which deadline is running; `tick` looks at it.
+
+    phase       meaning                                         ends with
+    FRESH       connected, nothing received yet                 the head deadline
+    IDLE        between requests                                the keep-alive deadline
+    HEAD        part of a head is here                          408 at the head deadline
+    BUSY        an exchange is under way                        the body rate, the write deadline
+    CLOSING     the last response is being flushed              the write deadline
+    LINGERING   it is flushed, what still comes is thrown away  the linger deadline
+"""
+
+import logging
+import os
+from asyncio import Future, Task, Transport
+from time import perf_counter
+from typing import Any
+
+from bascule.connections.hub import Hub
+from bascule.errors import ResponseError
+from bascule.interfaces.exchange import Carrier, Endpoint, Exchange
+from bascule.loop import sendfile
+from bascule.protocols.events import BodyData, BodyEnd, Refused, Request
+from bascule.protocols.http1.engine import Http1Engine
+
+logger = logging.getLogger("bascule.http")
+
+FRESH = 0
+IDLE = 1
+HEAD = 2
+BUSY = 3
+CLOSING = 4
+LINGERING = 5
+CLOSED = 6
+
+# Octets of pipelined requests that may wait behind the one being served, beside what one read brings.
+READ_AHEAD = 65536
+# A file up to this size is read and written with its head; beyond it the kernel copies it (sendfile).
+SMALL_FILE = 65536
+# How much the kernel is asked to send at a time: each piece has the whole write deadline.
+FILE_PIECE = 1048576
+
+TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+class Http1Connection(Carrier):
+    """The asyncio protocol of an HTTP/1.1 connection, and the carrier of its exchanges."""
+
+    __slots__ = (
+        "access",
+        "body_octets",
+        "body_since",
+        "congested",
+        "deadline",
+        "drained",
+        "endpoint",
+        "engine",
+        "exchange",
+        "file_task",
+        "finished_at",
+        "hub",
+        "octets",
+        "phase",
+        "pumping",
+        "reading_paused",
+        "started_at",
+        "status",
+        "transport",
+        "unstarted",
+        "unwritten",
+        "unwritten_since",
+        "writing_paused",
+    )
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.access = hub.access
+        self.engine = Http1Engine(hub.limits, hub.header_map, hub.defaults)
+        self.transport: Any = None
+        self.endpoint = NOWHERE
+        self.exchange: Exchange | None = None
+        self.unstarted: Exchange | None = None
+        self.congested = False
+        self.pumping = False
+        self.reading_paused = False
+        self.phase = FRESH
+        self.deadline = hub.now + hub.deadlines.request_head
+        self.finished_at = 0.0
+        self.body_since = 0.0
+        self.body_octets = 0
+        self.unwritten = 0
+        self.unwritten_since = 0.0
+        self.started_at = 0.0
+        self.status = 0
+        self.octets = 0
+        self.file_task: Task[None] | None = None
+        self.writing_paused = False
+        self.drained: Future[None] | None = None
+
+    # Callbacks of the transport.
+
+    def connection_made(self, transport: Transport) -> None:
+        """A client has connected (under TLS: and shaken hands)."""
+        self.transport = transport
+        self.endpoint = endpoint_of(transport)
+        self.hub.opened(self)
+        if self.hub.draining:
+            self.drain()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets from the client."""
+        if self.phase >= CLOSING:
+            return
+        self.engine.receive_data(data)
+        if not self.pumping:
+            self.pump()
+        if self.exchange is not None and self.engine.buffered > READ_AHEAD:
+            self.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client has closed its sending side; it may still read (RFC 9112 section 9.6)."""
+        self.engine.receive_eof()
+        if self.phase == LINGERING:
+            return False
+        if self.exchange is None:
+            return self.phase == CLOSING
+        if not self.pumping:
+            self.pump()
+        self.finished_at = self.hub.now
+        return self.endpoint.tls is None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone, from whichever side."""
+        self.phase = CLOSED
+        self.hub.closed(self)
+        if self.file_task is not None:
+            self.file_task.cancel()
+        exchange = self.exchange
+        if exchange is not None:
+            self.exchange = self.unstarted = None
+            self.congested = False
+            self.record(499 if self.status == 0 else self.status)
+            exchange.disconnect()
+
+    def pause_writing(self) -> None:
+        """More is written than the client reads."""
+        self.congested = self.writing_paused = True
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.writing_paused = False
+        if self.file_task is not None:
+            if self.drained is not None and not self.drained.done():
+                self.drained.set_result(None)
+            return
+        self.congested = False
+        if self.exchange is not None:
+            self.exchange.resume_writing()
+
+    # Events of the engine.
+
+    def pump(self) -> None:
+        """Take every event there is. An exchange starts when what has arrived of its body is with it."""
+        engine = self.engine
+        self.pumping = True
+        try:
+            while True:
+                event = engine.next_event()
+                if event is None:
+                    exchange = self.unstarted
+                    if exchange is None:
+                        break
+                    self.unstarted = None
+                    exchange.start()
+                elif type(event) is Request:
+                    self.begin(event)
+                else:
+                    self.take(event)
+        finally:
+            self.pumping = False
+        if self.exchange is None and self.phase < CLOSING:
+            self.rest()
+
+    def begin(self, request: Request) -> None:
+        """A request: make its exchange; start it if it is complete."""
+        hub = self.hub
+        if hub.draining:
+            self.engine.stop_keep_alive()
+        self.phase = BUSY
+        self.status = self.octets = 0
+        if self.access is not None:
+            self.started_at = perf_counter()
+        interface = hub.interface
+        exchange = interface.exchange(request, self)
+        self.exchange = exchange
+        if hub.max_running is not None and interface.running >= hub.max_running:
+            self.respond(503, [TEXT, (b"retry-after", b"1")], b"more requests than this server takes at once\n", True)
+            hub.warn("concurrency", f"more than {hub.max_running} requests at once: answered 503")
+        elif request.ended:
+            exchange.start()
+        else:
+            self.body_since = hub.now
+            self.body_octets = 0
+            self.unstarted = exchange
+
+    def take(self, event: Any) -> None:
+        """Every event but a request."""
+        exchange = self.exchange
+        kind = type(event)
+        if kind is BodyData:
+            self.body_octets += len(event.data)
+            if exchange is not None:
+                exchange.receive_body(event.data)
+        elif kind is BodyEnd:
+            if exchange is not None:
+                exchange.end_body(event.trailers)
+        elif kind is Refused:
+            self.refuse(event.status, event.reason)
+        elif exchange is not None:
+            # The client stopped in the middle of a request body: there is no response to it.
+            self.abort()
+        elif not event.clean or self.phase < CLOSING:
+            self.close()
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Answer what breaks the protocol, and close. An exchange under way learns that its client is gone."""
+        self.hub.warn("refused", f"{printable_peer(self.endpoint)}: {status} {reason}")
+        engine = self.engine
+        exchange = self.exchange
+        self.exchange = self.unstarted = None
+        if exchange is not None:
+            exchange.disconnect()
+        if engine.response_started and not engine.response_complete:
+            self.abort()
+            return
+        engine.begin_refusal()
+        self.status = status
+        self.octets = 0
+        self.transport.write(engine.send_head(status, [TEXT], reason.encode() + b"\n", True))
+        self.record(status)
+        self.linger()
+
+    def rest(self) -> None:
+        """Nothing is under way: set the deadline for what may come."""
+        hub = self.hub
+        if self.engine.in_head:
+            if self.phase != HEAD:
+                if self.phase != FRESH:
+                    self.deadline = hub.now + hub.deadlines.request_head
+                self.phase = HEAD
+        elif self.phase == BUSY or self.phase == HEAD:
+            self.phase = IDLE
+            self.deadline = hub.now + hub.deadlines.keep_alive
+            if hub.draining:
+                self.close()
+
+    # The carrier of an exchange.
+
+    def respond(
+        self,
+        status: int,
+        fields: list[tuple[bytes, bytes]],
+        body: bytes,
+        end: bool,
+        reason: bytes = b"",
+    ) -> None:
+        engine = self.engine
+        data = engine.send_head(status, fields, body, end, reason)
+        self.status = status
+        self.octets = len(body)
+        transport = self.transport
+        transport.write(data)
+        unsent = engine.take_unsent()
+        if unsent is not None:
+            transport.write(unsent)
+        if end:
+            self.complete()
+
+    def send(self, data: bytes, end: bool) -> None:
+        if self.file_task is not None:
+            raise ResponseError("body while a file is still being sent; await the send of the file first")
+        framed = self.engine.send_data(data, end)
+        self.octets += len(data)
+        if framed:
+            self.transport.write(framed)
+        if end:
+            self.complete()
+
+    def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> None:
+        self.transport.write(self.engine.send_trailers(fields))
+        self.complete()
+
+    def inform(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
+        self.transport.write(self.engine.send_informational(status, fields))
+
+    def send_file(self, file: Any, offset: int, count: int, end: bool) -> None:
+        if self.file_task is not None:
+            file.close()
+            raise ResponseError("a second file while the first is still being sent; await its send first")
+        prefix = self.engine.send_file_prefix(count, end)
+        if prefix is None or count <= SMALL_FILE:
+            self.send_small_file(file, offset, count, end, prefix)
+            return
+        self.octets += count
+        if prefix:
+            self.transport.write(prefix)
+        self.congested = True
+        self.file_task = self.hub.loop.create_task(self.copy_file(file, offset, count, end))
+
+    def send_small_file(self, file: Any, offset: int, count: int, end: bool, prefix: bytes | None) -> None:
+        """Also closes the file of a response that has no body (`prefix` is None)."""
+        with file:
+            data = b"" if prefix is None else os.pread(file.fileno(), count, offset)
+        if prefix is not None and len(data) != count:
+            self.file_changed(count - len(data))
+            return
+        self.octets += len(data)
+        suffix = self.engine.send_file_suffix(len(data), end)
+        self.transport.write(b"".join((prefix or b"", data, suffix)))
+        if end:
+            self.complete()
+
+    async def copy_file(self, file: Any, offset: int, count: int, end: bool) -> None:
+        """Have the kernel send the file; each piece must be gone within the write deadline."""
+        missing = count
+        with file:
+            while missing:
+                self.unwritten_since = self.hub.now
+                size = min(missing, FILE_PIECE)
+                sent = await sendfile(self.hub.loop, self.transport, file, offset, size, drain=self.drain_writes)
+                if sent == 0:
+                    break
+                offset += sent
+                missing -= sent
+        self.file_task = None
+        self.congested = self.writing_paused
+        if missing:
+            self.file_changed(missing)
+            return
+        suffix = self.engine.send_file_suffix(count, end)
+        if suffix:
+            self.transport.write(suffix)
+        if end:
+            self.complete()
+            self.go_on()
+        elif self.exchange is not None and not self.congested:
+            self.exchange.resume_writing()
+
+    async def drain_writes(self) -> None:
+        """Wait until the transport takes more."""
+        if self.writing_paused:
+            self.drained = self.hub.loop.create_future()
+            await self.drained
+
+    def file_changed(self, missing: int) -> None:
+        logger.error("a file became %d octets shorter while it was sent; the connection is closed", missing)
+        self.abort()
+
+    def want_body(self) -> None:
+        proceed = self.engine.send_continue()
+        if proceed:
+            self.transport.write(proceed)
+        self.resume_reading()
+
+    def hold_body(self) -> None:
+        self.pause_reading()
+
+    def abort(self) -> None:
+        """Close now; what is not written yet is lost, so the client sees an incomplete message."""
+        if self.phase != CLOSED:
+            self.transport.abort()
+
+    # The end of a response, and of the connection.
+
+    def complete(self) -> None:
+        """The response is complete: free the connection for the next exchange, or close it."""
+        self.exchange = self.unstarted = None
+        if self.access is not None:
+            self.record(self.status)
+        engine = self.engine
+        if engine.dropped_body:
+            self.hub.warn("dropped body", f"the application sent a body with status {self.status}; it was dropped")
+        if not engine.keep_alive or self.hub.draining:
+            if engine.body_ended and not engine.buffered:
+                self.close()
+            else:
+                self.linger()
+            return
+        self.resume_reading()
+        if not self.pumping:
+            if engine.body_ended and not engine.buffered:
+                self.rest()
+            else:
+                # Not here: this may be inside a task, and the next exchange begins in a task of its own.
+                self.hub.loop.call_soon(self.go_on)
+
+    def go_on(self) -> None:
+        """Look for the next request among what is buffered."""
+        if self.phase < CLOSING and not self.pumping and self.exchange is None:
+            self.pump()
+
+    def record(self, status: int) -> None:
+        access = self.access
+        if access is None:
+            return
+        request = self.engine.request
+        if request is None:
+            return
+        client = self.endpoint.client
+        access.record(
+            f"{client[0]}:{client[1]}" if client else "unix",
+            request.method,
+            request.target,
+            request.http_version,
+            status,
+            self.octets,
+            perf_counter() - self.started_at,
+        )
+
+    def close(self) -> None:
+        """Close when what is written has been flushed."""
+        if self.phase < CLOSING:
+            self.phase = CLOSING
+            self.watch_writes()
+            self.transport.close()
+
+    def linger(self) -> None:
+        """Close the sending side, and for a moment take what the client still sends: closing on unread octets
+        resets the connection, and the response with it (RFC 9112 section 9.6)."""
+        if self.phase >= CLOSING:
+            return
+        if not self.transport.can_write_eof():
+            self.close()
+            return
+        self.phase = LINGERING
+        self.deadline = self.hub.now + self.hub.deadlines.linger
+        self.resume_reading()
+        self.transport.write_eof()
+
+    def pause_reading(self) -> None:
+        if not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.reading_paused and self.phase != CLOSED:
+            self.reading_paused = False
+            self.transport.resume_reading()
+
+    def drain(self) -> None:
+        """The worker stops: close between requests; a client that has just connected gets a moment to ask."""
+        if self.phase == IDLE:
+            self.close()
+        elif self.phase == FRESH:
+            self.deadline = self.hub.now + self.hub.deadlines.linger
+        elif self.phase == BUSY and not self.engine.response_started:
+            self.engine.stop_keep_alive()
+
+    # Deadlines.
+
+    def tick(self, now: float) -> None:
+        """Look at the deadlines of the phase."""
+        phase = self.phase
+        if phase == BUSY:
+            self.tick_busy(now)
+        elif phase == CLOSING:
+            self.check_writes(now)
+        elif now >= self.deadline:
+            self.expire()
+
+    def expire(self) -> None:
+        if self.phase == HEAD:
+            self.refuse(408, "the request head took too long")
+        elif self.phase == LINGERING or self.transport.get_write_buffer_size():
+            self.abort()
+        else:
+            self.close()
+
+    def tick_busy(self, now: float) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.tick()
+            if self.finished_at and now - self.finished_at >= self.hub.deadlines.half_close:
+                exchange.finish_sending()
+        if not self.engine.body_ended:
+            self.check_body_rate(now)
+        self.check_writes(now)
+
+    def check_body_rate(self, now: float) -> None:
+        deadlines = self.hub.deadlines
+        if self.reading_paused or self.engine.waits_for_continue:
+            # It is the application that is slow, not the client.
+            self.body_since = now
+            self.body_octets = 0
+            return
+        elapsed = now - self.body_since
+        if elapsed > deadlines.body_grace and self.body_octets < elapsed * deadlines.body_rate:
+            self.refuse(408, f"the request body came at less than {deadlines.body_rate:g} octets a second")
+
+    def watch_writes(self) -> None:
+        self.unwritten = self.transport.get_write_buffer_size()
+        self.unwritten_since = self.hub.now
+
+    def check_writes(self, now: float) -> None:
+        """Abort when the client has not taken an octet for the length of the write deadline."""
+        size = self.transport.get_write_buffer_size()
+        if self.file_task is None and (size == 0 or size != self.unwritten):
+            self.unwritten = size
+            self.unwritten_since = now
+        elif now - self.unwritten_since > self.hub.deadlines.write:
+            self.hub.warn("write", f"{printable_peer(self.endpoint)} reads nothing: connection closed")
+            self.abort()
+
+
+NOWHERE = Endpoint(None, None)
+
+
+def endpoint_of(transport: Any) -> Endpoint:
+    """The two ends of a connection, as ASGI and WSGI show them."""
+    client = transport.get_extra_info("peername")
+    server = transport.get_extra_info("sockname")
+    ends: tuple[Any, Any] = (
+        (client[0], client[1]) if isinstance(client, tuple) else None,
+        (server[0], server[1]) if isinstance(server, tuple) else (str(server), None) if server else None,
+    )
+    secured = transport.get_extra_info("ssl_object")
+    if secured is None:
+        return Endpoint(*ends)
+    from bascule.sockets.tls import tls_environ, tls_extension
+
+    return Endpoint(*ends, "https", tls_extension(secured), tls_environ(secured))
+
+
+def printable_peer(endpoint: Endpoint) -> str:
+    return f"{endpoint.client[0]}:{endpoint.client[1]}" if endpoint.client else "a local client"

@@ -1,0 +1,145 @@
+"""What all connections of a worker share: the interface, the limits, one coarse clock, the drain.
+
+One tick serves every deadline of every connection: no timer is made or cancelled for a request. Deadlines are in
+seconds of `now`, which the tick sets; they are as exact as the tick is short, which is enough for what they guard.
+"""
+
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Protocol
+
+from bascule.interfaces.exchange import Interface
+from bascule.protocols.http1.response import ResponseDefaults
+from bascule.protocols.limits import RequestLimits
+
+TICK = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds, all finite, each with its reason.
+
+    keep_alive: an idle connection. Longer than the 60 s after which load balancers drop theirs: the side that closes
+        first must be the balancer, or it meets a closed connection and answers 502.
+    request_head: from the first octet of a head to its last; a restart at each octet would be slowloris' friend.
+    write: without the client taking an octet of what was written.
+    body_grace, body_rate: after the grace, a request body must have come at this many octets a second on average.
+    linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6).
+    half_close: how long a client that closed its sending side is taken for one that waits for its response.
+    """
+
+    keep_alive: float = 75.0
+    request_head: float = 30.0
+    write: float = 60.0
+    body_grace: float = 30.0
+    body_rate: float = 240.0
+    linger: float = 2.0
+    half_close: float = 2.0
+
+
+class AccessRecorder(Protocol):
+    """What a connection asks of the access log."""
+
+    def record(
+        self,
+        client: str,
+        method: str,
+        target: bytes,
+        http_version: str,
+        status: int,
+        octets: int,
+        seconds: float,
+    ) -> None: ...
+
+
+class Connection(Protocol):
+    """What the hub asks of a connection."""
+
+    def tick(self, now: float) -> None: ...
+
+    def drain(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Hub:
+    """The shared side of a worker's connections.
+
+    now: seconds of the loop's clock at the last tick. draining: no connection is kept alive any more.
+    warn: for lines that a client could cause in any number; called with (kind, text).
+    set_accepting: pauses and resumes the listening sockets.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        interface: Interface,
+        limits: RequestLimits,
+        deadlines: Deadlines,
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self.loop = loop
+        self.interface = interface
+        self.limits = limits
+        self.deadlines = deadlines
+        self.warn = warn
+        self.defaults = ResponseDefaults()
+        self.access: AccessRecorder | None = None
+        self.header_map = "drop"
+        self.max_connections = 10000
+        self.max_running: int | None = None
+        self.date_header = True
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.set_accepting: Callable[[bool], None] = ignore
+        self.now = loop.time()
+        self.set_date()
+
+    def opened(self, connection: Connection) -> None:
+        """A client has connected. At the limit no more are accepted: they wait in the kernel's queue."""
+        self.connections.add(connection)
+        if len(self.connections) == self.max_connections:
+            self.warn("connections", f"{self.max_connections} connections are open; further ones wait")
+            self.set_accepting(False)
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone; there may be room again."""
+        full = len(self.connections) == self.max_connections
+        self.connections.discard(connection)
+        if full and not self.draining:
+            self.set_accepting(True)
+
+    def tick(self) -> None:
+        """Let every connection look at its deadlines."""
+        self.now = now = self.loop.time()
+        self.set_date()
+        for connection in tuple(self.connections):
+            connection.tick(now)
+
+    def set_date(self) -> None:
+        """RFC 9110 section 6.6.1, formatted once a tick instead of once a response."""
+        if self.date_header:
+            self.defaults.date = f"date: {formatdate(time.time(), usegmt=True)}\r\n".encode()
+
+    def drain(self) -> None:
+        """Close what is idle; what is busy closes behind its response."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    def abort(self) -> None:
+        """Close everything now."""
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    @property
+    def quiet(self) -> bool:
+        """No connection is open and no application call is running."""
+        return not self.connections and self.interface.running == 0
+
+
+def ignore(accepting: bool) -> None:
+    """Stands in for `Hub.set_accepting` until there is something to accept on."""

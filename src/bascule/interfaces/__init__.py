@@ -1,0 +1,1 @@
+"""How an application is called: ASGI or WSGI, written once, for every wire protocol."""

@@ -1,0 +1,116 @@
+"""The WSGI environ (PEP 3333, "environ Variables") of one request.
+
+What does not change on a connection is prepared once and copied; names of header fields are turned into keys once.
+"""
+
+import sys
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from bascule.interfaces.exchange import Endpoint
+from bascule.protocols.events import Request
+from bascule.types import Environ
+
+REMEMBERED_KEYS = 1024
+KEYS: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper` (PEP 3333, "Optional Platform-Specific File Handling")."""
+
+    def __init__(self, filelike: Any, block_size: int = 65536) -> None:
+        self.filelike = filelike
+        self.block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self) -> "FileWrapper":
+        return self
+
+    def __next__(self) -> bytes:
+        data: bytes = self.filelike.read(self.block_size)
+        if not data:
+            raise StopIteration
+        return data
+
+
+def connection_environ(endpoint: Endpoint, multithread: bool) -> Environ:
+    """What is the same for every request of a connection."""
+    client = endpoint.client
+    server = endpoint.server
+    environ: Environ = {
+        "SERVER_SOFTWARE": "bascule",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "443" if endpoint.scheme == "https" else "80",
+        "REMOTE_ADDR": client[0] if client else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": endpoint.scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": multithread,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+    }
+    if client:
+        environ["REMOTE_PORT"] = str(client[1])
+    if server is not None and server[1] is not None:
+        environ["SERVER_NAME"] = server[0]
+        environ["SERVER_PORT"] = str(server[1])
+    if endpoint.scheme == "https":
+        environ["HTTPS"] = "on"
+    if endpoint.tls_environ:
+        environ.update(endpoint.tls_environ)
+    return environ
+
+
+def request_environ(base: Environ, request: Request, root_path: str) -> Environ:
+    """The environ of one request, without what needs the exchange (`wsgi.input` and callables)."""
+    environ = base.copy()
+    path = request.path
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    # PEP 3333: text in environ is latin-1, so that no octet is lost.
+    path_info = path.decode("latin-1")
+    if root_path:
+        path_info = strip_root(path_info, root_path)
+    environ["REQUEST_METHOD"] = request.method
+    environ["SCRIPT_NAME"] = root_path
+    environ["PATH_INFO"] = path_info
+    environ["QUERY_STRING"] = request.query.decode("latin-1")
+    environ["RAW_URI"] = environ["REQUEST_URI"] = request.target.decode("latin-1")
+    environ["SERVER_PROTOCOL"] = "HTTP/" + request.http_version
+    add_fields(environ, request.fields)
+    return environ
+
+
+def strip_root(path: str, root_path: str) -> str:
+    """The path below the root, whether a proxy has stripped the prefix already or not."""
+    if path == root_path or path.startswith(root_path + "/"):
+        return path[len(root_path) :]
+    return path
+
+
+def add_fields(environ: Environ, fields: list[tuple[bytes, bytes]]) -> None:
+    """Header fields as HTTP_ variables; repeated ones joined (RFC 9110 section 5.3, RFC 6265 section 5.4)."""
+    for name, value in fields:
+        key = KEYS.get(name)
+        if key is None:
+            key = learn_key(name)
+        text = value.decode("latin-1")
+        if key in environ:
+            text = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + text
+        environ[key] = text
+
+
+def learn_key(name: bytes) -> str:
+    key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    if len(KEYS) < REMEMBERED_KEYS:
+        KEYS[name] = key
+    return key
+
+
+def whole_input(body: bytes) -> BytesIO:
+    """`wsgi.input` of a body that is here."""
+    return BytesIO(body)

@@ -1,0 +1,210 @@
+"""Exchange and Carrier: where wire protocols and application interfaces meet.
+
+    Carrier     what carries one exchange at a time: an HTTP/1.1 connection, later one HTTP/2 stream
+    Exchange    one request and its response; an interface subclasses it (AsgiExchange, WsgiExchange)
+    Interface   makes the exchanges for one application
+
+The carrier tells the exchange what the client does: `receive_body`, `end_body`, `disconnect`, `resume_writing`.
+The exchange tells the carrier what the application does: `respond`, `send`, ... Every method of both runs on the
+loop's thread. Neither knows more of the other than what stands in this file, so a new wire protocol brings both
+interfaces, and a new interface brings every wire protocol.
+"""
+
+from bascule.errors import ClientDisconnected
+from bascule.protocols.events import Request
+
+# Body octets that may wait in an exchange before its carrier stops reading from the client. As large as the
+# transports' own write buffer: enough to keep a fast application busy, little enough for thousands of uploads.
+BODY_HIGH_WATER = 65536
+
+
+class Endpoint:
+    """What an application may know about the two ends of a connection; made once for each connection.
+
+    client, server: (host, port) as ASGI and WSGI show them, or None; for a UNIX socket `server` is (path, None).
+    scheme: "http" or "https". tls: the content of the ASGI `tls` extension, or None on cleartext.
+    tls_environ: the SSL_* variables of WSGI. environ: kept here by the WSGI interface between requests.
+    """
+
+    __slots__ = ("client", "environ", "scheme", "server", "tls", "tls_environ")
+
+    def __init__(
+        self,
+        client: tuple[str, int] | None,
+        server: tuple[str, int | None] | None,
+        scheme: str = "http",
+        tls: dict[str, object] | None = None,
+        tls_environ: dict[str, str] | None = None,
+    ) -> None:
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+        self.tls = tls
+        self.tls_environ = tls_environ
+        self.environ: dict[str, object] | None = None
+
+
+class Carrier:
+    """The connection's half of the contract.
+
+    endpoint: the two ends. congested: the client reads slower than the application writes; the exchange should
+    wait for `resume_writing` before it sends more.
+
+    With the call that ends the response the carrier is free for the next exchange: this one must not call it again.
+    """
+
+    __slots__ = ("congested", "endpoint")
+
+    endpoint: Endpoint
+    congested: bool
+
+    def respond(
+        self,
+        status: int,
+        fields: list[tuple[bytes, bytes]],
+        body: bytes,
+        end: bool,
+        reason: bytes = b"",
+    ) -> None:
+        """Send the response head and the first piece of the body. Raises ResponseError."""
+        raise NotImplementedError
+
+    def send(self, data: bytes, end: bool) -> None:
+        """Send a further piece of the body. Raises ResponseError."""
+        raise NotImplementedError
+
+    def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> None:
+        """End the body with trailer fields. Raises ResponseError."""
+        raise NotImplementedError
+
+    def send_file(self, file: object, offset: int, count: int, end: bool) -> None:
+        """Send `count` octets of an open file; `congested` until they are gone. Raises ResponseError."""
+        raise NotImplementedError
+
+    def inform(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
+        """Send an interim response. Raises ResponseError."""
+        raise NotImplementedError
+
+    def want_body(self) -> None:
+        """The application waits for the request body: answer 100-continue, go on reading."""
+        raise NotImplementedError
+
+    def hold_body(self) -> None:
+        """Enough body is waiting: stop reading from the client until `want_body`."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close the connection so that the client sees the response is incomplete."""
+        raise NotImplementedError
+
+
+class Exchange:
+    """One request and its response: what both interfaces share.
+
+    body: pieces received and not read by the application yet; `body_size` octets in all.
+    body_ended: the body is complete, `trailers` are known. disconnected: the client is gone, writing is an error.
+    finished_sending: the client has closed its side; it may be gone, or wait for the response all the same.
+    """
+
+    __slots__ = (
+        "body",
+        "body_ended",
+        "body_size",
+        "carrier",
+        "disconnected",
+        "finished_sending",
+        "held",
+        "request",
+        "trailers",
+    )
+
+    def __init__(self, request: Request, carrier: Carrier) -> None:
+        self.request = request
+        self.carrier = carrier
+        self.body: list[bytes] = []
+        self.body_size = 0
+        self.body_ended = request.ended
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.disconnected = False
+        self.finished_sending = False
+        self.held = False
+
+    # From the carrier.
+
+    def start(self) -> None:
+        """Call the application. What has arrived of the body is here already."""
+        raise NotImplementedError
+
+    def receive_body(self, data: bytes) -> None:
+        """A piece of the body; asks the carrier to stop reading when enough is waiting."""
+        self.body.append(data)
+        self.body_size += len(data)
+        if self.body_size >= BODY_HIGH_WATER and not self.held:
+            self.held = True
+            self.carrier.hold_body()
+        self.wake_reader()
+
+    def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        """The body is complete."""
+        self.body_ended = True
+        self.trailers = trailers
+        self.wake_reader()
+
+    def disconnect(self) -> None:
+        """The client is gone: nothing more can be received or sent."""
+        self.disconnected = self.finished_sending = True
+        self.wake_reader()
+        self.resume_writing()
+
+    def finish_sending(self) -> None:
+        """The client has closed its side some time ago: say so to an application that asks."""
+        self.finished_sending = True
+        self.wake_reader()
+
+    def resume_writing(self) -> None:
+        """The carrier is no longer congested."""
+        raise NotImplementedError
+
+    def wake_reader(self) -> None:
+        """Something that a reader may wait for has happened."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """A tick of the worker has passed. Only exchanges that put something off care."""
+
+    # For the interfaces.
+
+    def take_body(self) -> bytes:
+        """Everything that waits, in one piece; lets the carrier read on."""
+        body = self.body
+        if len(body) == 1:
+            data = body[0]
+        else:
+            data = b"".join(body)
+        self.body = []
+        self.body_size = 0
+        if self.held:
+            self.held = False
+            self.carrier.want_body()
+        return data
+
+    def check_connected(self) -> None:
+        """Raises ClientDisconnected when writing makes no sense any more."""
+        if self.disconnected:
+            raise ClientDisconnected("the client closed the connection")
+
+
+class Interface:
+    """Makes exchanges for one application. running: applications called that have not returned yet."""
+
+    __slots__ = ("running",)
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    def exchange(self, request: Request, carrier: Carrier) -> Exchange:
+        """A new exchange, not started yet."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give back what the interface holds: threads, tasks. Called after the last exchange."""
