@@ -1,0 +1,42 @@
+"""Bascule: one application server for WSGI and ASGI applications.
+
+    serve(app, **options)   serve until a signal comes
+    Server                  the same inside an event loop of yours
+    Settings                all options, by the names of `bascule serve --help`
+
+Nothing is imported before it is asked for: workers pay memory for what they use only.
+"""
+
+from typing import TYPE_CHECKING
+
+from bascule.speed import force_pure_if_asked
+
+force_pure_if_asked()
+
+if TYPE_CHECKING:
+    from bascule.server import Server, serve
+    from bascule.settings import Settings
+    from bascule.version import __version__
+
+__all__ = ["Server", "Settings", "__version__", "serve"]
+
+_HOMES = {
+    "Server": "bascule.server",
+    "Settings": "bascule.settings",
+    "__version__": "bascule.version",
+    "serve": "bascule.server",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bascule' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,12 @@
+"""Settings: each declared once, read from the command line, the environment and files.
+
+load_settings   what the operator said, merged and checked
+Settings        the values, as attributes
+OPTIONS         the declarations, by name
+"""
+
+from bascule.settings.load import load_settings
+from bascule.settings.options import OPTIONS
+from bascule.settings.values import Settings
+
+__all__ = ["OPTIONS", "Settings", "load_settings"]

@@ -1,0 +1,87 @@
+"""Settings from environment variables and from the file of variables that --env-file names.
+
+An empty variable counts as not set, because that is what `VARIABLE=` means in compose files and CI
+systems.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bascule.settings.findings import Given, Layer, Rank, Source, did_you_mean, finding
+from bascule.settings.option import VARIABLE_PREFIX
+from bascule.settings.options import OPTIONS
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
+
+# Variables with our prefix that are no settings: BASCULE_PURE chooses between compiled and plain
+# modules, before there are any settings; the other one is how a supervisor hands its listening
+# sockets to its child.
+SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
+OTHER_VARIABLES = frozenset({"BASCULE_PURE", SOCKETS_VARIABLE})
+
+
+def read_environment(environ: Mapping[str, str], findings: list[str]) -> Layer:
+    """Return what the process's environment says; unknown BASCULE_ variables become findings."""
+    sources = {name: Source(Rank.ENVIRONMENT, "environment", name) for name in environ}
+    return read_variables(environ, sources, findings)
+
+
+def read_variables(
+    variables: Mapping[str, str], sources: Mapping[str, Source], findings: list[str]
+) -> Layer:
+    """Return the settings among some variables."""
+    layer: Layer = {}
+    known = {option.variable for option in OPTIONS.values()}
+    for option in OPTIONS.values():
+        # From the strongest name to the weakest, so that BASCULE_PORT goes before PORT.
+        for variable in (option.variable, *option.aliases):
+            if variables.get(variable):
+                source = replace(sources[variable], alias=variable != option.variable)
+                layer[option.name] = Given(variables[variable], source)
+                break
+    for name in sorted(variables):
+        if name.startswith(VARIABLE_PREFIX) and name not in known | OTHER_VARIABLES:
+            hint = did_you_mean(name, known)
+            findings.append(finding(sources[name], f"is not a setting{hint}"))
+    return layer
+
+
+def read_env_file(path: str, findings: list[str]) -> tuple[dict[str, str], dict[str, Source]]:
+    """Return the variables of a file of NAME=value lines, and the line each stands in."""
+    variables: dict[str, str] = {}
+    sources: dict[str, Source] = {}
+    for binding in _bindings(path, findings):
+        line = f"{path} line {binding.original.line}"
+        if binding.error:
+            text = binding.original.string.strip().splitlines()[0]
+            findings.append(f"{line}: {text!r} is not NAME=value")
+        elif binding.key is not None:
+            sources[binding.key] = Source(Rank.ENV_FILE, line, binding.key)
+            variables[binding.key] = ""
+    if variables:
+        variables.update(_values(path))
+    return variables, sources
+
+
+def _bindings(path: str, findings: list[str]) -> "list[Binding]":
+    from dotenv.parser import parse_stream
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return list(parse_stream(file))
+    except FileNotFoundError:
+        findings.append(f"{path}: there is no such file of environment variables")
+    except OSError as error:
+        findings.append(f"{path}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        findings.append(f"{path}: is not UTF-8 text: octet {error.start} cannot be read")
+    return []
+
+
+def _values(path: str) -> dict[str, str]:
+    """The values with ${NAME} filled in, which needs all lines and the environment at once."""
+    from dotenv import dotenv_values
+
+    return {name: value or "" for name, value in dotenv_values(path).items()}

@@ -1,0 +1,210 @@
+"""How one setting is written and what it becomes.
+
+A kind reads a value from wherever it came: text from the command line or the environment, or the
+values TOML and Python callers have already. `parse` raises ValueError with the end of a sentence
+that begins with the value ("is not a whole number; give 0 or more"); whoever reports it adds the
+place and the name in front.
+
+Text is taken everywhere, so that `threads = "8"` in a file means what it says: one rule for every
+source.
+"""
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+NONE = "none"
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+class Kind(ABC, Generic[T_co]):
+    """The base of all kinds. `metavar` stands for the value in help texts."""
+
+    metavar = "TEXT"
+
+    @abstractmethod
+    def parse(self, value: object) -> T_co:
+        """Return the value as Python wants it. Raises ValueError with the end of a sentence."""
+
+    def plain(self, value: Any) -> Any:
+        """Return a parsed value as JSON and TOML can write it; `parse` reads it back."""
+        return value
+
+    def show(self, value: Any) -> str:
+        """Return a parsed value as people read it on one line."""
+        return _shown(self.plain(value))
+
+
+def _shown(plain: object) -> str:
+    if plain is None:
+        return NONE
+    if isinstance(plain, bool):
+        return "on" if plain else "off"
+    if isinstance(plain, list):
+        return ", ".join(map(_shown, plain))
+    if isinstance(plain, float):
+        return f"{plain:g}"
+    return str(plain)
+
+
+class Text(Kind[str]):
+    """Any text."""
+
+    def __init__(self, metavar: str = "TEXT") -> None:
+        self.metavar = metavar
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("is not text; put it in quotes")
+        return value
+
+
+class Path(Text):
+    """A path in the file system, relative to the current directory; `~` is left to the shell."""
+
+    def __init__(self, metavar: str = "PATH") -> None:
+        super().__init__(metavar)
+
+    def parse(self, value: object) -> str:
+        path = super().parse(os.fspath(value) if isinstance(value, os.PathLike) else value)
+        if not path:
+            raise ValueError("is empty; give a path")
+        if "\0" in path:
+            raise ValueError("has a NUL character, which no path can have")
+        return path
+
+
+class Whole(Kind[int]):
+    """A whole number from `minimum` to `maximum`, both included."""
+
+    def __init__(self, minimum: int = 0, maximum: int | None = None, metavar: str = "N") -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+        self.metavar = metavar
+
+    def parse(self, value: object) -> int:
+        number = value
+        if isinstance(value, str):
+            try:
+                number = int(value)
+            except ValueError:
+                pass
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise ValueError(f"is not a whole number; give {self._range()}")
+        if number < self.minimum or (self.maximum is not None and number > self.maximum):
+            raise ValueError(f"is out of range; give {self._range()}")
+        return number
+
+    def _range(self) -> str:
+        if self.maximum is None:
+            return f"{self.minimum} or more"
+        return f"{self.minimum} to {self.maximum}"
+
+
+class Seconds(Kind[float]):
+    """A finite number of seconds, fractions allowed, not below `minimum`."""
+
+    metavar = "SECONDS"
+
+    def __init__(self, minimum: float = 0.0) -> None:
+        self.minimum = minimum
+
+    def parse(self, value: object) -> float:
+        number = value
+        if isinstance(value, str):
+            try:
+                number = float(value)
+            except ValueError:
+                pass
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"is not a number of seconds; give {self.minimum:g} or more")
+        if not math.isfinite(number) or number < self.minimum:
+            raise ValueError(f"is out of range; give {self.minimum:g} seconds or more")
+        return float(number)
+
+
+class Flag(Kind[bool]):
+    """On or off."""
+
+    metavar = "on|off"
+
+    def parse(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word in TRUE_WORDS:
+            return True
+        if word in FALSE_WORDS:
+            return False
+        raise ValueError("is neither on nor off; give true or false, yes or no, on or off, 1 or 0")
+
+
+class Choice(Kind[str]):
+    """One of a few words. `synonyms` maps words that other servers use to ours."""
+
+    def __init__(self, *words: str, synonyms: dict[str, str] | None = None) -> None:
+        self.words = words
+        self.synonyms = synonyms or {}
+        self.metavar = "|".join(words)
+
+    def parse(self, value: object) -> str:
+        word = str(value).strip().lower()
+        word = self.synonyms.get(word, word)
+        if word not in self.words:
+            raise ValueError(f"is not one of the choices; give {' or '.join(self.words)}")
+        return word
+
+
+class Maybe(Kind[T_co | None]):
+    """Another kind, or nothing at all, written as the word `nothing`."""
+
+    def __init__(self, kind: Kind[T_co], nothing: str = NONE) -> None:
+        self.kind = kind
+        self.nothing = nothing
+        self.metavar = kind.metavar
+
+    def parse(self, value: object) -> T_co | None:
+        if value is None or value == self.nothing:
+            return None
+        try:
+            return self.kind.parse(value)
+        except ValueError as error:
+            hint = f", or {self.nothing}" if self.nothing and ";" in str(error) else ""
+            raise ValueError(f"{error}{hint}") from None
+
+    def plain(self, value: Any) -> Any:
+        return None if value is None else self.kind.plain(value)
+
+
+class Listing(Kind[tuple[T_co, ...]]):
+    """Any number of values of one kind; one text holds several with `separator` between them."""
+
+    def __init__(self, kind: Kind[T_co], separator: str) -> None:
+        self.kind = kind
+        self.separator = separator
+        self.metavar = kind.metavar
+
+    def parse(self, value: object) -> tuple[T_co, ...]:
+        return tuple(self._parse_item(item) for item in self._items(value))
+
+    def _items(self, value: object) -> Sequence[object]:
+        if isinstance(value, str):
+            return [
+                item for item in (part.strip() for part in value.split(self.separator)) if item
+            ]
+        if isinstance(value, list | tuple):
+            return value
+        raise ValueError("is not a list")
+
+    def _parse_item(self, item: object) -> T_co:
+        try:
+            return self.kind.parse(item)
+        except ValueError as error:
+            raise ValueError(f"has {item!r}, which {error}") from None
+
+    def plain(self, value: Any) -> Any:
+        return [self.kind.plain(item) for item in value]

@@ -1,0 +1,128 @@
+"""Settings from everything the operator said, with all that is wrong with it found at once."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from bascule.errors import SettingsError
+from bascule.settings.checks import check
+from bascule.settings.environment import read_env_file, read_environment, read_variables
+from bascule.settings.file import FileReader
+from bascule.settings.findings import Given, Layer, Rank, Source, did_you_mean, finding
+from bascule.settings.merge import merge, parse_layer
+from bascule.settings.options import OPTIONS
+from bascule.settings.values import Settings
+
+S = TypeVar("S", bound=Settings)
+NO_TARGET = (
+    "TARGET is missing: give module:attribute, such as bascule serve mysite.wsgi:application, "
+    "or `target` in bascule.toml"
+)
+
+
+class Loader:
+    """Collects layers of values, from the weakest source to the strongest, and findings."""
+
+    def __init__(self) -> None:
+        self.findings: list[str] = []
+        self.broken: set[str] = set()
+        self.layers: list[Layer] = []
+        self.app_environment: dict[str, str] = {}
+
+    def parsed(self, layer: Layer) -> Layer:
+        return parse_layer(layer, self.findings, self.broken)
+
+    def add_sources(self, said: Layer, environ: Mapping[str, str]) -> None:
+        """Add all sources; the environment and what was said name the files to read."""
+        strong = [self.parsed(read_environment(environ, self.findings)), self.parsed(said)]
+        file = self.parsed(FileReader(self.findings).read(strongest("config", strong)))
+        path = strongest("env_file", [file, *strong])
+        env_file = self.parsed(self._env_file(path)) if path is not None else {}
+        self.layers += [file, env_file, *strong]
+
+    def add_arguments(self, layer: Layer) -> None:
+        """Add arguments, and the files that they name."""
+        said = self.parsed(layer)
+        config, path = strongest("config", [said]), strongest("env_file", [said])
+        if config is not None:
+            self.layers.append(self.parsed(FileReader(self.findings).read(config)))
+        if path is not None:
+            self.layers.append(self.parsed(self._env_file(path)))
+        self.layers.append(said)
+
+    def _env_file(self, path: str) -> Layer:
+        self.app_environment, sources = read_env_file(path, self.findings)
+        layer = read_variables(self.app_environment, sources, self.findings)
+        for name in ("config", "env_file"):
+            if name in layer:
+                source = layer.pop(name).source
+                self.findings.append(finding(source, "comes too late in the env-file itself"))
+        return layer
+
+    def settings(self, kind: type[S], need_target: bool) -> S:
+        """Return the merged settings. Raises SettingsError with all findings."""
+        merged = merge(self.layers, self.findings)
+        values = {name: given.value for name, given in merged.items()}
+        sources = {name: given.source for name, given in merged.items()}
+        settings = kind(values, sources, self.app_environment)
+        self.findings += check(settings, sources, self.broken)
+        if need_target and not settings.target and "target" not in self.broken:
+            self.findings.append(NO_TARGET)
+        if self.findings:
+            raise SettingsError(self.findings)
+        return settings
+
+
+def strongest(name: str, layers: Sequence[Layer]) -> Any:
+    """Return the value the last of these layers that has one gives, or None."""
+    return next((layer[name].value for layer in reversed(layers) if name in layer), None)
+
+
+def load_settings(
+    command_line: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    preset: Mapping[str, object] | None = None,
+    preset_name: str = "",
+    need_target: bool = True,
+) -> Settings:
+    """Return the settings of this process.
+
+    command_line: values by option name, as text (or bool, or a tuple of texts), only those that
+    were typed. environ: the variables, `os.environ` unless given. preset: defaults of a command
+    that differ from those of the table, and in `preset_name` the command. need_target: whether
+    TARGET must be known in the end. Raises SettingsError with all findings, each a line that names
+    its place.
+    """
+    loader = Loader()
+    if preset:
+        loader.layers.append(loader.parsed(layer_of(preset, Rank.PRESET, preset_name)))
+    said = layer_of(command_line or {}, Rank.SAID, "command line")
+    loader.add_sources(said, os.environ if environ is None else environ)
+    return loader.settings(Settings, need_target)
+
+
+def layer_of(values: Mapping[str, object], rank: Rank, place: str) -> Layer:
+    """Return a layer of values whose names are known to be right."""
+    return {
+        name: Given(
+            value, Source(rank, place, "TARGET" if name == "target" else OPTIONS[name].flag)
+        )
+        for name, value in values.items()
+    }
+
+
+def settings_from_arguments(kind: type[S], options: Mapping[str, Any]) -> S:
+    """Return settings from keyword arguments; see `Settings.of`."""
+    loader = Loader()
+    layer: Layer = {}
+    for name, value in options.items():
+        source = Source(Rank.SAID, "argument", name)
+        if name in OPTIONS:
+            layer[name] = Given(value, source)
+        else:
+            loader.findings.append(
+                finding(source, f"is not a setting{did_you_mean(name, OPTIONS)}")
+            )
+    loader.add_arguments(layer)
+    return loader.settings(kind, need_target=False)

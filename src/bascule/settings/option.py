@@ -1,0 +1,62 @@
+"""What is said about a setting, once; everything else is made from it.
+
+The command line, the keys of the settings file, the BASCULE_* variables, the attributes of
+`Settings` and the reference page all come from `Option` objects, so that none of them can
+disagree.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from bascule.settings.kinds import Kind
+
+T = TypeVar("T")
+VARIABLE_PREFIX = "BASCULE_"
+
+
+@dataclass(eq=False)
+class Option(Generic[T]):
+    """One setting.
+
+    kind: how its value is written. default: its value when nobody says anything. section: the
+    heading it stands under. help: one or two sentences for `--help` and the reference. reason: why
+    the default is what it is; every limit has one. short: a one-letter flag. aliases: environment
+    variables of other origin that mean the same, each weaker than the BASCULE_ one. secret: never
+    shown. in_file: whether a settings file may have it.
+    """
+
+    kind: Kind[T]
+    default: T
+    section: str
+    help: str
+    reason: str = ""
+    short: str = ""
+    aliases: tuple[str, ...] = ()
+    secret: bool = False
+    in_file: bool = True
+    name: str = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @property
+    def flag(self) -> str:
+        """The long flag of the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return VARIABLE_PREFIX + self.name.upper()
+
+    def show(self, value: T) -> str:
+        """Return a value for people to read, a secret as asterisks."""
+        return "********" if self.secret and value is not None else self.kind.show(value)
+
+    if TYPE_CHECKING:  # an instance holds its values in its __dict__, so no lookup ever comes here
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> Self: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> T: ...
+        def __get__(self, instance: object, owner: type) -> Any: ...

@@ -1,0 +1,297 @@
+"""Every setting, in the order in which help and reference show them."""
+
+from typing import Any
+
+from bascule.address import DEFAULT_HOST, DEFAULT_PORT
+from bascule.settings.kinds import Choice, Flag, Listing, Maybe, Path, Seconds, Text, Whole
+from bascule.settings.option import Option
+from bascule.settings.web_kinds import BindAddress, Host, ResponseField, RootPath
+
+APPLICATION = "Application"
+ADDRESS = "Address"
+RUNNING = "Running"
+DEVELOPMENT = "Development"
+LOGGING = "Logging"
+TLS = "TLS"
+DEADLINES = "Deadlines"
+LIMITS = "Limits"
+HTTP = "HTTP"
+
+MAX_BACKLOG = 2**31 - 1  # listen(2) takes a C int
+
+
+class Options:
+    """The table. A `Settings` object has attributes of these names and types."""
+
+    target = Option(
+        Text("TARGET"),
+        "",
+        APPLICATION,
+        "The application: module:attribute, or a module that has `application` or `app`.",
+    )
+    interface = Option(
+        Choice("auto", "asgi3", "asgi2", "wsgi", synonyms={"asgi": "asgi3"}),
+        "auto",
+        APPLICATION,
+        "How the application is called; auto looks at it. asgi means asgi3.",
+    )
+    factory = Option(
+        Flag(),
+        False,
+        APPLICATION,
+        "TARGET is a function without arguments that returns the application.",
+    )
+    app_dir = Option(
+        Text("DIRECTORY"),
+        "",
+        APPLICATION,
+        "Look for the application in this directory first; empty for the current one.",
+    )
+    root_path = Option(
+        RootPath(),
+        "",
+        APPLICATION,
+        "The path the application is mounted under: SCRIPT_NAME in WSGI, root_path in ASGI.",
+    )
+    lifespan = Option(
+        Choice("auto", "on", "off"),
+        "auto",
+        APPLICATION,
+        "ASGI lifespan events; auto goes on without them when the application does not know them.",
+    )
+
+    bind = Option(
+        Listing(BindAddress(), ","),
+        (),
+        ADDRESS,
+        "Listen here: HOST:PORT, unix:PATH or fd://N. May be given several times.",
+        short="-b",
+    )
+    host = Option(
+        Host(), DEFAULT_HOST, ADDRESS, "Listen on this host; 0.0.0.0 for all interfaces."
+    )
+    port = Option(
+        Whole(0, 65535, metavar="PORT"),
+        DEFAULT_PORT,
+        ADDRESS,
+        "Listen on this port; 0 lets the system choose a free one.",
+        aliases=("PORT",),
+    )
+    uds = Option(Maybe(Path()), None, ADDRESS, "Listen on a UNIX socket at this path.")
+    fd = Option(
+        Maybe(Whole()), None, ADDRESS, "Listen on the socket inherited with this descriptor."
+    )
+    backlog = Option(
+        Whole(1, MAX_BACKLOG),
+        2048,
+        ADDRESS,
+        "Connections the system keeps waiting until they are accepted.",
+        reason="Enough for a second of a busy site's arrivals; Linux lowers it to "
+        "net.core.somaxconn.",
+    )
+
+    config = Option(
+        Maybe(Path("FILE")),
+        None,
+        RUNNING,
+        "Read settings from this file instead of bascule.toml or pyproject.toml.",
+        in_file=False,
+    )
+    env_file = Option(
+        Maybe(Path("FILE")),
+        None,
+        RUNNING,
+        "Read environment variables from this file, for these settings and for the application.",
+    )
+    threads = Option(
+        Whole(0),
+        8,
+        RUNNING,
+        "Threads that run a WSGI application. 0 runs it on the event loop's own thread, one "
+        "request at a time: fastest for short work that waits for nothing, wrong for the rest.",
+        reason="Requests that wait for a database overlap, and memory stays small.",
+    )
+    loop = Option(
+        Choice("auto", "uvloop", "asyncio"),
+        "auto",
+        RUNNING,
+        "The event loop; auto takes uvloop where it is installed.",
+    )
+
+    reload = Option(
+        Flag(), False, DEVELOPMENT, "Start again when a file changes. Not for production."
+    )
+    reload_dir = Option(
+        Listing(Path("DIRECTORY"), ","),
+        (),
+        DEVELOPMENT,
+        "Watch this directory instead of the application's. May be given several times.",
+    )
+    debug = Option(
+        Flag(),
+        False,
+        DEVELOPMENT,
+        "Check more of what the application does, at the cost of speed.",
+    )
+
+    access_log = Option(Flag(), True, LOGGING, "Write one line for each request.")
+    log_level = Option(
+        Choice("critical", "error", "warning", "info", "debug"),
+        "info",
+        LOGGING,
+        "The least important messages that are written.",
+    )
+    log_format = Option(
+        Choice("text", "json"), "text", LOGGING, "Lines for people or for programs."
+    )
+    log_config = Option(
+        Maybe(Path("FILE")),
+        None,
+        LOGGING,
+        "Configure Python's logging from this .json, .toml or .ini file.",
+    )
+
+    ssl_certfile = Option(
+        Maybe(Path("FILE")), None, TLS, "The certificate, with its chain, in PEM. Turns TLS on."
+    )
+    ssl_keyfile = Option(
+        Maybe(Path("FILE")),
+        None,
+        TLS,
+        "The private key in PEM, where the certificate's file has none.",
+    )
+    ssl_keyfile_password = Option(
+        Maybe(Text("PASSWORD"), nothing=""),
+        None,
+        TLS,
+        "The password of the private key. Better in BASCULE_SSL_KEYFILE_PASSWORD, where `ps` "
+        "does not show it.",
+        secret=True,
+    )
+    ssl_ca_certs = Option(
+        Maybe(Path("FILE")),
+        None,
+        TLS,
+        "Certificates in PEM that client certificates are checked by.",
+    )
+    ssl_cert_reqs = Option(
+        Choice(
+            "none",
+            "optional",
+            "required",
+            synonyms={"0": "none", "1": "optional", "2": "required"},
+        ),
+        "none",
+        TLS,
+        "Whether clients show a certificate. 0, 1 and 2 mean the same three.",
+    )
+
+    timeout_keep_alive = Option(
+        Seconds(),
+        75.0,
+        DEADLINES,
+        "How long a connection may stay idle between requests.",
+        reason="Longer than the 60 s of common load balancers, so that they close first and "
+        "never send a "
+        "request into a connection that is being closed.",
+    )
+    timeout_graceful_shutdown = Option(
+        Seconds(),
+        30.0,
+        DEADLINES,
+        "How long requests may take to finish after SIGTERM or SIGINT.",
+        reason="What Kubernetes waits before it kills.",
+    )
+    timeout_request_head = Option(
+        Seconds(0.001),
+        30.0,
+        DEADLINES,
+        "How long a client may take to send a whole request head.",
+        reason="A head is a few packets; who needs longer holds connections open on purpose.",
+    )
+    timeout_write = Option(
+        Seconds(0.001),
+        60.0,
+        DEADLINES,
+        "How long a response may stall with no octet taken by the client.",
+        reason="A sleeping phone is back within a minute; a client that never reads would keep "
+        "a thread for ever.",
+    )
+
+    limit_body_rate = Option(
+        Whole(0, metavar="OCTETS"),
+        240,
+        LIMITS,
+        "Octets per second that a request body must bring on average, after its first 30 s; 0 "
+        "for no minimum.",
+        reason="Below the slowest modem still in use; without it a body sent octet by octet "
+        "occupies a thread for days.",
+    )
+    limit_request_line = Option(
+        Whole(64, metavar="OCTETS"),
+        8190,
+        LIMITS,
+        "Longest request line. Past it: 414.",
+        reason="RFC 9112 section 3 asks for 8,000 and more; 8,190 is what Apache and Gunicorn "
+        "users know.",
+    )
+    limit_request_fields = Option(
+        Whole(1),
+        100,
+        LIMITS,
+        "Most header fields in a request. Past it: 431.",
+        reason="Apache's and Gunicorn's number; it keeps work that grows with the square of it "
+        "small.",
+    )
+    limit_request_head = Option(
+        Whole(256, metavar="OCTETS"),
+        65536,
+        LIMITS,
+        "Longest request line and header fields together. Past it: 431.",
+        reason="Room for the largest cookies browsers send beside everything else.",
+    )
+    limit_request_body = Option(
+        Maybe(Whole(0, metavar="OCTETS")),
+        None,
+        LIMITS,
+        "Longest request body. Past it: 413. none for no limit.",
+        reason="Only the application knows what it accepts.",
+    )
+    limit_connections = Option(
+        Whole(1),
+        10_000,
+        LIMITS,
+        "Most connections open at once. More wait in the system's queue.",
+        reason="Memory for idle connections stays bounded; raise the process's descriptor limit "
+        "with it.",
+    )
+    limit_concurrency = Option(
+        Maybe(Whole(1)),
+        None,
+        LIMITS,
+        "Most requests at once. Past it: 503. none for no limit.",
+        reason="The right number depends on the application and on what waits in front of it.",
+    )
+
+    header_map = Option(
+        Choice("drop", "refuse", "dangerous"),
+        "drop",
+        HTTP,
+        "What becomes of header fields with an underscore in their name.",
+        reason="In WSGI's environ X_User and X-User are the same key, so a client could forge "
+        "what a proxy sets; "
+        "dangerous lets them through, refuse answers 400.",
+    )
+    header = Option(
+        Listing(ResponseField(), "\n"),
+        (),
+        HTTP,
+        'Add this field to every response: "Name: value". May be given several times.',
+    )
+    server_header = Option(Flag(), True, HTTP, "Send the Server field.")
+    date_header = Option(Flag(), True, HTTP, "Send the Date field.")
+
+
+OPTIONS: dict[str, Option[Any]] = {
+    name: option for name, option in vars(Options).items() if isinstance(option, Option)
+}

@@ -1,0 +1,113 @@
+"""The kinds of settings that only a web server has: addresses, response fields, the root path."""
+
+import re
+from typing import Any
+
+from bascule.address import Address, parse_address, parse_tcp_address
+from bascule.settings.kinds import Kind
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5
+
+# Connection management and framing (RFC 9112 sections 6 and 9, RFC 9110 section 7.6.1) belong to
+# each message; one value for every response would corrupt them.
+SERVERS_OWN_FIELDS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+HeaderField = tuple[bytes, bytes]
+
+
+class BindAddress(Kind[Address]):
+    """HOST:PORT, unix:PATH or fd://N."""
+
+    metavar = "ADDRESS"
+
+    def parse(self, value: object) -> Address:
+        if not isinstance(value, str):
+            raise ValueError("is not an address; give HOST:PORT, unix:PATH or fd://N")
+        try:
+            return parse_address(value)
+        except ValueError as error:
+            raise ValueError(f"is not an address: {error}") from None
+
+    def plain(self, value: Any) -> str:
+        return str(value)
+
+
+class Host(Kind[str]):
+    """A host name or an IP address; the port has an option of its own."""
+
+    metavar = "HOST"
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise ValueError(
+                "is not a host; give a name or an IP address, 0.0.0.0 for all interfaces"
+            )
+        if value.count(":") > 1 and not value.startswith("["):
+            return value
+        try:
+            address = parse_tcp_address(value)
+        except ValueError as error:
+            raise ValueError(f"is not a host: {error}") from None
+        if value not in (address.host, f"[{address.host}]"):
+            raise ValueError(
+                f"has a port in it; give --host {address.host} and --port {address.port}"
+            )
+        return address.host
+
+
+class ResponseField(Kind[HeaderField]):
+    """A header field for every response, written "Name: value" (RFC 9110 section 5)."""
+
+    metavar = '"NAME: VALUE"'
+
+    def parse(self, value: object) -> HeaderField:
+        name, text = self._split(value)
+        if not TOKEN.fullmatch(name):
+            raise ValueError(
+                f"has no field name before the colon; {name!r} is not a token (RFC 9110)"
+            )
+        if FORBIDDEN_IN_VALUE.search(text):
+            raise ValueError("has characters that a field value cannot have")
+        if name.lower() in SERVERS_OWN_FIELDS:
+            raise ValueError(f"is not yours to set: {name} depends on each response")
+        return name.encode("ascii"), text.encode("latin-1")
+
+    def _split(self, value: object) -> tuple[str, str]:
+        if isinstance(value, list | tuple) and len(value) == 2:
+            name, text = (_decoded(part) for part in value)
+        elif isinstance(value, str) and ":" in value:
+            name, _, text = value.partition(":")
+        else:
+            raise ValueError('is not a header field; give "Name: value"')
+        return name.strip(" \t"), text.strip(" \t")
+
+    def plain(self, value: Any) -> str:
+        name, text = value
+        return f"{name.decode('ascii')}: {text.decode('latin-1')}"
+
+
+def _decoded(part: object) -> str:
+    return part.decode("latin-1") if isinstance(part, bytes) else str(part)
+
+
+class RootPath(Kind[str]):
+    """The path an application is mounted under: empty, or "/prefix" without a slash at the end."""
+
+    metavar = "PATH"
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str) or (value and not value.startswith("/")):
+            raise ValueError("does not begin with a slash; give a path such as /shop")
+        return value.rstrip("/")
