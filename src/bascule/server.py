@@ -1,0 +1,104 @@
+"""Serving from Python: blocking with `serve`, or inside a loop that somebody else owns with `Server`."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from bascule.errors import UsageError
+from bascule.interfaces.locate import detect_interface, load_target
+from bascule.settings import Settings
+from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.worker.run import run
+from bascule.worker.worker import Worker
+
+
+def serve(app: object, **options: Any) -> int:
+    """Serve `app` until SIGTERM or SIGINT; blocks, and must be called in the main thread.
+
+    app: an ASGI or WSGI application, or a TARGET such as "mysite.wsgi".
+    options: any setting by its name, such as port=8080 or threads=4.
+    Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or StartupError.
+    """
+    if isinstance(app, str):
+        return run(Settings.of(target=app, **options))
+    return run(Settings.of(**options), app=app)
+
+
+class Server:
+    """An awaitable server for a loop that is running already. Installs no signal handlers, configures no logging.
+
+        server = Server(app, port=8080)
+        await server.start()
+        ...
+        await server.stop()
+
+    or `await server.serve()`, which serves until it is cancelled or `stop` is called elsewhere.
+    """
+
+    def __init__(
+        self,
+        app: object,
+        *,
+        sockets: Sequence[socket.socket] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take an application or a TARGET, and any setting by its name.
+
+        sockets: listening sockets to use instead; they stay the caller's to close.
+        Raises SettingsError or TargetError.
+        """
+        self.settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
+        if isinstance(app, str):
+            app = load_target(app, self.settings.factory, self.settings.app_dir)
+        self._app = app
+        self._interface = detect_interface(app, self.settings.interface)
+        self._given = sockets
+        self._opened: list[socket.socket] = []
+        self._worker: Worker | None = None
+        self._stopping = False
+        self._give_up = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as URLs or unix:PATH; empty before `start` and after `stop`."""
+        if self._worker is None:
+            return []
+        scheme = "https" if self.settings.ssl_certfile else "http"
+        return [describe(sock, scheme) for sock in self._worker.sockets]
+
+    async def start(self) -> None:
+        """Listen, run lifespan startup, accept. Raises BindError, UsageError or StartupError."""
+        if self._worker is not None or self._stopping:
+            raise UsageError("this server was started before; make a new one")
+        if self._given is None:
+            self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
+        worker = Worker(self._app, self._interface, self.settings, self._given or self._opened)
+        try:
+            await worker.start()
+        except BaseException:
+            close_listeners(self._opened)
+            raise
+        self._worker = worker
+
+    async def stop(self) -> None:
+        """Drain: finish what is in flight, within timeout_graceful_shutdown. A second call stops at once."""
+        if self._stopping:
+            self._give_up.set()
+            await self._stopped.wait()
+            return
+        self._stopping = True
+        if self._worker is not None:
+            await self._worker.drain(self._give_up)
+            self._worker = None
+        close_listeners(self._opened)
+        self._stopped.set()
+
+    async def serve(self) -> None:
+        """Start, and serve until cancelled (which drains) or stopped."""
+        await self.start()
+        try:
+            await self._stopped.wait()
+        finally:
+            await self.stop()

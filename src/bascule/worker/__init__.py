@@ -1,0 +1,1 @@
+"""One serving process: puts loop, sockets, application and connections together, serves, drains."""

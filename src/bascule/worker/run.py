@@ -1,0 +1,138 @@
+"""One process from its settings to its exit code: what `bascule serve` does.
+
+    SIGTERM, SIGINT     drain, then exit 0
+    the same again      stop at once, exit 1
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from bascule.errors import UsageError
+from bascule.interfaces.locate import detect_interface, load_target
+from bascule.loop import loop_name, new_event_loop
+from bascule.observability import logs
+from bascule.observability.access import AccessLog
+from bascule.observability.banner import banner
+from bascule.settings import Settings
+from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.speed import is_compiled
+from bascule.worker.worker import Worker
+
+logger = logging.getLogger("bascule")
+
+EXIT_OK = 0
+EXIT_FORCED = 1
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(
+    settings: Settings, sockets: Sequence[socket.socket] | None = None, app: object = None
+) -> int:
+    """Serve until a signal says stop; returns the exit code.
+
+    sockets: listening sockets to use instead of the settings' addresses; the caller closes them.
+    app: the application, instead of the settings' target.
+    Raises UsageError or StartupError before anything is served.
+    """
+    logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
+    for name, value in settings.app_environment.items():
+        os.environ.setdefault(name, value)
+    if app is None and not settings.target:
+        raise UsageError("no TARGET: name the application, such as mysite.wsgi or main:app")
+    opened = open_listeners(settings.addresses, settings.backlog) if sockets is None else []
+    try:
+        # Outside the loop: Django's ORM refuses to work where one is running, and imports may use it.
+        if app is None:
+            app = load_target(settings.target, settings.factory, settings.app_dir)
+        interface = detect_interface(app, settings.interface)
+        return Process(settings, app, interface, sockets or opened).run()
+    finally:
+        close_listeners(opened)
+
+
+class Process:
+    """The worker of this process, its loop, and its signals."""
+
+    def __init__(
+        self, settings: Settings, app: Any, interface: str, sockets: Sequence[socket.socket]
+    ) -> None:
+        self.settings = settings
+        self.interface = interface
+        self.sockets = sockets
+        self.access = AccessLog(settings.log_format) if settings.access_log else None
+        self.worker = Worker(app, interface, settings, sockets, self.access)
+
+    def run(self) -> int:
+        """Run the loop from start to drained."""
+        loop = new_event_loop(self.settings.loop)
+        asyncio.set_event_loop(loop)
+        try:
+            code = loop.run_until_complete(self.main(loop))
+        except BaseException:
+            close_loop(loop)
+            raise
+        if self.worker.left_running:
+            leave(code)
+        close_loop(loop)
+        return code
+
+    async def main(self, loop: asyncio.AbstractEventLoop) -> int:
+        stop = asyncio.Event()
+        give_up = asyncio.Event()
+
+        def on_signal() -> None:
+            if stop.is_set():
+                give_up.set()
+            stop.set()
+
+        await self.worker.start()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, on_signal)
+        self.say_ready(loop)
+        await stop.wait()
+        logger.info("stopping: finishing what is in flight")
+        await self.worker.drain(give_up)
+        logger.info("stopped")
+        return EXIT_FORCED if give_up.is_set() else EXIT_OK
+
+    def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:
+        scheme = "https" if self.settings.ssl_certfile else "http"
+        for line in banner(
+            target=self.settings.target,
+            interface=self.interface,
+            addresses=[describe(sock, scheme) for sock in self.sockets],
+            threads=self.settings.threads if self.interface == "wsgi" else None,
+            loop=loop_name(loop),
+            compiled=is_compiled(),
+            pid=os.getpid(),
+        ):
+            logger.info(line)
+
+
+def close_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """What asyncio.run does at its end, but never waiting for a thread that does not come back."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def leave(code: int) -> None:
+    """End the process although application code is still running: joining its threads could take for ever."""
+    names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+    logger.warning("left behind, still busy: %s", ", ".join(names) or "a task that ignores being cancelled")
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)

@@ -1,0 +1,188 @@
+"""A worker: one event loop, one application, its connections, from startup to the end of the drain.
+
+    start     lifespan startup, then accept
+    drain     accept no more, finish what is in flight, abort what is left at the deadline, lifespan shutdown
+
+It installs no signal handlers and owns no process: `run` does for the command line, `Server` for those who embed.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bascule.connections.http1 import Http1Connection
+from bascule.connections.hub import TICK, Hub
+from bascule.interfaces.asgi import AsgiInterface, from_asgi2
+from bascule.interfaces.exchange import Interface
+from bascule.interfaces.lifespan import Lifespan
+from bascule.interfaces.wsgi import WsgiInterface
+from bascule.loop import Acceptor, listen
+from bascule.observability.limiter import RateLimited
+from bascule.settings import Settings
+from bascule.worker.plan import deadlines, extra_lines, request_limits, server_line
+
+if TYPE_CHECKING:
+    import ssl
+
+    from bascule.observability.access import AccessLog
+
+logger = logging.getLogger("bascule")
+
+# Lines that clients can cause are written once for their kind in this many seconds, then counted.
+WARN_EVERY = 10.0
+# What is left of the application gets this long to notice that it was cancelled.
+CANCEL_GRACE = 1.0
+
+
+class Worker:
+    """Serves one application on sockets that are open already.
+
+    app: the application. interface: "asgi3", "asgi2" or "wsgi".
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        interface: str,
+        settings: Settings,
+        sockets: Sequence[socket.socket],
+        access: "AccessLog | None" = None,
+    ) -> None:
+        self.settings = settings
+        self.sockets = sockets
+        self.access = access
+        self.app = from_asgi2(app) if interface == "asgi2" else app
+        self.is_wsgi = interface == "wsgi"
+        self.lifespan = Lifespan(self.app, "off" if self.is_wsgi else settings.lifespan)
+        self.hub: Hub | None = None
+        self.acceptors: list[Acceptor] = []
+        self.ticker: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the application and begin to accept. Raises StartupError or UsageError."""
+        loop = asyncio.get_running_loop()
+        tls = self.tls_context()
+        await self.lifespan.startup()
+        self.hub = hub = self.make_hub(loop, self.make_interface(loop))
+        self.ticker = loop.create_task(self.tick(hub), name="bascule tick")
+        for sock in self.sockets:
+            self.acceptors.append(
+                await listen(
+                    loop,
+                    lambda: Http1Connection(hub),
+                    sock,
+                    backlog=self.settings.backlog,
+                    ssl=tls,
+                    ssl_handshake_timeout=self.settings.timeout_request_head,
+                )
+            )
+
+    def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
+        settings = self.settings
+        if self.is_wsgi:
+            return WsgiInterface(self.app, loop, settings.threads, settings.root_path)
+        state = self.lifespan.state if self.lifespan.supported else None
+        return AsgiInterface(self.app, loop, settings.root_path, state)
+
+    def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
+        settings = self.settings
+        hub = Hub(loop, interface, request_limits(settings), deadlines(settings), self.warner(loop))
+        hub.access = self.access
+        hub.header_map = settings.header_map
+        hub.max_connections = settings.limit_connections
+        hub.max_running = settings.limit_concurrency
+        hub.date_header = settings.date_header
+        hub.defaults.server = server_line(settings)
+        hub.defaults.extra = extra_lines(settings)
+        hub.set_accepting = self.set_accepting
+        hub.set_date()
+        return hub
+
+    def warner(self, loop: asyncio.AbstractEventLoop) -> Callable[[str, str], None]:
+        limited = RateLimited(logger, WARN_EVERY)
+
+        def warn(kind: str, text: str) -> None:
+            limited.warning(kind, text, loop.time())
+
+        return warn
+
+    def tls_context(self) -> "ssl.SSLContext | None":
+        settings = self.settings
+        if not settings.ssl_certfile:
+            return None
+        from bascule.sockets.tls import TLSFiles, server_context
+
+        files = TLSFiles(
+            settings.ssl_certfile,
+            settings.ssl_keyfile,
+            settings.ssl_keyfile_password,
+            settings.ssl_ca_certs,
+            settings.ssl_cert_reqs,
+        )
+        return server_context(files, ["http/1.1"])
+
+    def set_accepting(self, accepting: bool) -> None:
+        for acceptor in self.acceptors:
+            if accepting:
+                acceptor.resume()
+            else:
+                acceptor.pause()
+
+    async def tick(self, hub: Hub) -> None:
+        """The one timer of the worker."""
+        while True:
+            await asyncio.sleep(TICK)
+            hub.tick()
+            if self.access is not None:
+                self.access.flush()
+
+    async def drain(self, give_up: asyncio.Event) -> None:
+        """Stop accepting and finish what is in flight, until the deadline or until `give_up` is set."""
+        for acceptor in self.acceptors:
+            acceptor.close()
+        hub = self.hub
+        if hub is not None:
+            hub.drain()
+            try:
+                async with asyncio.timeout(self.settings.timeout_graceful_shutdown):
+                    await self.until_quiet(hub, give_up)
+            except TimeoutError:
+                logger.warning(
+                    "%d requests were still running after %g s; they are aborted (--timeout-graceful-shutdown)",
+                    hub.interface.running,
+                    self.settings.timeout_graceful_shutdown,
+                )
+            for acceptor in self.acceptors:
+                acceptor.abort()
+            hub.abort()
+            hub.interface.close()
+            await self.until_cancelled(hub)
+        if not give_up.is_set():
+            await self.lifespan.shutdown()
+        if self.ticker is not None:
+            self.ticker.cancel()
+        if self.access is not None:
+            self.access.flush()
+
+    async def until_quiet(self, hub: Hub, give_up: asyncio.Event) -> None:
+        while not (hub.quiet and not any(acceptor.pending for acceptor in self.acceptors)):
+            if give_up.is_set():
+                return
+            # In steps of a tick: a response that ends now may have been the last.
+            try:
+                async with asyncio.timeout(TICK / 5):
+                    await give_up.wait()
+            except TimeoutError:
+                pass
+
+    async def until_cancelled(self, hub: Hub) -> None:
+        interface = hub.interface
+        if isinstance(interface, AsgiInterface) and interface.tasks:
+            await asyncio.wait(tuple(interface.tasks), timeout=CANCEL_GRACE)
+
+    @property
+    def left_running(self) -> bool:
+        """Calls of the application that nothing could end are still there."""
+        return self.hub is not None and self.hub.interface.running > 0
