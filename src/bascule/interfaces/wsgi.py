@@ -545,6 +545,9 @@ class InlineExchange(WsgiExchange):
         self.call(io.BytesIO(body[0] if len(body) == 1 else b"".join(body)))
         return self.walk()
 
+    def go_on(self) -> bool:
+        return self.walk()
+
     def done(self) -> None:
         self.interface.running -= 1
         self.interface.next_inline(self)
@@ -556,7 +559,7 @@ class InlineExchange(WsgiExchange):
 
     def resume_writing(self) -> None:
         if self.interface.current is self and self.result is not None:
-            self.step(self.walk)
+            self.step(self.go_on)
 
     def wake_reader(self) -> None:
         """Nobody waits: the body is read whole before the call."""

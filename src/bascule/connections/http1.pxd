@@ -1,0 +1,56 @@
+import cython
+
+from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
+from bascule.protocols.events cimport BodyData, BodyEnd, Refused, Request
+from bascule.protocols.http1.engine cimport Http1Engine
+
+cdef class Http1Connection(Carrier):
+    cdef object hub
+    cdef object access
+    cdef public Http1Engine engine
+    cdef object transport
+    cdef public Exchange exchange
+    cdef Exchange unstarted
+    cdef bint pumping
+    cdef bint reading_paused
+    cdef bint writing_paused
+    cdef public int phase
+    cdef public double deadline
+    cdef double finished_at
+    cdef double body_since
+    cdef double started_at
+    cdef double unwritten_since
+    cdef long long body_octets
+    cdef long long unwritten
+    cdef long long octets
+    cdef int status
+    cdef object file_task
+    cdef object drained
+
+    cpdef data_received(self, bytes data)
+    @cython.locals(engine=Http1Engine, exchange=Exchange)
+    cdef pump(self)
+    @cython.locals(interface=Interface, exchange=Exchange)
+    cdef begin(self, Request request)
+    @cython.locals(exchange=Exchange)
+    cdef take(self, object event)
+    @cython.locals(engine=Http1Engine, exchange=Exchange)
+    cdef refuse(self, int status, str reason)
+    cdef rest(self)
+    cdef send_small_file(self, object file, object offset, object count, bint end, bytes prefix)
+    cdef file_changed(self, object missing)
+    @cython.locals(engine=Http1Engine)
+    cdef complete(self)
+    @cython.locals(request=Request)
+    cdef record(self, int status)
+    cpdef close(self)
+    cdef linger(self)
+    cdef pause_reading(self)
+    cdef resume_reading(self)
+    cpdef drain(self)
+    cpdef tick(self, double now)
+    cdef expire(self)
+    cdef tick_busy(self, double now)
+    cdef check_body_rate(self, double now)
+    cdef watch_writes(self)
+    cdef check_writes(self, double now)

@@ -1,0 +1,50 @@
+from bascule.protocols.events cimport Request
+
+cdef class Endpoint:
+    cdef public object client
+    cdef public object server
+    cdef public str scheme
+    cdef public dict tls
+    cdef public dict tls_environ
+    cdef public dict environ
+
+cdef class Carrier:
+    cdef public Endpoint endpoint
+    cdef public bint congested
+
+    cpdef respond(self, int status, list fields, bytes body, bint end, bytes reason=*)
+    cpdef send(self, bytes data, bint end)
+    cpdef send_trailers(self, list fields)
+    cpdef send_file(self, object file, long long offset, long long count, bint end)
+    cpdef inform(self, int status, list fields)
+    cpdef want_body(self)
+    cpdef hold_body(self)
+    cpdef abort(self)
+
+cdef class Exchange:
+    cdef public Request request
+    cdef public Carrier carrier
+    cdef public list body
+    cdef public Py_ssize_t body_size
+    cdef public bint body_ended
+    cdef public object trailers
+    cdef public bint disconnected
+    cdef public bint finished_sending
+    cdef public bint held
+
+    cpdef start(self)
+    cpdef receive_body(self, bytes data)
+    cpdef end_body(self, object trailers)
+    cpdef disconnect(self)
+    cpdef finish_sending(self)
+    cpdef resume_writing(self)
+    cpdef wake_reader(self)
+    cpdef tick(self)
+    cpdef bytes take_body(self)
+    cpdef check_connected(self)
+
+cdef class Interface:
+    cdef public int running
+
+    cpdef Exchange exchange(self, Request request, Carrier carrier)
+    cpdef close(self)

@@ -1,0 +1,11 @@
+cdef class NameCache:
+    cdef public dict known
+
+    cpdef tuple learn(self, bytes name)
+
+cdef class HostCache:
+    cdef public set known
+
+    cpdef bint learn(self, bytes authority)
+
+cpdef long long parse_length(bytes value)

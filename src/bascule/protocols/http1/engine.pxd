@@ -1,0 +1,52 @@
+import cython
+
+from bascule.protocols.events cimport BodyData, BodyEnd, Closed, Refused, Request
+from bascule.protocols.http1.chunked cimport ChunkedDecoder
+from bascule.protocols.http1.head cimport HeadReader
+from bascule.protocols.http1.response cimport ResponseDefaults, ResponseWriter
+
+cdef class Http1Engine:
+    cdef public object limits
+    cdef public str header_map
+    cdef public HeadReader reader
+    cdef public ResponseWriter writer
+    cdef ChunkedDecoder decoder
+    cdef public Request request
+    cdef bytes buffer
+    cdef Py_ssize_t position
+    cdef Py_ssize_t scanned
+    cdef int blank_lines
+    cdef long long remaining
+    cdef long long discarded
+    cdef bint eof
+    cdef public bint waits_for_continue
+    cdef public int state
+
+    cpdef receive_data(self, bytes data)
+    cpdef receive_eof(self)
+    @cython.locals(state=int)
+    cpdef next_event(self)
+    @cython.locals(buffer=bytes, end=Py_ssize_t, head=bytes, request=Request)
+    cdef next_head(self)
+    cdef begin_request(self, Request request)
+    cdef skip_blank_lines(self)
+    @cython.locals(buffer=bytes, size=Py_ssize_t, start=Py_ssize_t, line_feed=Py_ssize_t)
+    cdef check_partial_head(self)
+    cdef head_too_long(self)
+    cdef closed(self, bint clean)
+    @cython.locals(data=bytes)
+    cdef next_body(self)
+    cdef end_body(self, list trailers)
+    @cython.locals(start=Py_ssize_t, there=Py_ssize_t, size=cython.longlong)
+    cdef bytes read_fixed(self)
+    cdef bytes read_chunks(self)
+    cpdef bytes send_continue(self)
+    cpdef bytes send_informational(self, int status, list fields)
+    cpdef bytes send_head(self, int status, list fields, bytes body, bint end, bytes reason=*)
+    cpdef bytes send_data(self, bytes data, bint end)
+    cpdef bytes send_trailers(self, list fields)
+    cpdef bytes send_file_prefix(self, long long size, bint end)
+    cpdef bytes send_file_suffix(self, long long size, bint end)
+    cpdef begin_refusal(self)
+    cpdef bytes take_unsent(self)
+    cpdef stop_keep_alive(self)

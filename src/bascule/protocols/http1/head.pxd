@@ -1,0 +1,47 @@
+import cython
+
+from bascule.protocols.events cimport Request
+from bascule.protocols.headers cimport HostCache, NameCache, parse_length
+
+cdef NameCache NAMES
+cdef HostCache HOSTS
+cdef dict METHODS
+
+cdef class HeadReader:
+    cdef public object limits
+    cdef public str header_map
+    cdef object parser
+    cdef list fields
+    cdef int seen_fields
+    cdef object refusal
+    cdef bytes host
+    cdef public long long content_length
+    cdef public bint chunked
+    cdef public bint expects_continue
+    cdef bint closing
+    cdef bint persistent
+    cdef public bint keep_alive
+    cdef public bytes upgrade
+    cdef public bint version_1_1
+
+    cpdef forget(self)
+    @cython.locals(line_end=Py_ssize_t, parts=list, method=str)
+    cpdef Request read(self, bytes head)
+    cdef str read_method(self, bytes method)
+    cdef read_version(self, bytes version)
+    cdef read_fields(self, bytes head)
+    @cython.locals(entry=tuple, kind=int)
+    cpdef on_header(self, bytes name, bytes value)
+    cdef bint note(self, int kind, bytes value) except -1
+    cdef note_connection(self, bytes value)
+    cdef note_length(self, bytes value)
+    cdef note_transfer_encoding(self, bytes value)
+    cdef bint note_underscore(self) except -1
+    cdef refuse(self, int status, str reason)
+    @cython.locals(ended=bint, path=bytes, query=bytes)
+    cdef Request finish(self, str method, bytes target)
+    cdef check_host(self)
+    cdef check_body_size(self)
+    cdef bytes read_other_form(self, str method, bytes target)
+    cdef replace_host(self, bytes authority)
+    cdef explain(self, object error, bytes head)

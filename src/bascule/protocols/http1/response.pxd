@@ -1,0 +1,46 @@
+import cython
+
+from bascule.protocols.headers cimport NameCache, parse_length
+
+cdef NameCache NAMES
+cdef dict STATUS_LINES
+
+cdef class ResponseDefaults:
+    cdef public bytes date
+    cdef public bytes server
+    cdef public bytes extra
+
+cdef class ResponseWriter:
+    cdef public ResponseDefaults defaults
+    cdef public bint head_only
+    cdef public bint http_1_0
+    cdef public bint keep_alive
+    cdef public bint started
+    cdef public bint complete
+    cdef public bint dropped_body
+    cdef public int framing
+    cdef public long long remaining
+    cdef public bytes unsent
+
+    cpdef begin(self, bint head_only, bint http_1_0, bint keep_alive)
+    cpdef bytes informational(self, int status, list fields)
+    @cython.locals(lines=list, length=cython.longlong, count=Py_ssize_t, keep_alive=bint, kind=int, date=bytes,
+                   server=bytes, block=bytes)
+    cpdef bytes head(self, int status, bytes reason, list fields, bytes body, bint end)
+    @cython.locals(entry=tuple)
+    cdef int kind_of(self, object name, object value) except -1
+    @cython.locals(framing=int, length_line=bytes, remaining=cython.longlong, connection=bytes, head=tuple, first=bytes)
+    cdef bytes frame_head(self, bytes line, bytes block, bytes own, long long length, bint keep_alive, int status,
+                          bytes body, bint end)
+    cdef tuple choose_framing(self, int status, long long length, Py_ssize_t size, bint end)
+    cpdef bytes data(self, bytes data, bint end)
+    cpdef count(self, long long size, bint end)
+    cpdef bytes file_prefix(self, long long size, bint end)
+    cpdef bytes file_suffix(self, long long size, bint end)
+    cpdef bytes trailers(self, list fields)
+
+cdef bytes status_line(int status, bytes reason)
+cdef bytes length_line(long long length)
+cdef bytes chunk(bytes data, bint end)
+cdef long long declared_length(bytes value, long long before) except? -2
+cdef check_octets(bytes block, Py_ssize_t lines, list fields)
