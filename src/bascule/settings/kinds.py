@@ -13,9 +13,10 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 T_co = TypeVar("T_co", covariant=True)
+W_co = TypeVar("W_co", bound=str, covariant=True)
 NONE = "none"
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -143,20 +144,21 @@ class Flag(Kind[bool]):
         raise ValueError("is neither on nor off; give true or false, yes or no, on or off, 1 or 0")
 
 
-class Choice(Kind[str]):
-    """One of a few words. `synonyms` maps words that other servers use to ours."""
+class Choice(Kind[W_co]):
+    """One of the words of a Literal type. `synonyms` maps words of other servers to ours."""
 
-    def __init__(self, *words: str, synonyms: dict[str, str] | None = None) -> None:
-        self.words = words
+    def __init__(self, literal: Any, synonyms: dict[str, str] | None = None) -> None:
+        self.words: tuple[W_co, ...] = get_args(literal)
         self.synonyms = synonyms or {}
-        self.metavar = "|".join(words)
+        self.metavar = "|".join(self.words)
 
-    def parse(self, value: object) -> str:
-        word = str(value).strip().lower()
-        word = self.synonyms.get(word, word)
-        if word not in self.words:
-            raise ValueError(f"is not one of the choices; give {' or '.join(self.words)}")
-        return word
+    def parse(self, value: object) -> W_co:
+        said = str(value).strip().lower()
+        said = self.synonyms.get(said, said)
+        for word in self.words:
+            if word == said:
+                return word
+        raise ValueError(f"is not one of the choices; give {' or '.join(self.words)}")
 
 
 class Maybe(Kind[T_co | None]):

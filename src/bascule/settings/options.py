@@ -1,6 +1,6 @@
 """Every setting, in the order in which help and reference show them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from bascule.address import DEFAULT_HOST, DEFAULT_PORT
 from bascule.settings.kinds import Choice, Flag, Listing, Maybe, Path, Seconds, Text, Whole
@@ -17,6 +17,14 @@ DEADLINES = "Deadlines"
 LIMITS = "Limits"
 HTTP = "HTTP"
 
+Interface = Literal["auto", "asgi3", "asgi2", "wsgi"]
+Lifespan = Literal["auto", "on", "off"]
+Loop = Literal["auto", "uvloop", "asyncio"]
+LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+LogFormat = Literal["text", "json"]
+ClientCertificates = Literal["none", "optional", "required"]
+HeaderMap = Literal["drop", "refuse", "dangerous"]
+
 MAX_BACKLOG = 2**31 - 1  # listen(2) takes a C int
 
 
@@ -30,7 +38,7 @@ class Options:
         "The application: module:attribute, or a module that has `application` or `app`.",
     )
     interface = Option(
-        Choice("auto", "asgi3", "asgi2", "wsgi", synonyms={"asgi": "asgi3"}),
+        Choice[Interface](Interface, synonyms={"asgi": "asgi3"}),
         "auto",
         APPLICATION,
         "How the application is called; auto looks at it. asgi means asgi3.",
@@ -54,7 +62,7 @@ class Options:
         "The path the application is mounted under: SCRIPT_NAME in WSGI, root_path in ASGI.",
     )
     lifespan = Option(
-        Choice("auto", "on", "off"),
+        Choice[Lifespan](Lifespan),
         "auto",
         APPLICATION,
         "ASGI lifespan events; auto goes on without them when the application does not know them.",
@@ -112,7 +120,7 @@ class Options:
         reason="Requests that wait for a database overlap, and memory stays small.",
     )
     loop = Option(
-        Choice("auto", "uvloop", "asyncio"),
+        Choice[Loop](Loop),
         "auto",
         RUNNING,
         "The event loop; auto takes uvloop where it is installed.",
@@ -136,13 +144,13 @@ class Options:
 
     access_log = Option(Flag(), True, LOGGING, "Write one line for each request.")
     log_level = Option(
-        Choice("critical", "error", "warning", "info", "debug"),
+        Choice[LogLevel](LogLevel),
         "info",
         LOGGING,
         "The least important messages that are written.",
     )
     log_format = Option(
-        Choice("text", "json"), "text", LOGGING, "Lines for people or for programs."
+        Choice[LogFormat](LogFormat), "text", LOGGING, "Lines for people or for programs."
     )
     log_config = Option(
         Maybe(Path("FILE")),
@@ -175,11 +183,8 @@ class Options:
         "Certificates in PEM that client certificates are checked by.",
     )
     ssl_cert_reqs = Option(
-        Choice(
-            "none",
-            "optional",
-            "required",
-            synonyms={"0": "none", "1": "optional", "2": "required"},
+        Choice[ClientCertificates](
+            ClientCertificates, synonyms={"0": "none", "1": "optional", "2": "required"}
         ),
         "none",
         TLS,
@@ -191,9 +196,8 @@ class Options:
         75.0,
         DEADLINES,
         "How long a connection may stay idle between requests.",
-        reason="Longer than the 60 s of common load balancers, so that they close first and "
-        "never send a "
-        "request into a connection that is being closed.",
+        reason="Longer than the 60 s of common load balancers, so that they close first and never "
+        "send a request into a connection that is being closed.",
     )
     timeout_graceful_shutdown = Option(
         Seconds(),
@@ -274,7 +278,7 @@ class Options:
     )
 
     header_map = Option(
-        Choice("drop", "refuse", "dangerous"),
+        Choice[HeaderMap](HeaderMap),
         "drop",
         HTTP,
         "What becomes of header fields with an underscore in their name.",

@@ -1,0 +1,187 @@
+"""Find the application that TARGET names.
+
+Two kinds of failure are kept apart, because different people mend them. A TARGET that names
+nothing is the operator's (TargetError: what was found, what to type). An application that raises
+while it is imported is its author's (StartupError: its own traceback, without frames of ours or of
+the import machinery).
+"""
+
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+from bascule.errors import StartupError, TargetError
+from bascule.interfaces import suggest
+from bascule.interfaces.detect import (
+    describe,
+    detect_interface,
+    is_async,
+    needs_arguments,
+    takes_nothing,
+)
+from bascule.interfaces.traces import startup_message
+
+__all__ = ["detect_interface", "load_target"]
+
+APP_NAMES = ("application", "app")
+FACTORY_NAMES = ("create_app", "make_app", *APP_NAMES)
+
+
+def load_target(target: str, factory: bool, app_dir: str) -> object:
+    """Import and return the application that `target` names.
+
+    target: `module:attribute`, where the attribute may be dotted, or `module`, which is searched
+    for `application`, then `app`. factory: what is named is a function to call for the
+    application. app_dir: the directory put first on sys.path; "" is the current one. Raises
+    TargetError when nothing fitting is there, StartupError when the application raises.
+    """
+    directory = os.path.abspath(app_dir)
+    if sys.path[:1] != [directory]:
+        sys.path.insert(0, directory)
+    name, attribute = split_target(target, directory)
+    module = import_app_module(name, directory)
+    found = find_attribute(module, attribute) if attribute else find_app(module, factory)
+    label = f"{name}:{attribute}" if attribute else name
+    return build(found, label) if factory else checked(found, label)
+
+
+def split_target(target: str, directory: str) -> tuple[str, str]:
+    """Split TARGET into module and attribute ("" for none). Raises TargetError."""
+    name, _, attribute = target.partition(":")
+    if os.sep in name or (name.endswith(".py") and os.path.exists(os.path.join(directory, name))):
+        instead = suggest.for_path(name, attribute, directory)
+        raise TargetError(f"TARGET {target!r} is the path of a file; give its module: {instead}")
+    if attribute.endswith(")"):
+        instead = f"{name}:{attribute.partition('(')[0]} --factory"
+        raise TargetError(
+            f"TARGET {target!r} has a call in it; give the factory's name: {instead}"
+        )
+    for part in (name, attribute) if attribute else (name,):
+        if not all(piece.isidentifier() for piece in part.split(".")):
+            raise TargetError(
+                f"TARGET {target!r} is not a name; give module:attribute, such as "
+                f"mysite.wsgi:application"
+            )
+    return name, attribute
+
+
+def import_app_module(name: str, directory: str) -> ModuleType:
+    """Import a module. Raises TargetError when it is not there, StartupError when it raises."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise TargetError(module_missing(name, error.name, directory)) from None
+        raise StartupError(startup_message(name, error)) from None
+    except (Exception, SystemExit) as error:
+        raise StartupError(startup_message(name, error)) from None
+
+
+def module_missing(name: str, missing: str, directory: str) -> str:
+    """Say where was looked for a module, and what may have been meant."""
+    lines = [f"there is no module {missing!r}"]
+    parent = missing.rpartition(".")[0]
+    if parent in sys.modules:
+        lines.append(
+            f"{parent} is {getattr(sys.modules[parent], '__file__', None) or 'a directory'}"
+        )
+    else:
+        lines.append(f"looked in {directory} and in what is installed for {sys.executable}")
+    meant = suggest.for_module(missing, directory)
+    if meant:
+        lines.append(f"did you mean {' or '.join(_completed(meant, name, missing))}?")
+    elif known := ", ".join(suggest.modules_in([directory])[: suggest.MAX_SHOWN]):
+        lines.append(f"there are: {known}; or give another directory with --app-dir")
+    else:
+        lines.append(
+            "no Python module lies there; give the application's directory with --app-dir"
+        )
+    return ".\n".join(lines)
+
+
+def _completed(meant: list[str], name: str, missing: str) -> list[str]:
+    """Put what followed the missing part back behind each suggestion."""
+    rest = name.removeprefix(missing)
+    return [_with_rest(it, rest) for it in meant]
+
+
+def _with_rest(suggestion: str, rest: str) -> str:
+    module, space, options = suggestion.partition(" ")
+    return f"{module}{rest}{space}{options}"
+
+
+def find_app(module: ModuleType, factory: bool) -> object:
+    """Return the application of a module whose attribute was not named."""
+    names = FACTORY_NAMES if factory else APP_NAMES
+    for name in names:
+        if hasattr(module, name):
+            return getattr(module, name)
+    tried = " nor ".join(names)
+    raise TargetError(f"the module {module.__name__} has neither {tried}.\n{what_is_in(module)}")
+
+
+def find_attribute(module: ModuleType, attribute: str) -> object:
+    """Return a dotted attribute of a module. Raises TargetError with what it has instead."""
+    found: Any = module
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise TargetError(attribute_missing(module, found, name)) from None
+        except Exception as error:
+            raise StartupError(startup_message(f"{module.__name__}:{attribute}", error)) from None
+    return found
+
+
+def attribute_missing(module: ModuleType, owner: object, name: str) -> str:
+    """Say what a module, or an object in it, has instead."""
+    if owner is not module:
+        return f"{describe(owner)} has no attribute {name!r}"
+    if name in suggest.submodules(module):
+        return f"{name!r} is a module in {module.__name__}; give {module.__name__}.{name}"
+    near = suggest.close(name, vars(module))
+    hint = f"; did you mean {module.__name__}:{near[0]}?" if near else ""
+    return f"the module {module.__name__} has no {name!r}{hint}\n{what_is_in(module)}"
+
+
+def what_is_in(module: ModuleType) -> str:
+    """List what a module has that could be served."""
+    found = suggest.callables_in(module)
+    if not found:
+        return f"Nothing in {module.__file__ or module.__name__} looks like an application."
+    listed = "".join(f"\n  {module.__name__}:{name}  ({remark})" for name, remark in found)
+    return f"What could be served there:{listed}"
+
+
+def checked(found: object, label: str) -> object:
+    """Return what was found if it can be an application. Raises TargetError if it cannot."""
+    if takes_nothing(found):
+        raise TargetError(
+            f"{label} is {describe(found)}, which takes no arguments.\n"
+            f"If it returns the application, add --factory: {label} --factory"
+        )
+    if not callable(found):
+        raise TargetError(
+            f"{label} is {describe(found)}, which cannot be called; an application is a callable"
+        )
+    return found
+
+
+def build(factory: object, label: str) -> object:
+    """Call a factory and return its application."""
+    if not callable(factory) or needs_arguments(factory):
+        raise TargetError(
+            f"{label} is {describe(factory)}; a factory is called without arguments.\n"
+            "If it is the application itself, leave --factory out"
+        )
+    if is_async(factory):
+        raise TargetError(f"{label} is {describe(factory)}; a factory is a plain function")
+    try:
+        app = factory()
+    except (Exception, SystemExit) as error:
+        raise StartupError(startup_message(f"{label}()", error)) from None
+    if not callable(app):
+        raise TargetError(f"{label}() returned {describe(app)}, which is no application")
+    return app

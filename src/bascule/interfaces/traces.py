@@ -1,0 +1,48 @@
+"""Tracebacks of an application that did not start, showing its own frames only."""
+
+import importlib
+import sys
+import traceback
+
+IMPORT_MACHINERY = "<frozen importlib"
+
+
+def startup_message(label: str, error: BaseException) -> str:
+    """Say that `label` raised while it was loaded, and show where.
+
+    The frames before the application's are ours and the import system's; they explain nothing to
+    its author.
+    """
+    lines = [f"{label} could not be loaded; its code raised {_named(error)}\n", _trace(error)]
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        lines.append(
+            f"{error.name} is not installed for {sys.executable}. Is that the environment of the "
+            f"application?"
+        )
+    return "\n".join(lines).rstrip()
+
+
+def _named(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"SystemExit({error.code!r}): it called sys.exit()"
+    return type(error).__name__
+
+
+def _trace(error: BaseException) -> str:
+    shown = traceback.TracebackException.from_exception(error)
+    _trim(shown)
+    return "".join(shown.format())
+
+
+def _trim(shown: traceback.TracebackException) -> None:
+    """Remove the frames of the import system and of this package, in the causes as well."""
+    ours = (importlib.__file__, __file__.replace("traces.py", "locate.py"))
+    kept = [
+        frame
+        for frame in shown.stack
+        if frame.filename not in ours and not frame.filename.startswith(IMPORT_MACHINERY)
+    ]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    for cause in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+        if cause is not None:
+            _trim(cause)
