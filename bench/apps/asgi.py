@@ -1,0 +1,143 @@
+"""The ASGI apps measured. One small app each, so that nothing is spent on routing."""
+
+import json
+
+from apps.payloads import (
+    FILE_READ_SIZE,
+    FILE_SIZE,
+    HELLO,
+    JSON,
+    STREAM_CHUNK,
+    STREAM_CHUNKS,
+    TEN_KB,
+    file_path,
+)
+
+HELLO_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(HELLO)),
+    ],
+}
+HELLO_BODY = {"type": "http.response.body", "body": HELLO}
+TEN_KB_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(TEN_KB)),
+    ],
+}
+TEN_KB_BODY = {"type": "http.response.body", "body": TEN_KB}
+FILE_PATH = file_path()
+
+
+async def lifespan(receive, send):
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def hello(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await send(HELLO_START)
+    await send(HELLO_BODY)
+
+
+async def ten_kb(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await send(TEN_KB_START)
+    await send(TEN_KB_BODY)
+
+
+async def json_(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    body = json.dumps(JSON).encode()
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    pieces = []
+    more = True
+    while more:
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    body = b"".join(pieces)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/octet-stream"),
+                (b"content-length", b"%d" % len(body)),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def file(scope, receive, send):
+    """By pathsend where the server has it. Elsewhere the file is read on the loop, in pieces of
+    64 KB: cheaper than the thread per read of the frameworks' file responses, so it favours
+    those servers.
+    """
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/octet-stream"),
+                (b"content-length", b"%d" % FILE_SIZE),
+            ],
+        }
+    )
+    if "http.response.pathsend" in (scope.get("extensions") or ()):
+        await send({"type": "http.response.pathsend", "path": FILE_PATH})
+        return
+    with open(FILE_PATH, "rb") as opened:
+        while piece := opened.read(FILE_READ_SIZE):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def stream(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/octet-stream")],
+        }
+    )
+    for _ in range(STREAM_CHUNKS):
+        await send({"type": "http.response.body", "body": STREAM_CHUNK, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,26 @@
+"""What every benchmark app answers, in one place: the apps send these, the harness checks for
+them.
+"""
+
+import os
+import tempfile
+
+HELLO = b"Hello, world!"
+TEN_KB = b"bascule ten kb.\n" * 640
+JSON = {"message": "Hello, world!", "numbers": [1, 2, 3], "nested": {"ok": True, "none": None}}
+
+ECHO_SIZE = 64 * 1024
+ECHO = b"e" * ECHO_SIZE
+
+FILE_SIZE = 100 * 1024
+FILE_READ_SIZE = 64 * 1024  # how much a framework's file response reads at a time
+FILE = (b"0123456789abcdef" * 64) * 100
+
+STREAM_CHUNK = b"s" * 1024
+STREAM_CHUNKS = 20
+STREAM = STREAM_CHUNK * STREAM_CHUNKS
+
+
+def file_path() -> str:
+    """The 100 KB file served; the harness names it in the environment and creates it."""
+    return os.environ.get("BENCH_FILE") or os.path.join(tempfile.gettempdir(), "bench-100k.bin")

@@ -1,0 +1,104 @@
+"""Runs scenarios and weighings: every server once, then every server once more, so that a slow
+minute of the machine falls on all of them alike.
+"""
+
+import contextlib
+import time
+
+from client import WrongAnswer, verify
+from measure import MeasurementFailed, core_speed, drive, handler_loop, memory
+from options import PAUSE, WARM_UP_SECONDS, Options, ceiling_name
+from scenarios import Scenario
+from servers import SERVERS
+from serving import Running, ServerFailed, running
+
+
+def measure_scenario(scenario: Scenario, options: Options) -> dict[str, dict]:
+    """All rounds of one scenario. A server that fails is recorded with its reason, and the
+    others go on.
+    """
+    rows = {name: empty_row() for name in options.chosen(scenario)}
+    with contextlib.ExitStack() as stack:
+        ready = {}
+        for name, row in rows.items():
+            try:
+                ready[name] = prepare(stack, scenario, name, options, row)
+            except (ServerFailed, WrongAnswer, MeasurementFailed, ValueError) as error:
+                note_failure(scenario, name, row, str(error))
+        if options.wants_ceiling(scenario):
+            rows[ceiling_name(scenario)] = empty_row()
+        rounds = options.rounds_of(scenario)
+        for number in range(rounds):
+            print(f"{scenario.name}, round {number + 1} of {rounds}", flush=True)
+            for name, row in rows.items():
+                measure_once(scenario, name, ready.get(name), row, options)
+    return rows
+
+
+def empty_row() -> dict:
+    return {"rates": [], "p50_ms": [], "p99_ms": [], "core_speed": [], "failures": []}
+
+
+def prepare(
+    stack: contextlib.ExitStack, scenario: Scenario, name: str, options: Options, row: dict
+) -> Running:
+    """Start one server, check its whole answer, and warm it up."""
+    started = stack.enter_context(running(SERVERS[name], scenario, options.server_core))
+    if cipher := verify(scenario, started.port):
+        row["cipher"] = cipher
+    drive(started, scenario, WARM_UP_SECONDS, options.client_core)
+    return started
+
+
+def measure_once(
+    scenario: Scenario, name: str, started: Running | None, row: dict, options: Options
+) -> None:
+    time.sleep(PAUSE)
+    row["core_speed"].append(core_speed(options.server_core))
+    sample = None
+    try:
+        if name == ceiling_name(scenario):
+            sample = handler_loop(
+                scenario.ceiling, scenario.path, options.seconds, options.server_core
+            )
+        elif started is not None:
+            sample = drive(started, scenario, options.seconds, options.client_core)
+    except MeasurementFailed as error:
+        note_failure(scenario, name, row, str(error))
+    row["rates"].append(sample and sample.rate)
+    row["p50_ms"].append(sample and sample.p50_ms)
+    row["p99_ms"].append(sample and sample.p99_ms)
+    if sample:
+        print(f"    {name:20} {sample.rate:10,.0f} req/s", flush=True)
+
+
+def note_failure(scenario: Scenario, name: str, row: dict, reason: str) -> None:
+    row["failures"].append(reason)
+    print(f"    {name:20} FAILED in {scenario.name}: {reason}", flush=True)
+
+
+def weigh(scenario: Scenario, options: Options) -> dict[str, dict]:
+    """Start-up time in every round; memory once, in the first. One server runs at a time."""
+    rows = {name: {"start_seconds": [], "failures": []} for name in options.chosen(scenario)}
+    rounds = options.rounds_of(scenario)
+    for number in range(rounds):
+        print(f"start-up and memory, {scenario.name}, round {number + 1} of {rounds}", flush=True)
+        for name, row in rows.items():
+            try:
+                weigh_once(scenario, name, row, options, with_memory=number == 0)
+            except (ServerFailed, WrongAnswer, MeasurementFailed) as error:
+                note_failure(scenario, name, row, str(error))
+    return rows
+
+
+def weigh_once(
+    scenario: Scenario, name: str, row: dict, options: Options, with_memory: bool
+) -> None:
+    with running(SERVERS[name], scenario, options.server_core) as started:
+        row["start_seconds"].append(started.start_seconds)
+        if not with_memory:
+            return
+        row["idle"] = memory(started)
+        drive(started, scenario, options.seconds, options.client_core)
+        row["loaded"] = memory(started)
+        print(f"    {name:20} {row['loaded']['pss']:7.1f} MiB after load", flush=True)

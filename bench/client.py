@@ -1,0 +1,77 @@
+"""Asks a server once, from Python, and checks the whole answer: wrk only counts."""
+
+import http.client
+import json
+import socket
+import ssl
+
+from certificate import CERT
+
+TIMEOUT = 10.0
+
+
+class WrongAnswer(Exception):
+    """The server answered, but not what the app said; the text says what differs."""
+
+
+def connect(scenario, port: int) -> http.client.HTTPConnection:
+    if scenario.with_tls:
+        context = ssl.create_default_context(cafile=CERT)
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+
+
+def ask(scenario, port: int) -> None:
+    """One request on a new connection. Raises `OSError`, `http.client.HTTPException` or
+    `WrongAnswer`.
+    """
+    connection = connect(scenario, port)
+    try:
+        exchange(connection, scenario)
+    finally:
+        connection.close()
+
+
+def verify(scenario, port: int) -> str:
+    """Two requests on one connection, so that keep-alive is proven too. Returns the TLS cipher or
+    "".
+
+    Raises `WrongAnswer` also where the connection fails.
+    """
+    connection = connect(scenario, port)
+    try:
+        exchange(connection, scenario)
+        ours = local_port(connection)
+        exchange(connection, scenario)
+        if local_port(connection) != ours:
+            raise WrongAnswer("the connection is not kept alive")
+        return cipher(connection)
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"two requests on one connection failed: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def exchange(connection: http.client.HTTPConnection, scenario) -> None:
+    body = b"e" * scenario.post_size or None
+    connection.request("POST" if body else "GET", scenario.path, body)
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status != 200:
+        raise WrongAnswer(f"status {response.status} instead of 200")
+    if not is_expected(answer, scenario.expected):
+        raise WrongAnswer(f"wrong body: {len(answer)} bytes, starting with {answer[:60]!r}")
+
+
+def is_expected(answer: bytes, expected: bytes | dict) -> bool:
+    return answer == expected if isinstance(expected, bytes) else json.loads(answer) == expected
+
+
+def local_port(connection: http.client.HTTPConnection) -> int | None:
+    sock: socket.socket | None = connection.sock
+    return sock.getsockname()[1] if sock else None
+
+
+def cipher(connection: http.client.HTTPConnection) -> str:
+    sock = connection.sock
+    return f"{sock.version()} {sock.cipher()[0]}" if isinstance(sock, ssl.SSLSocket) else ""

@@ -1,0 +1,23 @@
+"""The three Django views measured."""
+
+from apps.payloads import HELLO
+from django.http import HttpResponse, JsonResponse
+
+from djangosite.models import Question
+from djangosite.rows import SHOWN
+
+
+def sync(request):
+    return HttpResponse(HELLO, content_type="text/plain; charset=utf-8")
+
+
+async def asynchronous(request):
+    return HttpResponse(HELLO, content_type="text/plain; charset=utf-8")
+
+
+def orm(request):
+    """One query of ten rows; the connection is opened and closed per request, as Django does by
+    default.
+    """
+    rows = Question.objects.order_by("-votes")[:SHOWN]
+    return JsonResponse({"questions": [{"text": row.text, "votes": row.votes} for row in rows]})

@@ -1,0 +1,164 @@
+"""Turns results into Markdown: the same tables for the terminal and for bench/RESULTS.md."""
+
+from results import Spread, core_speed, rate, ratio
+from scenarios import SCENARIOS, WEIGHINGS
+from servers import SERVERS
+from targets import TARGETS
+
+NOTHING = "-"
+LOOP_LABELS = {
+    "django-wsgi-loop": "*Django's WSGI handler in a loop*",
+    "django-asgi-loop": "*Django's ASGI handler in a loop*",
+}
+
+
+def markdown(results: dict) -> str:
+    """The whole report."""
+    parts = [heading(results), targets(results)]
+    parts += [scenario(results, name) for name in SCENARIOS if name in results["scenarios"]]
+    if results["weighings"]:
+        parts.append(weighings(results))
+    parts.append(versions(results))
+    return "\n\n".join(parts) + "\n"
+
+
+def heading(results: dict) -> str:
+    machine, options = results["machine"], results["options"]
+    return "\n\n".join(
+        [
+            "# Results",
+            f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, Linux "
+            f"{machine['kernel']}, Python {machine['python']}. {results['bascule']}.",
+            f"{rounds(options)}, servers interleaved, each in one process on core "
+            f"{options['server_core']}, wrk on core {options['client_core']}. Rates are medians "
+            "over the rounds. A ratio is taken round by round; shown is the median of those, with "
+            "the smallest and the largest.",
+            *steadiness(core_speed(results)),
+        ]
+    )
+
+
+def rounds(options: dict) -> str:
+    most, fewest = options["rounds"], options["minor_rounds"]
+    minor = f" ({fewest} in the minor scenarios)" if fewest != most else ""
+    return f"Rounds: {most} of {options['seconds']} s{minor}"
+
+
+def steadiness(speed: Spread | None) -> list[str]:
+    """How far the machine can be trusted, as a paragraph or none."""
+    if speed is None:
+        return []
+    return [
+        "A fixed loop on the server core, run before every measurement, went between "
+        f"{speed.least:.0%} and {speed.most:.0%} of its median speed: so steady was the machine."
+    ]
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def targets(results: dict) -> str:
+    rows = []
+    for target in TARGETS:
+        got = target.measured(results)
+        rows.append([target.name, target.bound(), ratio_text(got), target.verdict(results)])
+    return "## Wanted and measured\n\n" + table(["Bascule", "wanted", "measured", ""], rows)
+
+
+def scenario(results: dict, name: str) -> str:
+    """One table, fastest first; a column of ratios for each configuration of ours."""
+    rows, definition = results["scenarios"][name], SCENARIOS[name]
+    ours = [server for server in rows if server in SERVERS and SERVERS[server].is_ours]
+    head = ["", "req/s", "lowest", "highest", "p50 ms", "p99 ms"]
+    head += [f"{SERVERS[server].label} ÷ this" for server in ours]
+    lines = [line(results, name, server, ours) for server in ordered(results, name)]
+    told = f"`{name}`, {connections(definition.connections)}."
+    return f"## {definition.title}\n\n{told}\n\n{table(head, lines)}{failures(rows)}"
+
+
+def connections(count: int) -> str:
+    return "1 connection" if count == 1 else f"{count} connections"
+
+
+def ordered(results: dict, name: str) -> list[str]:
+    """Servers by falling rate, failed ones last."""
+    rates = {server: rate(results, name, server) for server in results["scenarios"][name]}
+    return sorted(rates, key=lambda server: -(rates[server].middle if rates[server] else 0))
+
+
+def line(results: dict, name: str, server: str, ours: list[str]) -> list[str]:
+    found = rate(results, name, server)
+    if found is None:
+        return [label(server), "failed", *[NOTHING] * (4 + len(ours))]
+    row = results["scenarios"][name][server]
+    cells = [label(server), f"{found.middle:,.0f}", f"{found.least:,.0f}", f"{found.most:,.0f}"]
+    cells += [milliseconds(row["p50_ms"]), milliseconds(row["p99_ms"])]
+    return cells + [
+        "" if server == mine else ratio_text(ratio(results, name, mine, server)) for mine in ours
+    ]
+
+
+def label(server: str) -> str:
+    if server in LOOP_LABELS:
+        return LOOP_LABELS[server]
+    known = SERVERS[server]
+    return f"**{known.label}**" if known.is_ours else known.label
+
+
+def failures(rows: dict) -> str:
+    """Below the table: who failed, and why."""
+    lines = [
+        f"- {label(server)} failed: {row['failures'][0]}"
+        for server, row in rows.items()
+        if row["failures"]
+    ]
+    return "\n\n" + "\n".join(lines) if lines else ""
+
+
+def ratio_text(spread: Spread | None) -> str:
+    if spread is None:
+        return NOTHING
+    if spread.least == spread.most:
+        return f"{spread.middle:.2f}"
+    return f"{spread.middle:.2f} ({spread.least:.2f} to {spread.most:.2f})"
+
+
+def milliseconds(values: list[float | None]) -> str:
+    found = Spread.of(values)
+    return f"{found.middle:.2f}" if found else NOTHING
+
+
+def weighings(results: dict) -> str:
+    """Start-up time and memory, one table per app."""
+    parts = ["## Start-up and memory"]
+    parts.append(
+        "Start: from the start of the process to its first right answer. Memory in MiB, summed "
+        "over the server's processes, after one request and after the load. PSS splits a shared "
+        "page among its users, USS leaves shared pages out."
+    )
+    for definition in WEIGHINGS:
+        rows = results["weighings"].get(definition.name)
+        if rows:
+            lines = [weighing_line(server, row) for server, row in rows.items()]
+            head = ["", "start, ms", "processes", "RSS", "PSS", "USS"]
+            head += ["RSS loaded", "PSS loaded", "USS loaded"]
+            parts.append(f"### {definition.title}\n\n{table(head, lines)}{failures(rows)}")
+    return "\n\n".join(parts)
+
+
+def weighing_line(server: str, row: dict) -> list[str]:
+    if row["failures"] or "loaded" not in row:
+        return [label(server), "failed", *[NOTHING] * 7]
+    start = Spread.of(row["start_seconds"])
+    cells = [label(server), f"{start.middle * 1000:.0f}", str(row["idle"]["processes"])]
+    for moment in ("idle", "loaded"):
+        cells += [f"{row[moment][kind]:.1f}" for kind in ("rss", "pss", "uss")]
+    return cells
+
+
+def versions(results: dict) -> str:
+    rows = [[name, version] for name, version in sorted(results["versions"].items())]
+    return "## Versions\n\n" + table(["", "version"], rows)

@@ -1,0 +1,145 @@
+"""What is measured. Every scenario names its app, its servers, and the answer that must come
+back.
+"""
+
+from dataclasses import dataclass
+
+from apps import payloads
+from djangosite.rows import top_rows
+
+ASGI = ("bascule", "granian", "uvicorn")
+ASGI_SLOWER = ("gunicorn-asgi", "hypercorn", "daphne")
+WSGI = ("bascule-wsgi", "bascule-wsgi-0", "granian-wsgi", "fastwsgi")
+WSGI_SLOWER = ("gunicorn-gthread", "waitress")
+WSGI_WITH_TLS = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
+DJANGO_WSGI = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
+
+DJANGO_CONNECTIONS = 32
+DJANGO_WSGI_APP = "djangosite.wsgi:application"
+DJANGO_ASGI_APP = "djangosite.asgi:application"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One table of the results.
+
+    `servers` are measured always, those in `slower` only with --all, to keep a run near 25
+    minutes. `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
+    `is_main` puts it into --quick. `expected` is the body that must come back: bytes, or what
+    its JSON says.
+    """
+
+    name: str
+    title: str
+    app: str
+    servers: tuple[str, ...]
+    expected: bytes | dict
+    slower: tuple[str, ...] = ()
+    path: str = "/"
+    connections: int = 64
+    post_size: int = 0
+    with_tls: bool = False
+    ceiling: str = ""
+    is_main: bool = False
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.with_tls else "http"
+
+    def chosen(self, every: bool) -> tuple[str, ...]:
+        return self.servers + self.slower if every else self.servers
+
+
+def _both(name: str, title: str, app: str, expected: bytes | dict, **more) -> tuple[Scenario, ...]:
+    """The same scenario once for the ASGI servers and once for the WSGI servers."""
+    return (
+        Scenario(
+            f"asgi-{name}",
+            f"ASGI: {title}",
+            f"apps.asgi:{app}",
+            ASGI,
+            expected,
+            ASGI_SLOWER,
+            **more,
+        ),
+        Scenario(
+            f"wsgi-{name}",
+            f"WSGI: {title}",
+            f"apps.wsgi:{app}",
+            WSGI,
+            expected,
+            WSGI_SLOWER,
+            **more,
+        ),
+    )
+
+
+def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ...]:
+    more = {"path": f"/{view}/", "connections": DJANGO_CONNECTIONS, "is_main": True}
+    extra = ("bascule-wsgi-1", "bascule-wsgi-0", "fastwsgi") if view == "sync" else ()
+    return (
+        Scenario(
+            f"django-{view}-wsgi", f"Django through WSGI: {title}", DJANGO_WSGI_APP,
+            DJANGO_WSGI + extra, expected, ("waitress",), ceiling="wsgi", **more,
+        ),
+        Scenario(
+            f"django-{view}-asgi", f"Django through ASGI: {title}", DJANGO_ASGI_APP,
+            ASGI, expected, ASGI_SLOWER, ceiling="asgi", **more,
+        ),
+    )  # fmt: skip
+
+
+TABLE = (
+    Scenario(
+        "asgi-hello", "ASGI: hello world", "apps.asgi:hello", ASGI + ASGI_SLOWER, payloads.HELLO,
+        is_main=True,
+    ),
+    Scenario(
+        "wsgi-hello", "WSGI: hello world", "apps.wsgi:hello",
+        (*WSGI, "bascule-wsgi-1", "granian-wsgi-1", *WSGI_SLOWER), payloads.HELLO, is_main=True,
+    ),
+    Scenario(
+        "asgi-tls", "ASGI: hello world over TLS", "apps.asgi:hello", ASGI, payloads.HELLO,
+        ASGI_SLOWER, with_tls=True, is_main=True,
+    ),
+    Scenario(
+        "wsgi-tls", "WSGI: hello world over TLS", "apps.wsgi:hello", WSGI_WITH_TLS, payloads.HELLO,
+        with_tls=True,
+    ),
+    Scenario(
+        "access-log", "ASGI: hello world, access log off and on", "apps.asgi:hello",
+        ("bascule", "bascule-log", "uvicorn", "uvicorn-log"), payloads.HELLO, is_main=True,
+    ),
+    *_both("hello-1", "hello world, 1 connection", "hello", payloads.HELLO, connections=1),
+    *_both("hello-512", "hello world, 512 connections", "hello", payloads.HELLO, connections=512),
+    *_both("10k", "10 KB body", "ten_kb", payloads.TEN_KB),
+    *_both("json", "JSON", "json_", payloads.JSON),
+    *_both("echo", "POST echo of 64 KB", "echo", payloads.ECHO, post_size=payloads.ECHO_SIZE),
+    *_both("file", "100 KB file", "file", payloads.FILE),
+    *_both("stream", "streaming, 20 chunks of 1 KB", "stream", payloads.STREAM),
+    *_django("sync", "sync view", payloads.HELLO),
+    *_django("async", "async view", payloads.HELLO),
+    *_django("orm", "sync view with an ORM query", {"questions": top_rows()}),
+)  # fmt: skip
+
+SCENARIOS = {scenario.name: scenario for scenario in TABLE}
+
+# One app started in several servers, to time the start and to weigh the memory.
+WEIGHINGS = (
+    Scenario(
+        "weigh-asgi", "ASGI hello world", "apps.asgi:hello", ASGI, payloads.HELLO, ASGI_SLOWER,
+        is_main=True,
+    ),
+    Scenario(
+        "weigh-wsgi", "WSGI hello world", "apps.wsgi:hello", WSGI, payloads.HELLO, WSGI_SLOWER,
+        is_main=True,
+    ),
+    Scenario(
+        "weigh-django-asgi", "Django through ASGI", DJANGO_ASGI_APP, ASGI, payloads.HELLO,
+        ASGI_SLOWER, path="/sync/", connections=DJANGO_CONNECTIONS,
+    ),
+    Scenario(
+        "weigh-django-wsgi", "Django through WSGI", DJANGO_WSGI_APP, DJANGO_WSGI, payloads.HELLO,
+        ("waitress", "fastwsgi"), path="/sync/", connections=DJANGO_CONNECTIONS,
+    ),
+)  # fmt: skip

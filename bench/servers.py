@@ -1,0 +1,130 @@
+"""The servers measured and how each is started: one process, eight threads where it has threads,
+no access log, HTTP/1.1 with keep-alive, and otherwise what its own documentation recommends for
+speed.
+
+Placeholders: {app} {port} {cert} {key}. Commands run in bench/, with bench/.venv/bin
+first on PATH.
+"""
+
+from dataclasses import dataclass
+
+THREADS = "8"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One row of the table.
+
+    `tls` is what to add to serve TLS, with `plain` what to leave in for cleartext instead; a
+    server whose `tls` is None cannot serve it.
+    """
+
+    name: str
+    label: str
+    interface: str  # "asgi" or "wsgi"
+    package: str  # the distribution whose version is reported
+    command: str
+    plain: str = ""
+    tls: str | None = None
+    is_ours: bool = False
+
+    def arguments(self, app: str, port: int, cert: str, key: str, with_tls: bool) -> list[str]:
+        """The command line, split into words. Raises `ValueError` when TLS is wanted of a
+        server without.
+        """
+        if with_tls and self.tls is None:
+            raise ValueError(f"{self.label} does not serve TLS")
+        line = f"{self.command} {self.tls if with_tls else self.plain}"
+        values = {"app": app, "port": port, "cert": cert, "key": key}
+        return [word.format(**values) for word in line.split()]
+
+
+BASCULE = "python -m bascule serve {app} --app-dir . --bind 127.0.0.1:{port} --log-level warning"
+BASCULE_TLS = "--ssl-certfile {cert} --ssl-keyfile {key}"
+
+UVICORN = (
+    "python -m uvicorn {app} --host 127.0.0.1 --port {port} --loop uvloop --http httptools "
+    "--no-proxy-headers --timeout-keep-alive 75"
+)
+UVICORN_TLS = "--ssl-certfile {cert} --ssl-keyfile {key}"
+
+GRANIAN = (
+    "granian {app} --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-ws --no-access-log "
+    "--log-level warning"
+)
+GRANIAN_TLS = "--ssl-certificate {cert} --ssl-keyfile {key}"
+
+GUNICORN = (
+    "gunicorn {app} --bind 127.0.0.1:{port} --workers 1 --keep-alive 75 --worker-tmp-dir /dev/shm "
+    "--no-control-socket --log-level warning"
+)
+GUNICORN_TLS = "--certfile {cert} --keyfile {key}"
+
+
+def _bascule_wsgi(name: str, label: str, threads: str) -> Server:
+    command = f"{BASCULE} --no-access-log --interface wsgi --threads {threads}"
+    return Server(name, label, "wsgi", "bascule", command, tls=BASCULE_TLS, is_ours=True)
+
+
+def _granian_wsgi(name: str, label: str, threads: str) -> Server:
+    command = f"{GRANIAN} --interface wsgi --blocking-threads {threads}"
+    return Server(name, label, "wsgi", "granian", command, tls=GRANIAN_TLS)
+
+
+TABLE = (
+    Server(
+        "bascule", "Bascule", "asgi", "bascule",
+        f"{BASCULE} --no-access-log --interface asgi", tls=BASCULE_TLS, is_ours=True,
+    ),
+    Server(
+        "granian", "Granian", "asgi", "granian",
+        f"{GRANIAN} --interface asgi --loop uvloop", tls=GRANIAN_TLS,
+    ),
+    Server(
+        "uvicorn", "Uvicorn", "asgi", "uvicorn",
+        f"{UVICORN} --no-access-log --log-level warning", tls=UVICORN_TLS,
+    ),
+    Server(
+        "gunicorn-asgi", "Gunicorn asgi", "asgi", "gunicorn",
+        f"{GUNICORN} -k asgi --asgi-loop uvloop", tls=GUNICORN_TLS,
+    ),
+    Server(
+        "hypercorn", "Hypercorn", "asgi", "hypercorn",
+        "hypercorn {app} --bind 127.0.0.1:{port} --workers 1 --worker-class uvloop "
+        "--keep-alive 75 --log-level warning",
+        tls="--certfile {cert} --keyfile {key}",
+    ),
+    Server(
+        "daphne", "Daphne", "asgi", "daphne", "daphne -v 0 {app}",
+        plain="-b 127.0.0.1 -p {port}",
+        tls="-e ssl:{port}:interface=127.0.0.1:privateKey={key}:certKey={cert}",
+    ),
+    Server(
+        "bascule-log", "Bascule, access log on", "asgi", "bascule",
+        f"{BASCULE.replace('warning', 'info')} --access-log --interface asgi", is_ours=True,
+    ),
+    Server(
+        "uvicorn-log", "Uvicorn, access log on", "asgi", "uvicorn",
+        f"{UVICORN} --access-log --log-level info",
+    ),
+    _bascule_wsgi("bascule-wsgi", "Bascule, 8 threads", THREADS),
+    _bascule_wsgi("bascule-wsgi-1", "Bascule, 1 thread", "1"),
+    _bascule_wsgi("bascule-wsgi-0", "Bascule, --threads 0", "0"),
+    _granian_wsgi("granian-wsgi", "Granian, 8 threads", THREADS),
+    _granian_wsgi("granian-wsgi-1", "Granian, 1 thread", "1"),
+    Server(
+        "gunicorn-gthread", "Gunicorn gthread", "wsgi", "gunicorn",
+        f"{GUNICORN} -k gthread --threads {THREADS}", tls=GUNICORN_TLS,
+    ),
+    Server(
+        "waitress", "Waitress", "wsgi", "waitress",
+        f"waitress-serve --listen=127.0.0.1:{{port}} --threads={THREADS} --connection-limit=2000 "
+        "--asyncore-use-poll {app}",
+    ),
+    Server(
+        "fastwsgi", "FastWSGI, no threads", "wsgi", "fastwsgi",
+        "fastwsgi --host 127.0.0.1 --port {port} --loglevel 2 {app}",
+    ),
+)  # fmt: skip
+
+SERVERS = {server.name: server for server in TABLE}

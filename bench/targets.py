@@ -1,0 +1,92 @@
+"""The speeds this project wants of itself, held against a run. A table to read, never a test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from results import Spread, fastest, ratio, weighing
+
+THREADED = ("bascule-wsgi", "bascule-wsgi-1")
+GRANIAN_THREADED = ("granian-wsgi", "granian-wsgi-1")
+
+
+@dataclass(frozen=True)
+class Target:
+    """`wanted` bounds what `measured` finds in the results: from below, or from above when
+    `is_ceiling`.
+    """
+
+    name: str
+    wanted: float
+    measured: Callable[[dict], Spread | None]
+    is_ceiling: bool = False
+
+    def verdict(self, results: dict) -> str:
+        got = self.measured(results)
+        if got is None:
+            return "not measured"
+        met = got.middle <= self.wanted if self.is_ceiling else got.middle >= self.wanted
+        return "met" if met else "not met"
+
+    def bound(self) -> str:
+        return f"{'at most' if self.is_ceiling else 'at least'} {self.wanted:g}"
+
+
+def best_ratio(
+    scenario: str, ours: tuple[str, ...], peers: tuple[str, ...], results: dict
+) -> Spread | None:
+    """Our fastest configuration over the peer's fastest one."""
+    mine, theirs = fastest(results, scenario, ours), fastest(results, scenario, peers)
+    return ratio(results, scenario, mine, theirs) if mine and theirs else None
+
+
+def memory_ratio(app: str, moment: str, ours: str, peer: str, results: dict) -> Spread | None:
+    """Proportional memory (shared pages split among their users) over the peer's."""
+    mine, theirs = weighing(results, app, ours), weighing(results, app, peer)
+    if moment not in mine or moment not in theirs:
+        return None
+    return Spread.of([mine[moment]["pss"] / theirs[moment]["pss"]])
+
+
+def rates(scenario: str, ours: str | tuple[str, ...], peer: str | tuple[str, ...]):
+    """A `Target.measured` that compares rates."""
+    mine = (ours,) if isinstance(ours, str) else ours
+    theirs = (peer,) if isinstance(peer, str) else peer
+    return partial(best_ratio, scenario, mine, theirs)
+
+
+def memories(app: str, moment: str):
+    return partial(memory_ratio, app, moment, "bascule", "uvicorn")
+
+
+TARGETS = (
+    Target("ASGI hello ÷ Granian", 1.4, rates("asgi-hello", "bascule", "granian")),
+    Target("ASGI hello ÷ Uvicorn", 3.0, rates("asgi-hello", "bascule", "uvicorn")),
+    Target("ASGI hello over TLS ÷ Granian", 1.3, rates("asgi-tls", "bascule", "granian")),
+    Target(
+        "WSGI hello, threads ÷ Granian WSGI", 1.1,
+        rates("wsgi-hello", THREADED, GRANIAN_THREADED),
+    ),
+    Target(
+        "WSGI hello, threads ÷ Gunicorn gthread", 10,
+        rates("wsgi-hello", THREADED, "gunicorn-gthread"),
+    ),
+    Target(
+        "WSGI hello, --threads 0 ÷ FastWSGI", 0.8,
+        rates("wsgi-hello", "bascule-wsgi-0", "fastwsgi"),
+    ),
+    Target(
+        "Django WSGI sync view, 8 threads ÷ Django's handler in a loop", 0.95,
+        rates("django-sync-wsgi", "bascule-wsgi", "django-wsgi-loop"),
+    ),
+    Target(
+        "Django WSGI sync view, --threads 0 ÷ Django's handler in a loop", 0.95,
+        rates("django-sync-wsgi", "bascule-wsgi-0", "django-wsgi-loop"),
+    ),
+    Target("access log on ÷ off", 0.9, rates("access-log", "bascule-log", "bascule")),
+    Target("memory after start ÷ Uvicorn, hello", 1.0, memories("weigh-asgi", "idle"), True),
+    Target("memory after load ÷ Uvicorn, hello", 1.0, memories("weigh-asgi", "loaded"), True),
+    Target(
+        "memory after load ÷ Uvicorn, Django", 1.0, memories("weigh-django-asgi", "loaded"), True
+    ),
+)  # fmt: skip
