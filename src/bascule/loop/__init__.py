@@ -6,12 +6,11 @@ files      sending a file over a connection
 """
 
 from bascule.loop.acceptor import Acceptor, listen
-from bascule.loop.choice import LoopKind, loop_name, new_event_loop, transport_name
+from bascule.loop.choice import loop_name, new_event_loop, transport_name
 from bascule.loop.files import sendfile
 
 __all__ = [
     "Acceptor",
-    "LoopKind",
     "listen",
     "loop_name",
     "new_event_loop",

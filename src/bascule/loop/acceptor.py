@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bascule")
 
-ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+# Any: a compiled class cannot derive from asyncio.Protocol, and no transport asks whether it does.
+ProtocolFactory = Callable[[], Any]
 Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]]
 
 # How many connections one turn of the loop accepts. Each costs some 50 microseconds until it is

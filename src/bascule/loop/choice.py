@@ -5,14 +5,12 @@ asyncio's own loop.
 """
 
 import asyncio
-from typing import Literal, cast
+from typing import cast
 
 from bascule.errors import UsageError
 
-LoopKind = Literal["auto", "uvloop", "asyncio"]
 
-
-def new_event_loop(kind: LoopKind) -> asyncio.AbstractEventLoop:
+def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
     """Make a loop: "auto" means uvloop where it can be imported, asyncio elsewhere.
 
     Raises UsageError when uvloop is asked for by name and is not there.

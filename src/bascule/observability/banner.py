@@ -1,0 +1,50 @@
+"""What is shown when the server starts: what is served, where, and with what."""
+
+import sys
+from collections.abc import Sequence
+
+from bascule.version import __version__
+
+PYTHON = ".".join(map(str, sys.version_info[:3]))
+
+INTERFACES = {"wsgi": "WSGI", "asgi2": "ASGI 2", "asgi3": "ASGI 3"}
+
+
+def banner(
+    *,
+    target: str,
+    interface: str,
+    addresses: Sequence[str],
+    threads: int | None,
+    loop: str,
+    compiled: bool,
+    pid: int,
+    forced_pure: bool = False,
+    python: str = PYTHON,
+) -> list[str]:
+    """The lines to log at start-up.
+
+    target: what was asked for, "" when the application was given as an object.
+    interface: "wsgi", "asgi2" or "asgi3". addresses: URLs and unix:PATH, as clients reach them.
+    threads: of a WSGI application, None for ASGI; 0 means on the loop's own thread.
+    loop: its name. compiled: whether the hot modules are. forced_pure: they would be, but
+    BASCULE_PURE=1 asked for the source.
+    """
+    speed = "compiled" if compiled else "not compiled"
+    lines = [
+        f"bascule {__version__} ({speed}, Python {python}, {loop}, pid {pid})",
+        f"serving {target or 'the application'} as {_interface(interface, threads)}",
+        *(f"listening on {address}" for address in addresses),
+    ]
+    if not compiled and not forced_pure:
+        lines.append("running uncompiled: install with a C compiler for full speed")
+    return lines
+
+
+def _interface(interface: str, threads: int | None) -> str:
+    name = INTERFACES.get(interface, interface)
+    if threads is None:
+        return name
+    if threads == 0:
+        return f"{name} on the event loop's thread, one request at a time"
+    return f"{name} in {threads} thread{'s' if threads > 1 else ''}"

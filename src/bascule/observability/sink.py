@@ -1,0 +1,164 @@
+"""Output that never makes the server wait for whoever reads it.
+
+A pipe whose reader has stopped, or a terminal on which somebody pressed Ctrl-S, blocks every write
+to it: with a plain print, one stuck log collector stops all requests. A sink takes a piece of
+output whole or not at all, and keeps at most one piece that was sent in part, so that no line is
+ever torn.
+
+Standard output is not ours alone: making its descriptor non-blocking would make the application's
+own print() fail. So pipes and terminals are opened a second time (through /proc), which gives
+flags of our own; on sockets each send says that it does not want to wait.
+"""
+
+import os
+import select
+import socket
+import stat
+import time
+from typing import Protocol, TextIO
+
+# Seconds that closing may wait for a reader who is behind: the last lines before an exit matter.
+CLOSING_PATIENCE = 1.0
+
+
+class Sink(Protocol):
+    """Where log lines go."""
+
+    def write(self, data: bytes) -> bool:
+        """Take `data` whole; False, with nothing taken, when the reader is behind.
+
+        Raises OSError when it cannot be written at all: the reader has gone, the disk is full.
+        """
+
+    def close(self) -> None:
+        """Try once more to send what is left, and let go of descriptors opened for this sink."""
+
+
+def open_sink(stream: TextIO, patience: float = 0.0) -> Sink:
+    """A sink on a standard stream, or on whatever somebody put in its place.
+
+    patience: seconds that one write may wait for a reader who is behind.
+    """
+    try:
+        fd = stream.fileno()
+        kind = os.fstat(fd).st_mode
+    except (AttributeError, OSError, ValueError):
+        return StreamSink(stream)
+    if stat.S_ISSOCK(kind):
+        return DescriptorSink(SocketOutput(fd), patience)
+    if stat.S_ISFIFO(kind) or os.isatty(fd):
+        return DescriptorSink(_reopen(fd), patience)
+    return DescriptorSink(Output(fd), patience)
+
+
+def _reopen(fd: int) -> "Output":
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        return Output(os.open(f"/proc/self/fd/{fd}", flags), owned=True)
+    except OSError:
+        # No /proc; or the pipe belongs to the user that this process was before it dropped root.
+        return PolledOutput(fd)
+
+
+class Output:
+    """A descriptor that can be written to at once: a file, or one whose own flag says so."""
+
+    def __init__(self, fd: int, owned: bool = False) -> None:
+        self.fd = fd
+        self._owned = owned
+
+    def send(self, data: memoryview) -> int:
+        """Write what fits now; octets written. Raises BlockingIOError when that is nothing."""
+        return os.write(self.fd, data)
+
+    def close(self) -> None:
+        if self._owned:
+            os.close(self.fd)
+
+
+class SocketOutput(Output):
+    """A socket, as systemd's journal gives; each send says that it does not want to wait."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._socket = socket.socket(fileno=os.dup(fd))
+
+    def send(self, data: memoryview) -> int:
+        return self._socket.send(data, socket.MSG_DONTWAIT)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class PolledOutput(Output):
+    """A blocking pipe or terminal that could not be opened again: asked before each small write.
+
+    A pipe that poll(2) calls writable takes PIPE_BUF octets (pipe(7)), unless another process
+    fills it in between; then this write waits, which is why this is the last choice.
+    """
+
+    def send(self, data: memoryview) -> int:
+        if not _is_writable(self.fd, 0.0):
+            raise BlockingIOError
+        return os.write(self.fd, data[: select.PIPE_BUF])
+
+
+def _is_writable(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
+class DescriptorSink:
+    """A `Sink` on a file descriptor."""
+
+    def __init__(self, output: Output, patience: float) -> None:
+        self._output = output
+        self._patience = patience
+        self._unsent = memoryview(b"")
+
+    def write(self, data: bytes) -> bool:
+        if self._unsent and not self._push(self._patience):
+            return False
+        self._unsent = memoryview(data)
+        self._push(self._patience)
+        return True
+
+    def _push(self, patience: float) -> bool:
+        """Send on what is left; whether nothing is left now."""
+        deadline = 0.0
+        while self._unsent:
+            try:
+                self._unsent = self._unsent[self._output.send(self._unsent) :]
+            except BlockingIOError:
+                now = time.monotonic()
+                deadline = deadline or now + patience
+                if now >= deadline or not _is_writable(self._output.fd, deadline - now):
+                    return False
+            except OSError:
+                self._unsent = memoryview(b"")
+                raise
+        return True
+
+    def close(self) -> None:
+        try:
+            self._push(CLOSING_PATIENCE)
+        except OSError:
+            pass  # nobody reads any more, and nobody is left to tell
+        finally:
+            self._output.close()
+
+
+class StreamSink:
+    """A `Sink` on a text stream without a descriptor: a notebook, a test, a GUI."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> bool:
+        self._stream.write(data.decode(errors="backslashreplace"))
+        self._stream.flush()
+        return True
+
+    def close(self) -> None:
+        """The stream is its owner's."""
