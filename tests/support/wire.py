@@ -27,9 +27,9 @@ A case is one file. Above the line `---` is what is expected, in TOML; below it 
     \r\n
 
 The octets are ASCII with escapes: \r \n \t \0 \\ \xNN, and \{800:text} for text written 800 times.
-Line breaks of the file mean nothing, so a line is cut wherever it reads best; it may not end with a
-space, which nobody would see. The strings of the expectation (TOML literals, in single quotes) take
-the same escapes.
+Line breaks of the file mean nothing, so a line is cut wherever it reads best; it may not end with
+a space, which nobody would see. The strings of the expectation (TOML literals, in single quotes)
+take the same escapes.
 """
 
 import random

@@ -1,0 +1,418 @@
+"""protocols/http1/engine.py: when it says what, and what it keeps meanwhile."""
+
+import pytest
+
+from bascule.errors import ResponseError
+from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
+from bascule.protocols.http1.engine import Event, Http1Engine
+from bascule.protocols.limits import RequestLimits
+
+GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
+SECOND = b"GET /second HTTP/1.1\r\nHost: a.example\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+EXPECTING = (
+    b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+)
+
+
+def engine(data: bytes = b"", **limits: int) -> Http1Engine:
+    one = Http1Engine(RequestLimits(**limits))
+    if data:
+        one.receive_data(data)
+    return one
+
+
+def request(one: Http1Engine) -> Request:
+    event = one.next_event()
+    assert isinstance(event, Request), event
+    return event
+
+
+def answer(one: Http1Engine) -> bytes:
+    return one.send_head(200, [], b"", True)
+
+
+def refusal(one: Http1Engine) -> Refused:
+    event = one.next_event()
+    assert isinstance(event, Refused), event
+    return event
+
+
+def events(one: Http1Engine) -> list[Event]:
+    found = []
+    while (event := one.next_event()) is not None:
+        found.append(event)
+    return found
+
+
+def test_a_fresh_engine_has_nothing_to_say() -> None:
+    one = engine()
+    assert one.next_event() is None
+    assert (one.buffered, one.in_head, one.upgrade) == (0, False, None)
+
+
+def test_receiving_only_buffers() -> None:
+    one = engine(GET)
+    assert one.buffered == len(GET)
+    request(one)
+    assert one.buffered == 0
+
+
+def test_a_head_that_is_not_complete() -> None:
+    one = engine(GET[:20])
+    assert one.next_event() is None
+    assert one.in_head
+    one.receive_data(GET[20:])
+    request(one)
+    assert not one.in_head
+
+
+def test_the_next_request_waits_for_the_response() -> None:
+    one = engine(GET + SECOND)
+    request(one)
+    assert one.next_event() is None
+    assert one.buffered == len(SECOND)
+    one.send_head(200, [], b"part", False)
+    assert one.next_event() is None
+    one.send_data(b"rest", True)
+    assert request(one).target == b"/second"
+
+
+def test_the_next_request_waits_for_the_body() -> None:
+    one = engine(POST + b"he")
+    request(one)
+    answer(one)
+    assert one.response_complete
+    assert not one.body_ended
+    assert one.next_event() is None
+    one.receive_data(b"llo" + SECOND)
+    assert request(one).target == b"/second"
+
+
+def test_garbage_behind_a_request_is_not_looked_at_before_its_turn() -> None:
+    one = engine(GET + b"\0\0\0\n\n")
+    request(one)
+    assert one.next_event() is None
+    answer(one)
+    assert refusal(one).status == 400
+
+
+def test_a_body_by_length() -> None:
+    one = engine(POST + b"he")
+    request(one)
+    piece = one.next_event()
+    assert isinstance(piece, BodyData)
+    assert piece.data == b"he"
+    assert one.next_event() is None
+    one.receive_data(b"llo")
+    piece = one.next_event()
+    assert isinstance(piece, BodyData)
+    assert piece.data == b"llo"
+    end = one.next_event()
+    assert isinstance(end, BodyEnd)
+    assert list(end.trailers) == []
+    assert one.body_ended
+    assert (repr(piece), repr(end)) == ("<BodyData 3 octets>", "<BodyEnd trailers=0>")
+
+
+def test_a_body_that_is_not_read_is_thrown_away() -> None:
+    one = engine(CHUNKED)
+    request(one)
+    answer(one)
+    one.receive_data(b"5\r\nhello\r\n0\r\nX-A: 1\r\n\r\n" + SECOND)
+    assert request(one).target == b"/second"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_only_so_much_is_thrown_away(framing: str) -> None:
+    body = b"x" * 60
+    if framing == "length":
+        head = POST.replace(b"5", b"60")
+    else:
+        head, body = CHUNKED, b"3c\r\n" + body + b"\r\n0\r\n\r\n"
+    one = engine(head, discard=50)
+    request(one)
+    answer(one)
+    one.receive_data(body + SECOND)
+    event = one.next_event()
+    assert isinstance(event, Closed)
+    assert not event.clean
+    assert one.next_event() is None
+
+
+def test_what_is_thrown_away_is_counted_for_each_request() -> None:
+    one = engine(discard=50)
+    for _ in range(5):
+        one.receive_data(POST.replace(b"5", b"40"))
+        request(one)
+        answer(one)
+        one.receive_data(b"x" * 40)
+        assert one.next_event() is None
+
+
+def test_a_body_may_be_refused_after_the_answer() -> None:
+    """What is thrown away is still parsed: nobody may guess where the next request begins."""
+    one = engine(CHUNKED)
+    request(one)
+    answer(one)
+    one.receive_data(b"nonsense\r\n" + SECOND)
+    assert refusal(one).status == 400
+    assert events(one) == []
+
+
+# 100 (Continue), RFC 9110 section 10.1.1.
+
+
+def test_continue_is_sent_once() -> None:
+    one = engine(EXPECTING)
+    assert request(one).expects_continue
+    assert one.send_continue() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert one.send_continue() == b""
+
+
+def test_continue_is_not_sent_when_nobody_waits() -> None:
+    one = engine(POST)
+    request(one)
+    assert one.send_continue() == b""
+
+
+def test_continue_is_not_sent_when_the_body_is_coming() -> None:
+    one = engine(EXPECTING + b"he")
+    request(one)
+    assert isinstance(one.next_event(), BodyData)
+    assert one.send_continue() == b""
+
+
+def test_continue_is_not_sent_after_the_response_began() -> None:
+    one = engine(EXPECTING)
+    request(one)
+    one.send_head(200, [], b"", False)
+    assert one.send_continue() == b""
+
+
+def test_an_answer_instead_of_continue_ends_the_connection() -> None:
+    """The client may or may not send its body now, so nobody knows where the next request begins."""
+    one = engine(EXPECTING)
+    request(one)
+    assert b"connection: close\r\n" in one.send_head(413, [], b"", True)
+    assert not one.keep_alive
+    one.receive_data(b"hello" + SECOND)
+    assert events(one) == []
+
+
+def test_an_answer_after_continue_keeps_the_connection() -> None:
+    one = engine(EXPECTING)
+    request(one)
+    one.send_continue()
+    assert b"close" not in answer(one)
+    one.receive_data(b"hello" + SECOND)
+    assert request(one).target == b"/second"
+
+
+def test_an_expectation_is_not_carried_over() -> None:
+    one = engine(EXPECTING + b"hello" + SECOND)
+    request(one)
+    events(one)
+    answer(one)
+    request(one)
+    assert one.send_continue() == b""
+    assert b"close" not in answer(one)
+
+
+# The end of the connection, from the client.
+
+
+def test_end_at_once() -> None:
+    one = engine()
+    one.receive_eof()
+    event = one.next_event()
+    assert isinstance(event, Closed)
+    assert event.clean
+    assert repr(event) == "<Closed clean=True>"
+    assert one.next_event() is None
+
+
+def test_end_waits_for_the_response() -> None:
+    """RFC 9112 section 9.6: a client may close its sending side and still read."""
+    one = engine(GET)
+    request(one)
+    one.receive_eof()
+    assert one.next_event() is None
+    assert answer(one).startswith(b"HTTP/1.1 200")
+    assert isinstance(one.next_event(), Closed)
+
+
+def test_end_behind_pipelined_requests() -> None:
+    one = engine(GET + SECOND)
+    one.receive_eof()
+    request(one)
+    answer(one)
+    request(one)
+    answer(one)
+    event = one.next_event()
+    assert isinstance(event, Closed)
+    assert event.clean
+
+
+@pytest.mark.parametrize("head", [POST, CHUNKED])
+def test_end_inside_a_body(head: bytes) -> None:
+    one = engine(head)
+    request(one)
+    one.receive_eof()
+    event = one.next_event()
+    assert isinstance(event, Closed)
+    assert not event.clean
+    assert one.next_event() is None
+
+
+# The end of the connection, from this side.
+
+
+def test_close_asked_for_by_the_client() -> None:
+    one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + SECOND)
+    request(one)
+    assert b"connection: close\r\n" in answer(one)
+    assert not one.keep_alive
+    assert events(one) == []
+
+
+def test_close_asked_for_by_the_server() -> None:
+    one = engine(GET + SECOND)
+    request(one)
+    one.stop_keep_alive()
+    assert b"connection: close\r\n" in answer(one)
+    assert events(one) == []
+
+
+def test_close_asked_for_by_the_application() -> None:
+    one = engine(GET + SECOND)
+    request(one)
+    assert b"connection: close\r\n" in one.send_head(200, [(b"connection", b"Close")], b"", True)
+    assert events(one) == []
+
+
+def test_nothing_is_kept_behind_the_end() -> None:
+    """What arrives after the last request is nobody's: it must not fill memory either."""
+    one = engine(b"GET / HTTP/1.1\r\n\r\n")
+    assert refusal(one).status == 400
+    for _ in range(100):
+        one.receive_data(b"x" * 1000)
+        assert one.next_event() is None
+    assert one.buffered < 2000
+
+
+# Refusals.
+
+
+def test_a_refusal_says_why() -> None:
+    one = engine(b"GET / HTTP/1.1\r\n\r\n" + SECOND)
+    refused = refusal(one)
+    assert (refused.status, refused.reason, refused.stream_id) == (400, "no Host field", 0)
+    assert repr(refused) == "<Refused 400 no Host field>"
+    one.receive_data(SECOND)
+    one.receive_eof()
+    assert events(one) == []
+
+
+def test_a_refusal_is_answered_and_the_connection_closed() -> None:
+    one = engine(b"GET / HTTP/1.1\r\n\r\n")
+    refusal(one)
+    one.begin_refusal()
+    data = one.send_head(400, [(b"content-type", b"text/plain")], b"no Host field\n", True)
+    assert data.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"connection: close\r\n" in data
+    assert data.endswith(b"\r\n\r\nno Host field\n")
+    assert not one.keep_alive
+    assert one.response_complete
+
+
+def test_a_refusal_behind_a_response_is_answered_too() -> None:
+    one = engine(GET + b"\0\r\n\r\n")
+    request(one)
+    answer(one)
+    refusal(one)
+    one.begin_refusal()
+    assert b"400 Bad Request" in one.send_head(400, [], b"", True)
+
+
+def test_a_refusal_is_not_framed_as_the_request_before_was() -> None:
+    one = engine(b"HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + b"\0\r\n\r\n")
+    request(one)
+    answer(one)
+    refusal(one)
+    one.begin_refusal()
+    assert one.send_head(400, [], b"why", True).endswith(b"\r\n\r\nwhy")
+
+
+@pytest.mark.parametrize(
+    "data", [b"\n", b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\r\nHost: a\n", b"\r\n\n"]
+)
+def test_a_bare_lf_is_refused_before_the_head_is_complete(data: bytes) -> None:
+    one = engine()
+    for octet in data:
+        assert one.next_event() is None
+        one.receive_data(bytes([octet]))
+    assert "LF" in refusal(one).reason
+
+
+def test_tls_is_recognised_by_two_octets() -> None:
+    one = engine(b"\x16")
+    assert one.next_event() is None
+    one.receive_data(b"\x03")
+    assert "TLS" in refusal(one).reason
+
+
+def test_a_blank_line_is_no_head() -> None:
+    one = engine(b"\r\n")
+    assert one.next_event() is None
+    assert not one.in_head
+    one.receive_data(b"\r\n" + GET)
+    request(one)
+
+
+@pytest.mark.parametrize("size", [30, 31])
+def test_the_limit_of_the_head(size: int) -> None:
+    """The same with and without its end in sight."""
+    data = b"GET / HTTP/1.0\r\nA: " + b"b" * (size - 23) + b"\r\n\r\n"
+    one = engine(data, head=30)
+    if size == 30:
+        request(one)
+    else:
+        assert refusal(one).status == 431
+        cut = engine(data[:-1] + b"x", head=30)
+        assert refusal(cut).status == 431
+
+
+def test_the_limits_of_a_request_line_without_end() -> None:
+    one = engine(b"GET /" + b"a" * 25, request_line=28)
+    assert one.next_event() is None
+    one.receive_data(b"a")
+    assert refusal(one).status == 414
+
+
+def test_response_errors_reach_the_application() -> None:
+    one = engine(GET)
+    request(one)
+    with pytest.raises(ResponseError):
+        one.send_head(200, [(b"x", b"a\r\nb: c")], b"", True)
+    assert not one.response_started
+    assert answer(one)
+    with pytest.raises(ResponseError):
+        answer(one)
+
+
+def test_upgrade_is_offered() -> None:
+    one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    request(one)
+    assert one.upgrade == b"websocket"
+
+
+def test_a_large_body_is_not_copied() -> None:
+    one = engine(GET)
+    request(one)
+    body = b"x" * 100_000
+    head = one.send_head(200, [], body, True)
+    assert head.endswith(b"\r\n\r\n")
+    assert one.take_unsent() is body
+    assert one.take_unsent() is None

@@ -1,0 +1,225 @@
+"""protocols/http1/head.py: one complete head at a time, and nothing of it left for the next."""
+
+import pytest
+
+from bascule.errors import RequestRefused
+from bascule.protocols.events import Request
+from bascule.protocols.http1.head import HeadReader, judge_transfer_encoding
+from bascule.protocols.limits import RequestLimits
+
+HOST = b"Host: a.example\r\n"
+
+
+def reader(header_map: str = "drop", **limits: int) -> HeadReader:
+    return HeadReader(RequestLimits(**limits), header_map)
+
+
+def head(*lines: bytes, line: bytes = b"GET / HTTP/1.1") -> bytes:
+    return b"".join(each + b"\r\n" for each in (line, *lines)) + b"\r\n"
+
+
+def read(*lines: bytes, line: bytes = b"GET / HTTP/1.1") -> Request:
+    return reader().read(head(b"Host: a.example", *lines, line=line))
+
+
+def refused(data: bytes, header_map: str = "drop", **limits: int) -> RequestRefused:
+    with pytest.raises(RequestRefused) as caught:
+        reader(header_map, **limits).read(data)
+    return caught.value
+
+
+def test_a_request_says_what_was_sent() -> None:
+    request = read(b"Accept: */*", line=b"GET /a%20b?c=d HTTP/1.1")
+    assert (request.method, request.target) == ("GET", b"/a%20b?c=d")
+    assert (request.path, request.query) == (b"/a%20b", b"c=d")
+    assert request.fields == [(b"host", b"a.example"), (b"accept", b"*/*")]
+    assert (request.http_version, request.scheme, request.stream_id) == ("1.1", "", 0)
+    assert (request.content_length, request.ended, request.expects_continue) == (-1, True, False)
+    assert repr(request) == "<Request GET b'/a%20b?c=d' HTTP/1.1 fields=2>"
+
+
+@pytest.mark.parametrize(
+    ("line", "connection", "stays"),
+    [
+        (b"GET / HTTP/1.1", None, True),
+        (b"GET / HTTP/1.1", b"close", False),
+        (b"GET / HTTP/1.1", b"Close", False),
+        (b"GET / HTTP/1.1", b"keep-alive", True),
+        (b"GET / HTTP/1.1", b"keep-alive, close", False),
+        (b"GET / HTTP/1.1", b"upgrade,close ", False),
+        (b"GET / HTTP/1.1", b"enclose", True),
+        (b"GET / HTTP/1.0", None, False),
+        (b"GET / HTTP/1.0", b"keep-alive", True),
+        (b"GET / HTTP/1.0", b"Keep-Alive", True),
+        (b"GET / HTTP/1.0", b"x, keep-alive", True),
+        (b"GET / HTTP/1.0", b"keep-alive, close", False),
+        (b"GET / HTTP/1.0", b"keep-alives", False),
+    ],
+)
+def test_persistence(line: bytes, connection: bytes | None, stays: bool) -> None:
+    """RFC 9112 section 9.3."""
+    lines = [] if connection is None else [b"Connection: " + connection]
+    one = reader()
+    one.read(head(b"Host: a.example", *lines, line=line))
+    assert one.keep_alive is stays
+
+
+def test_framing_is_told() -> None:
+    one = reader()
+    request = one.read(head(b"Host: a", b"Transfer-Encoding: chunked", line=b"POST / HTTP/1.1"))
+    assert one.chunked
+    assert (request.content_length, request.ended) == (-1, False)
+    request = one.read(head(b"Host: a", b"Content-Length: 7", line=b"POST / HTTP/1.1"))
+    assert not one.chunked
+    assert (request.content_length, request.ended) == (7, False)
+    request = one.read(head(b"Host: a", b"Content-Length: 0", line=b"POST / HTTP/1.1"))
+    assert (request.content_length, request.ended) == (0, True)
+
+
+def test_upgrade_is_told_but_not_obeyed() -> None:
+    one = reader()
+    request = one.read(head(b"Host: a", b"Connection: Upgrade", b"Upgrade: websocket"))
+    assert one.upgrade == b"websocket"
+    assert request.ended
+    one.read(head(b"Host: a"))
+    assert one.upgrade is None
+
+
+EVERYTHING = [
+    b"Host: a.example",
+    b"Connection: close, keep-alive",
+    b"Content-Length: 5",
+    b"Expect: 100-continue",
+    b"Upgrade: x",
+    b"X-A: 1",
+]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        head(*EVERYTHING, line=b"POST /first HTTP/1.1"),
+        head(*EVERYTHING, line=b"POST /first HTTP/1.0"),
+        head(b"Host: a", b"Transfer-Encoding: chunked", line=b"POST /first HTTP/1.1"),
+        head(b"Host: a", b"Proxy-Connection: close"),
+        head(b"Host: a", b"Connection: Upgrade", b"Upgrade: websocket"),
+        head(b"Connection: keep-alive", line=b"GET / HTTP/1.0"),
+    ],
+)
+def test_nothing_is_left_for_the_next_head(first: bytes) -> None:
+    one = reader()
+    one.read(first)
+    request = one.read(head(b"Host: b.example", line=b"GET /second HTTP/1.1"))
+    assert (request.method, request.target, request.http_version) == ("GET", b"/second", "1.1")
+    assert request.fields == [(b"host", b"b.example")]
+    assert (request.content_length, request.ended, request.expects_continue) == (-1, True, False)
+    assert (one.keep_alive, one.chunked, one.upgrade) == (True, False, None)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        head(b"Host: a", b"Host: b"),
+        head(b"Host: a", b"X A: 1"),
+        head(b"Host: a", b"Content-Length: x"),
+        head(b"Host: a", b"Transfer-Encoding: gzip"),
+        head(line=b"GET x HTTP/1.1"),
+        head(),
+    ],
+)
+def test_a_refusal_is_forgotten_too(first: bytes) -> None:
+    one = reader()
+    with pytest.raises(RequestRefused):
+        one.read(first)
+    assert one.read(head(b"Host: a")).fields == [(b"host", b"a")]
+
+
+def test_underscores_follow_the_header_map() -> None:
+    """CVE-2015-0219, CVE-2026-3902."""
+    data = head(b"Host: a", b"X_Real_IP: 1")
+    assert reader("drop").read(data).fields == [(b"host", b"a")]
+    assert reader("dangerous").read(data).fields == [(b"host", b"a"), (b"x_real_ip", b"1")]
+    assert "underscore" in str(refused(data, "refuse"))
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        (b"GET /  HTTP/1.1", 400, "METHOD SP TARGET SP VERSION"),
+        (b"G\xc9T / HTTP/1.1", 400, "token"),
+        (b"BREW / HTTP/1.1", 501, "method"),
+        (b"CONNECT a:1 HTTP/1.1", 501, "CONNECT"),
+        (b"GET / HTTP/2.0", 505, "HTTP/1.1"),
+        (b"GET / HTTP/1.x", 400, "version"),
+        (b"GET / http/1.1", 400, "version"),
+        (b"GET x HTTP/1.1", 400, "target"),
+        (b"GET * HTTP/1.1", 400, "target"),
+        (b"GET /#x HTTP/1.1", 400, "fragment"),
+        (b"GET ftp://a/ HTTP/1.1", 400, "target"),
+        (b"GET http://u@a/ HTTP/1.1", 400, "user information"),
+        (b"GET http:///x HTTP/1.1", 400, "host"),
+    ],
+)
+def test_refused_request_lines(line: bytes, status: int, words: str) -> None:
+    refusal = refused(head(b"Host: a.example", line=line))
+    assert refusal.status == status
+    assert words in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "words"),
+    [
+        ([], 400, "Host"),
+        ([b"Host: a", b"Host: a"], 400, "Host"),
+        ([b"Host: a/b"], 400, "Host"),
+        ([b"Host:"], 400, "Host"),
+        ([b"Host: a", b"Content-Length: 5", b"Content-Length: 5"], 400, "Content-Length"),
+        ([b"Host: a", b"Content-Length: 5, 5"], 400, "Content-Length"),
+        ([b"Host: a", b"Transfer-Encoding: chunked, chunked"], 400, "chunked"),
+        ([b"Host: a", b"Transfer-Encoding: br, chunked"], 501, "transfer coding"),
+        ([b"Host: a", b"Expect: more"], 417, "expectation"),
+    ],
+)
+def test_refused_fields(lines: list[bytes], status: int, words: str) -> None:
+    refusal = refused(head(*lines))
+    assert refusal.status == status
+    assert words in str(refusal)
+
+
+@pytest.mark.parametrize("limits", [{"fields": 2}, {"fields": 3}])
+def test_the_limit_of_fields(limits: dict[str, int]) -> None:
+    data = head(b"Host: a", b"X-A: 1", b"X-B: 2")
+    if limits["fields"] == 2:
+        assert refused(data, **limits).status == 431
+    else:
+        assert len(reader(**limits).read(data).fields) == 3
+
+
+def test_the_limit_of_the_body() -> None:
+    data = head(b"Host: a", b"Content-Length: 5", line=b"POST / HTTP/1.1")
+    assert refused(data, body=4).status == 413
+    assert reader(body=5).read(data).content_length == 5
+
+
+def test_the_limit_of_the_request_line() -> None:
+    data = head(b"Host: a", line=b"GET /123 HTTP/1.1")
+    assert refused(data, request_line=16).status == 414
+    assert reader(request_line=17).read(data).target == b"/123"
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (b"gzip, chunked", 501),
+        (b"br", 501),
+        (b"chunked, gzip", 400),
+        (b"chunked, chunked", 400),
+        (b"identity", 400),
+        (b"", 400),
+        (b"chunked;x=y", 400),
+        (b"chunked,", 400),
+        (b"\x0bchunked", 400),
+    ],
+)
+def test_transfer_codings_are_judged(value: bytes, status: int) -> None:
+    assert judge_transfer_encoding(value).status == status
