@@ -24,8 +24,10 @@ HOT_MODULES = (
     "bascule.protocols.http1.engine",
     "bascule.interfaces.exchange",
     "bascule.interfaces.asgi",
+    "bascule.interfaces.environ",
     "bascule.interfaces.threads",
     "bascule.interfaces.wsgi",
+    "bascule.connections.hub",
     "bascule.connections.http1",
 )
 

@@ -1,11 +1,12 @@
 import cython
 
+from bascule.connections.hub cimport Hub
 from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
 from bascule.protocols.events cimport BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine cimport Http1Engine
 
 cdef class Http1Connection(Carrier):
-    cdef object hub
+    cdef public Hub hub
     cdef object access
     cdef public Http1Engine engine
     cdef object transport
@@ -30,12 +31,13 @@ cdef class Http1Connection(Carrier):
     cpdef data_received(self, bytes data)
     @cython.locals(engine=Http1Engine, exchange=Exchange)
     cdef pump(self)
-    @cython.locals(interface=Interface, exchange=Exchange)
+    @cython.locals(hub=Hub, interface=Interface, exchange=Exchange)
     cdef begin(self, Request request)
     @cython.locals(exchange=Exchange)
     cdef take(self, object event)
     @cython.locals(engine=Http1Engine, exchange=Exchange)
     cdef refuse(self, int status, str reason)
+    @cython.locals(hub=Hub)
     cdef rest(self)
     cdef send_small_file(self, object file, object offset, object count, bint end, bytes prefix)
     cdef file_changed(self, object missing)

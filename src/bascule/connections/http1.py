@@ -197,7 +197,7 @@ class Http1Connection(Carrier):
         interface = hub.interface
         exchange = interface.exchange(request, self)
         self.exchange = exchange
-        if hub.max_running is not None and interface.running >= hub.max_running:
+        if hub.max_running and interface.running >= hub.max_running:
             self.respond(503, [TEXT, (b"retry-after", b"1")], b"more requests than this server takes at once\n", True)
             hub.warn("concurrency", f"more than {hub.max_running} requests at once: answered 503")
         elif request.ended:
@@ -254,7 +254,7 @@ class Http1Connection(Carrier):
                 self.phase = HEAD
         elif self.phase == BUSY or self.phase == HEAD:
             self.phase = IDLE
-            self.deadline = hub.now + hub.deadlines.keep_alive
+            self.deadline = hub.now + hub.keep_alive
             if hub.draining:
                 self.close()
 

@@ -70,8 +70,28 @@ class Hub:
 
     now: seconds of the loop's clock at the last tick. draining: no connection is kept alive any more.
     warn: for lines that a client could cause in any number; called with (kind, text).
+    max_running: requests at once, 0 for no limit. keep_alive: of the deadlines, wanted most often.
     set_accepting: pauses and resumes the listening sockets.
     """
+
+    __slots__ = (
+        "access",
+        "connections",
+        "date_header",
+        "deadlines",
+        "defaults",
+        "draining",
+        "header_map",
+        "interface",
+        "keep_alive",
+        "limits",
+        "loop",
+        "max_connections",
+        "max_running",
+        "now",
+        "set_accepting",
+        "warn",
+    )
 
     def __init__(
         self,
@@ -85,12 +105,13 @@ class Hub:
         self.interface = interface
         self.limits = limits
         self.deadlines = deadlines
+        self.keep_alive = deadlines.keep_alive
         self.warn = warn
         self.defaults = ResponseDefaults()
         self.access: AccessRecorder | None = None
         self.header_map = "drop"
         self.max_connections = 10000
-        self.max_running: int | None = None
+        self.max_running = 0
         self.date_header = True
         self.connections: set[Connection] = set()
         self.draining = False

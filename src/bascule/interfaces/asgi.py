@@ -30,6 +30,10 @@ logger = logging.getLogger("bascule.asgi")
 
 ASGI_VERSION = "3.0"
 HTTP_SPEC_VERSION = "2.5"
+# A name that is given costs less than one that asyncio has to count up.
+TASK_NAME = "bascule request"
+
+PERCENT = 0x25
 
 # How far the response is.
 IDLE = 0
@@ -435,7 +439,7 @@ class AsgiInterface(Interface):
         """The HTTP connection scope (ASGI HTTP specification 2.5)."""
         endpoint = carrier.endpoint
         raw_path = request.path
-        if b"%" in raw_path:
+        if PERCENT in raw_path:
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         else:
             path = raw_path.decode("ascii")
@@ -477,7 +481,7 @@ class AsgiInterface(Interface):
 
 def start_eagerly(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
     """Python 3.12 and later run the first step of a task while it is made."""
-    return Task(coroutine, loop=interface.loop, eager_start=True)
+    return Task(coroutine, loop=interface.loop, name=TASK_NAME, eager_start=True)
 
 
 def start_in_place(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
@@ -490,7 +494,7 @@ def start_in_place(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
     loop: Any = interface.loop
     loop.call_soon = interface.keep_step
     try:
-        task: Task[None] = Task(coroutine, loop=loop)
+        task: Task[None] = Task(coroutine, loop=loop, name=TASK_NAME)
     finally:
         del loop.call_soon
     step = interface.step

@@ -4,7 +4,6 @@ What does not change on a connection is prepared once and copied; names of heade
 """
 
 import sys
-from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -13,6 +12,7 @@ from bascule.protocols.events import Request
 from bascule.types import Environ
 
 REMEMBERED_KEYS = 1024
+PERCENT = 0x25
 KEYS: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 
 
@@ -69,7 +69,7 @@ def request_environ(base: Environ, request: Request, root_path: str) -> Environ:
     """The environ of one request, without what needs the exchange (`wsgi.input` and callables)."""
     environ = base.copy()
     path = request.path
-    if b"%" in path:
+    if PERCENT in path:
         path = unquote_to_bytes(path)
     # PEP 3333: text in environ is latin-1, so that no octet is lost.
     path_info = path.decode("latin-1")
@@ -109,8 +109,3 @@ def learn_key(name: bytes) -> str:
     if len(KEYS) < REMEMBERED_KEYS:
         KEYS[name] = key
     return key
-
-
-def whole_input(body: bytes) -> BytesIO:
-    """`wsgi.input` of a body that is here."""
-    return BytesIO(body)

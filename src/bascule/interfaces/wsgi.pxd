@@ -1,5 +1,6 @@
 import cython
 
+from bascule.interfaces.environ cimport connection_environ, request_environ
 from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
 from bascule.interfaces.threads cimport ThreadPool
 from bascule.protocols.events cimport Request
@@ -66,6 +67,7 @@ cdef class InlineExchange(WsgiExchange):
 
 cdef class WsgiInterface(Interface):
     cdef public object app
+    cdef public object loop
     cdef public str root_path
     cdef public ThreadPool pool
     cdef public InlineExchange current

@@ -12,9 +12,10 @@ import io
 import logging
 import os
 import threading
-from asyncio import AbstractEventLoop, _get_running_loop, _set_running_loop
+from asyncio import AbstractEventLoop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
@@ -525,7 +526,6 @@ class InlineExchange(WsgiExchange):
     def step(self, part: Callable[[], bool]) -> None:
         """Run a part of the call as if no loop were running in this thread: synchronous code may ask
         (Django's ORM refuses to work in a running loop), and may run a loop of its own."""
-        loop = _get_running_loop()
         _set_running_loop(None)
         try:
             finished = part()
@@ -536,7 +536,7 @@ class InlineExchange(WsgiExchange):
             if finished:
                 self.close_result()
         finally:
-            _set_running_loop(loop)
+            _set_running_loop(self.interface.loop)
         if finished:
             self.done()
 
@@ -585,11 +585,12 @@ class InlineExchange(WsgiExchange):
 class WsgiInterface(Interface):
     """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0."""
 
-    __slots__ = ("app", "current", "pool", "root_path", "waiting")
+    __slots__ = ("app", "current", "loop", "pool", "root_path", "waiting")
 
     def __init__(self, app: WSGIApp, loop: AbstractEventLoop, threads: int, root_path: str = "") -> None:
         self.running = 0
         self.app = app
+        self.loop = loop
         self.root_path = root_path
         self.pool = ThreadPool(threads, loop) if threads else None
         self.current: InlineExchange | None = None
@@ -687,12 +688,20 @@ def learn_status(status: str) -> tuple[int, bytes]:
     if not (len(code) == 3 and code.isascii() and code.isdigit()):
         raise ResponseError(f"status {status!r} does not begin with three digits")
     try:
-        known = (int(code), reason.strip().encode("latin-1"))
+        known = (int(code), own_reason(int(code), reason.strip()).encode("latin-1"))
     except UnicodeEncodeError:
         raise ResponseError(f"status {status!r} is not latin-1") from None
     if len(STATUSES) < REMEMBERED:
         STATUSES[status] = known
     return known
+
+
+def own_reason(code: int, reason: str) -> str:
+    """The reason phrase, or nothing when it is the one that the status code has anyway."""
+    try:
+        return "" if HTTPStatus(code).phrase == reason else reason
+    except ValueError:
+        return reason
 
 
 def encode_field(name: str, value: str) -> tuple[bytes, bytes]:
@@ -706,7 +715,7 @@ def encode_field(name: str, value: str) -> tuple[bytes, bytes]:
         data = value.encode("latin-1")
     except (AttributeError, UnicodeEncodeError):
         raise ResponseError(f"header {name!r}: {value!r} is not latin-1 text") from None
-    if b"\n" in data or b"\r" in data or b"\0" in data:
+    if 10 in data or 13 in data or 0 in data:
         raise ResponseError(f"value of header {name!r} has a line break or a NUL: {value!r}")
     return encoded, data
 

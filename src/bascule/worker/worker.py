@@ -92,7 +92,7 @@ class Worker:
         hub.access = self.access
         hub.header_map = settings.header_map
         hub.max_connections = settings.limit_connections
-        hub.max_running = settings.limit_concurrency
+        hub.max_running = settings.limit_concurrency or 0
         hub.date_header = settings.date_header
         hub.defaults.server = server_line(settings)
         hub.defaults.extra = extra_lines(settings)

@@ -8,6 +8,7 @@ from bascule.protocols.http1.response cimport ResponseDefaults, ResponseWriter
 cdef class Http1Engine:
     cdef public object limits
     cdef public str header_map
+    cdef Py_ssize_t longest_head
     cdef public HeadReader reader
     cdef public ResponseWriter writer
     cdef ChunkedDecoder decoder

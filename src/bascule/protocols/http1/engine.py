@@ -47,6 +47,7 @@ class Http1Engine:
         "eof",
         "header_map",
         "limits",
+        "longest_head",
         "position",
         "reader",
         "remaining",
@@ -64,6 +65,7 @@ class Http1Engine:
         defaults: ResponseDefaults | None = None,
     ) -> None:
         self.limits = limits
+        self.longest_head = limits.head
         self.header_map = header_map
         self.reader = HeadReader(limits, header_map)
         self.writer = ResponseWriter(defaults if defaults is not None else ResponseDefaults())
@@ -147,7 +149,7 @@ class Http1Engine:
             self.check_partial_head()
             return self.closed(True)
         end += 4
-        if end - self.position > self.limits.head:
+        if end - self.position > self.longest_head:
             raise self.head_too_long()
         head = buffer if self.position == 0 and end == len(buffer) else buffer[self.position : end]
         request = self.reader.read(head)
@@ -185,7 +187,7 @@ class Http1Engine:
         """Refuse what can be refused before the head is complete, so that nobody waits for a deadline."""
         buffer = self.buffer
         size = len(buffer) - self.position
-        if size > self.limits.head:
+        if size > self.longest_head:
             raise self.head_too_long()
         if buffer.find(b"\r\n", self.position) < 0 and size > self.limits.request_line + 2:
             raise RequestRefused(414, f"request line longer than {self.limits.request_line} octets")

@@ -10,6 +10,8 @@ cdef dict METHODS
 cdef class HeadReader:
     cdef public object limits
     cdef public str header_map
+    cdef Py_ssize_t longest_line
+    cdef Py_ssize_t most_fields
     cdef object parser
     cdef list fields
     cdef int seen_fields

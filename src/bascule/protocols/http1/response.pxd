@@ -4,6 +4,7 @@ from bascule.protocols.headers cimport NameCache, parse_length
 
 cdef NameCache NAMES
 cdef dict STATUS_LINES
+cdef list LENGTHS
 
 cdef class ResponseDefaults:
     cdef public bytes date
