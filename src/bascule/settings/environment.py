@@ -35,8 +35,7 @@ def read_variables(
     layer: Layer = {}
     known = {option.variable for option in OPTIONS.values()}
     for option in OPTIONS.values():
-        # From the strongest name to the weakest, so that BASCULE_PORT goes before PORT.
-        for variable in (option.variable, *option.aliases):
+        for variable in option.variables:
             if variables.get(variable):
                 source = replace(sources[variable], alias=variable != option.variable)
                 layer[option.name] = Given(variables[variable], source)

@@ -115,17 +115,19 @@ class Seconds(Kind[float]):
         self.minimum = minimum
 
     def parse(self, value: object) -> float:
-        number = value
-        if isinstance(value, str):
-            try:
-                number = float(value)
-            except ValueError:
-                pass
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(f"is not a number of seconds; give {self.minimum:g} or more")
-        if not math.isfinite(number) or number < self.minimum:
+        try:
+            seconds = float(value)
+        except ValueError:
+            raise ValueError(
+                f"is not a number of seconds; give {self.minimum:g} or more"
+            ) from None
+        except OverflowError:
+            seconds = math.inf
+        if not math.isfinite(seconds) or seconds < self.minimum:
             raise ValueError(f"is out of range; give {self.minimum:g} seconds or more")
-        return float(number)
+        return seconds
 
 
 class Flag(Kind[bool]):

@@ -49,6 +49,11 @@ class Option(Generic[T]):
         """The environment variable."""
         return VARIABLE_PREFIX + self.name.upper()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All environment variables that mean it, from the strongest to the weakest."""
+        return self.variable, *self.aliases
+
     def show(self, value: T) -> str:
         """Return a value for people to read, a secret as asterisks."""
         return "********" if self.secret and value is not None else self.kind.show(value)

@@ -1,0 +1,41 @@
+"""The command line: `bascule serve`, `bascule dev`, `bascule config`, `bascule --version`."""
+
+import sys
+from collections.abc import Sequence
+
+INTERRUPTED = 130  # what a shell shows for a program that SIGINT ended
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command of `arguments`, or of the process, and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; what goes wrong is text on standard error."""
+    import click
+
+    from bascule.cli.commands import bascule
+    from bascule.errors import SettingsError, StartupError, UsageError
+
+    try:
+        # Without its standalone mode click returns a command's result instead of exiting with 0.
+        return bascule.main(list(arguments), prog_name="bascule", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SettingsError as error:
+        print(listed(error.findings), file=sys.stderr)
+        return error.exit_code
+    except (UsageError, StartupError) as error:
+        print(f"bascule: {error}", file=sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+
+
+def listed(findings: Sequence[str]) -> str:
+    """Return findings as people read them: one in a line of its own, several in a list."""
+    if len(findings) == 1:
+        return f"bascule: {findings[0]}"
+    return "\n  ".join([f"bascule: {len(findings)} settings are wrong:", *findings])

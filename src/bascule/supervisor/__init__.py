@@ -1,0 +1,1 @@
+"""Processes that watch over a server: in development, one that reloads it."""
