@@ -45,9 +45,14 @@ class SourceOnlyFinder(importlib.abc.MetaPathFinder):
         ).find_spec(fullname)
 
 
+def is_pure_forced() -> bool:
+    """BASCULE_PURE=1 asks for the source, whether compiled modules are there or not."""
+    return os.environ.get("BASCULE_PURE") == "1"
+
+
 def force_pure_if_asked() -> None:
     """Put `SourceOnlyFinder` first when BASCULE_PURE=1; called once, before any hot module is imported."""
-    if os.environ.get("BASCULE_PURE") == "1":
+    if is_pure_forced():
         sys.meta_path.insert(0, SourceOnlyFinder())
 
 

@@ -412,7 +412,7 @@ class Http1Connection(Carrier):
             return
         client = self.endpoint.client
         access.record(
-            f"{client[0]}:{client[1]}" if client else "unix",
+            f"{client[0]}:{client[1]}" if client else "",
             request.method,
             request.target,
             request.http_version,

@@ -22,7 +22,7 @@ from bascule.observability.access import AccessLog
 from bascule.observability.banner import banner
 from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe, open_listeners
-from bascule.speed import is_compiled
+from bascule.speed import is_compiled, is_pure_forced
 from bascule.worker.worker import Worker
 
 logger = logging.getLogger("bascule")
@@ -66,7 +66,7 @@ class Process:
         self.settings = settings
         self.interface = interface
         self.sockets = sockets
-        self.access = AccessLog(settings.log_format) if settings.access_log else None
+        self.access = AccessLog(settings.log_format, settings.debug) if settings.access_log else None
         self.worker = Worker(app, interface, settings, sockets, self.access)
 
     def run(self) -> int:
@@ -112,6 +112,7 @@ class Process:
             loop=loop_name(loop),
             compiled=is_compiled(),
             pid=os.getpid(),
+            forced_pure=is_pure_forced(),
         ):
             logger.info(line)
 

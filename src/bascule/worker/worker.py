@@ -9,7 +9,8 @@ It installs no signal handlers and owns no process: `run` does for the command l
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bascule.connections.http1 import Http1Connection
@@ -32,6 +33,8 @@ logger = logging.getLogger("bascule")
 
 # Lines that clients can cause are written once for their kind in this many seconds, then counted.
 WARN_EVERY = 10.0
+# With --debug, a tick this many seconds late says that the loop was blocked; asyncio's own threshold.
+BLOCKED = 0.1
 # What is left of the application gets this long to notice that it was cancelled.
 CANCEL_GRACE = 1.0
 
@@ -58,6 +61,7 @@ class Worker:
         self.lifespan = Lifespan(self.app, "off" if self.is_wsgi else settings.lifespan)
         self.hub: Hub | None = None
         self.acceptors: list[Acceptor] = []
+        self.limited = RateLimited(logger, WARN_EVERY)
         self.ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -88,7 +92,7 @@ class Worker:
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         settings = self.settings
-        hub = Hub(loop, interface, request_limits(settings), deadlines(settings), self.warner(loop))
+        hub = Hub(loop, interface, request_limits(settings), deadlines(settings), self.warn)
         hub.access = self.access
         hub.header_map = settings.header_map
         hub.max_connections = settings.limit_connections
@@ -100,13 +104,9 @@ class Worker:
         hub.set_date()
         return hub
 
-    def warner(self, loop: asyncio.AbstractEventLoop) -> Callable[[str, str], None]:
-        limited = RateLimited(logger, WARN_EVERY)
-
-        def warn(kind: str, text: str) -> None:
-            limited.warning(kind, text, loop.time())
-
-        return warn
+    def warn(self, kind: str, text: str) -> None:
+        """A line that a client can cause: written once, then counted."""
+        self.limited.warning(kind, text, time.monotonic())
 
     def tls_context(self) -> "ssl.SSLContext | None":
         settings = self.settings
@@ -132,11 +132,19 @@ class Worker:
 
     async def tick(self, hub: Hub) -> None:
         """The one timer of the worker."""
+        due = hub.loop.time() + TICK
         while True:
             await asyncio.sleep(TICK)
             hub.tick()
+            self.limited.flush(time.monotonic())
             if self.access is not None:
                 self.access.flush()
+            late = hub.now - due
+            due = hub.now + TICK
+            if self.settings.debug and late > BLOCKED:
+                logger.warning(
+                    "the event loop was blocked for %.2f s: something in the application does not await", late
+                )
 
     async def drain(self, give_up: asyncio.Event) -> None:
         """Stop accepting and finish what is in flight, until the deadline or until `give_up` is set."""
@@ -164,7 +172,7 @@ class Worker:
         if self.ticker is not None:
             self.ticker.cancel()
         if self.access is not None:
-            self.access.flush()
+            self.access.close()
 
     async def until_quiet(self, hub: Hub, give_up: asyncio.Event) -> None:
         while not (hub.quiet and not any(acceptor.pending for acceptor in self.acceptors)):
