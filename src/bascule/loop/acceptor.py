@@ -74,17 +74,26 @@ async def listen(
     handshake.
     ssl_handshake_timeout: seconds a client has for the handshake.
     """
-    connect = _connector(loop)
+    connect = _connector(loop, ssl)
     if ssl is not None:
         connect = partial(connect, ssl=ssl, ssl_handshake_timeout=ssl_handshake_timeout)
         _ignore_broken_handshakes(loop)
+    if sock.family != socket.AF_UNIX:
+        # Connections inherit it. The transports set it too, but only on sockets whose protocol
+        # number is TCP's and not 0, as those made by socket.create_server() have; without it every
+        # small response in several writes waits 40 ms for an acknowledgement.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(backlog)
     acceptor = Acceptor(loop, connect, protocol_factory, sock)
     acceptor.resume()
     return acceptor
 
 
-def _connector(loop: asyncio.AbstractEventLoop) -> Connect:
+def _connector(loop: asyncio.AbstractEventLoop, ssl: "ssl_module.SSLContext | None") -> Connect:
+    # aiofastnet 1.2 decodes a client's certificate by way of a temporary file, for every
+    # connection, and refuses the client where no file can be written (a read-only container).
+    if ssl is not None and ssl.verify_mode:
+        return loop.connect_accepted_socket
     try:
         from aiofastnet import connect_accepted_socket
     except ImportError:

@@ -6,8 +6,11 @@ import logging
 import os
 import resource
 import socket
+import ssl
+import tempfile
 
 import pytest
+import trustme
 
 from bascule.loop import acceptor as module
 from bascule.loop import listen
@@ -21,6 +24,8 @@ class Echo(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        secured = transport.get_extra_info("ssl_object")
+        self.certificate = secured and secured.getpeercert()
         self.made.put_nowait(self)
 
     def data_received(self, data):
@@ -105,6 +110,50 @@ def test_tls(loop, transports, tls):
         await service.stop()
 
     run(loop, main())
+
+
+def test_small_writes_do_not_wait_for_each_other(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        assert service.sock.proto == 0  # not what transports look for before they set it
+        client = socket.create_connection(service.name)
+        protocol = await service.made.get()
+        conn = protocol.transport.get_extra_info("socket")
+        assert conn.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        client.close()
+        await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_certificates_of_clients(loop, transports, tls, monkeypatch):
+    """Decoded in memory: no file is written for a connection."""
+    written = []
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **options: written.append(options))
+    mutual, client = mutual_contexts()
+
+    async def main():
+        service = await tcp_service().start(ssl=mutual)
+        await talk(service.name, ssl=client)
+        protocol = await service.lost.get()
+        assert protocol.certificate["subject"][-1] == (("commonName", "Ann"),)
+        await service.stop()
+
+    run(loop, main())
+    assert written == []
+
+
+def mutual_contexts():
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.issue_cert("ann@example.test", common_name="Ann").configure_cert(client)
+    for context in (server, client):
+        authority.configure_trust(context)
+    server.verify_mode = ssl.CERT_REQUIRED
+    return server, client
 
 
 def test_unix(loop, transports, tmp_path):

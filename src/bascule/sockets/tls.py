@@ -1,0 +1,206 @@
+"""The server's TLS context, and what applications are told about a TLS connection.
+
+Everything is checked when the context is made, so that a wrong file is one readable line at the
+start and not a failed handshake later.
+"""
+
+import logging
+import re
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bascule.errors import UsageError
+from bascule.sockets.names import distinguished_name
+
+logger = logging.getLogger("bascule")
+
+CERTIFICATE = re.compile(
+    r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.+?-----END [^-]+-----\n?", re.DOTALL
+)
+PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")
+
+CERT_REQS = {
+    "none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+}
+
+# Numbers of the protocol versions (RFC 5246, RFC 8446) under the names that OpenSSL gives them.
+VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+
+# What OpenSSL calls a key that is not the certificate's; the last when it is of another kind.
+FOREIGN_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFiles:
+    """What the operator gave for TLS.
+
+    certfile: the certificate and its chain, PEM. keyfile: the private key, PEM; None: it is in
+    certfile. keyfile_password: for an encrypted key. ca_certs: certificates that sign clients',
+    PEM. cert_reqs: "none", "optional" or "required" certificates of clients.
+    """
+
+    certfile: str
+    keyfile: str | None = None
+    keyfile_password: str | None = field(default=None, repr=False)
+    ca_certs: str | None = None
+    cert_reqs: str = "none"
+
+
+class ServerContext(ssl.SSLContext):
+    """An SSLContext that knows its own certificate, which OpenSSL's does not tell."""
+
+    certificate: str
+    cipher_numbers: dict[str, int]
+
+
+def server_context(files: TLSFiles, alpn: Sequence[str]) -> ServerContext:
+    """Make the context for listening: TLS 1.2 and later, without compression or renegotiation.
+
+    alpn: protocols by the server's preference, such as ["h2", "http/1.1"] (RFC 7301).
+    Raises UsageError that names the file and what is wrong with it; never asks on the terminal.
+    """
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Costs the server ten times what it costs the client (CVE-2011-1473); nothing needs it.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(list(alpn))
+    context.certificate = _read_certificate(files.certfile)
+    _load_key(context, files)
+    _check_clients(context, files)
+    # OpenSSL numbers ciphers as SSL 2.0 did; the lower 16 bits are TLS's own number.
+    context.cipher_numbers = {one["name"]: one["id"] & 0xFFFF for one in context.get_ciphers()}
+    return context
+
+
+def _read_certificate(path: str) -> str:
+    """The first certificate of a PEM file, which is the server's own."""
+    found = CERTIFICATE.search(_read("--ssl-certfile", path))
+    if found is None:
+        raise UsageError(
+            f"--ssl-certfile {path}: holds no certificate in PEM "
+            '("-----BEGIN CERTIFICATE-----").\n'
+            f"If it is DER: openssl x509 -inform DER -in {path} -out certificate.pem"
+        )
+    return found[0]
+
+
+def _read(option: str, path: str) -> str:
+    try:
+        with open(path, encoding="latin-1") as file:
+            return file.read()
+    except OSError as exc:
+        raise UsageError(f"{option} {path}: cannot be read: {exc.strerror or exc}") from None
+
+
+def _load_key(context: ssl.SSLContext, files: TLSFiles) -> None:
+    option = "--ssl-keyfile" if files.keyfile else "--ssl-certfile"
+    path = files.keyfile or files.certfile
+    if PRIVATE_KEY.search(_read(option, path)) is None:
+        advice = "" if files.keyfile else " Give it with --ssl-keyfile."
+        raise UsageError(f"{option} {path}: holds no private key in PEM.{advice}")
+    password = _Password(files.keyfile_password)
+    try:
+        context.load_cert_chain(files.certfile, files.keyfile, password)
+    except (ssl.SSLError, _PasswordNeeded, ValueError) as exc:
+        raise UsageError(f"{option} {path}: {_key_trouble(exc, password, files)}") from None
+
+
+class _PasswordNeeded(Exception):
+    pass
+
+
+class _Password:
+    """Gives OpenSSL the password when it asks, which without one it would do on the terminal."""
+
+    def __init__(self, password: str | None) -> None:
+        self._password = password
+        self.asked = False
+
+    def __call__(self) -> str:
+        self.asked = True
+        if self._password is None:
+            raise _PasswordNeeded
+        return self._password
+
+
+def _key_trouble(exc: Exception, password: _Password, files: TLSFiles) -> str:
+    if isinstance(exc, _PasswordNeeded):
+        return "the private key is encrypted. Give its password with --ssl-keyfile-password."
+    reason = getattr(exc, "reason", None) or str(exc)
+    if reason in FOREIGN_KEY:
+        return f"the private key does not belong to the certificate in {files.certfile}."
+    if password.asked:
+        return f"the password of the private key is wrong ({reason})."
+    return f"the certificate or its private key cannot be used ({reason})."
+
+
+def _check_clients(context: ssl.SSLContext, files: TLSFiles) -> None:
+    if files.ca_certs is None:
+        if files.cert_reqs != "none":
+            raise UsageError(
+                f"--ssl-cert-reqs {files.cert_reqs}: --ssl-ca-certs must name the certificates "
+                "that those of clients are checked by."
+            )
+        return
+    if CERTIFICATE.search(_read("--ssl-ca-certs", files.ca_certs)) is None:
+        raise UsageError(f"--ssl-ca-certs {files.ca_certs}: holds no certificate in PEM.")
+    try:
+        context.load_verify_locations(files.ca_certs)
+    except ssl.SSLError as exc:
+        raise UsageError(
+            f"--ssl-ca-certs {files.ca_certs}: cannot be used ({exc.reason or exc})."
+        ) from None
+    context.verify_mode = CERT_REQS[files.cert_reqs]
+    if files.cert_reqs == "none":
+        logger.warning("--ssl-ca-certs has no effect without --ssl-cert-reqs: nobody is checked")
+
+
+def tls_extension(ssl_object: Any) -> dict[str, object]:
+    """The `tls` entry of an ASGI scope's extensions (ASGI TLS extension 0.2).
+
+    ssl_object: of the transport, after the handshake. For one call per connection.
+    `client_cert_error` is always None: a client whose certificate is wrong gets no connection.
+    """
+    context, chain = ssl_object.context, _client_chain(ssl_object)
+    name, _, _ = ssl_object.cipher()
+    known = isinstance(context, ServerContext)
+    return {
+        "server_cert": context.certificate if known else None,
+        "client_cert_chain": chain,
+        "client_cert_name": _client_name(ssl_object) if chain else None,
+        "client_cert_error": None,
+        "tls_version": VERSIONS.get(ssl_object.version()),
+        "cipher_suite": context.cipher_numbers.get(name) if known else None,
+    }
+
+
+def tls_environ(ssl_object: Any) -> dict[str, str]:
+    """What a WSGI environ says about TLS, in the names of Apache's mod_ssl (PEP 3333 asks so)."""
+    chain = _client_chain(ssl_object)
+    environ = {
+        "HTTPS": "on",
+        "SSL_PROTOCOL": ssl_object.version(),
+        "SSL_CIPHER": ssl_object.cipher()[0],
+        "SSL_CLIENT_VERIFY": "SUCCESS" if chain else "NONE",
+    }
+    if chain:
+        environ["SSL_CLIENT_CERT"] = chain[0]
+        environ["SSL_CLIENT_S_DN"] = _client_name(ssl_object)
+    return environ
+
+
+def _client_chain(ssl_object: Any) -> list[str]:
+    """What the client sent, its own certificate first; only that before Python 3.13."""
+    leaf = ssl_object.getpeercert(True)
+    if leaf is None:
+        return []
+    chain = getattr(ssl_object, "get_unverified_chain", lambda: None)() or [leaf]
+    return [ssl.DER_cert_to_PEM_cert(der) for der in chain]
+
+
+def _client_name(ssl_object: Any) -> str:
+    return distinguished_name(ssl_object.getpeercert()["subject"])
