@@ -49,16 +49,33 @@ async def sendfile(
         count = available if count is None else min(count, available)
     if count == 0:
         return 0
-    if size is not None and count is not None:
-        if _has_sendfile(transport):
-            try:
-                return await _send_natively(transport, file, offset, count)
-            except NotImplementedError:
-                pass  # a TLS transport that encrypts by itself
-        return await _send_pieces(transport, _read_file(loop, file.fileno(), offset), count, drain)
-    if offset:
-        file.seek(offset)
-    return await _send_pieces(transport, _read_object(loop, file), count, drain)
+    if transport.is_closing():
+        raise _left(None)
+    try:
+        if size is None or count is None:
+            if offset:
+                file.seek(offset)
+            return await _send_pieces(transport, _read_object(loop, file), count, drain)
+        return await _send_regular(loop, transport, file, offset, count, drain)
+    except asyncio.CancelledError:
+        transport.abort()
+        raise
+
+
+async def _send_regular(
+    loop: asyncio.AbstractEventLoop,
+    transport: asyncio.WriteTransport,
+    file: IO[bytes],
+    offset: int,
+    count: int,
+    drain: Drain,
+) -> int:
+    if _has_sendfile(transport):
+        try:
+            return await _send_natively(transport, file, offset, count)
+        except NotImplementedError:
+            pass  # a TLS transport that encrypts by itself
+    return await _send_pieces(transport, _read_file(loop, file.fileno(), offset), count, drain)
 
 
 def _regular_size(file: IO[bytes]) -> int | None:
@@ -85,24 +102,16 @@ async def _send_natively(transport: Any, file: IO[bytes], offset: int, count: in
     except ConnectionError as exc:
         raise _left(exc) from None
     if waiter is not None:
-        await _until_sent(transport, waiter)
-    # The transport takes the end of the file for the end of its work, without a word.
-    return max(0, min(count, os.fstat(file.fileno()).st_size - offset))
-
-
-async def _until_sent(transport: asyncio.WriteTransport, waiter: "asyncio.Future[None]") -> None:
-    try:
         # wait() does not raise what the future holds: an aborted connection cancels it, and that
         # must not look like this task's own cancellation.
         await asyncio.wait([waiter])
-    except asyncio.CancelledError:
-        transport.abort()
-        raise
-    if waiter.cancelled():
-        raise _left(None)
-    error = waiter.exception()
-    if error is not None:
-        raise _left(error)
+        if waiter.cancelled():
+            raise _left(None)
+        error = waiter.exception()
+        if error is not None:
+            raise _left(error)
+    # The transport takes the end of the file for the end of its work, without a word.
+    return max(0, min(count, os.fstat(file.fileno()).st_size - offset))
 
 
 def _left(error: BaseException | None) -> ClientDisconnected:
