@@ -6,6 +6,7 @@ import socket
 import ssl
 
 from certificate import CERT
+from scenarios import Scenario
 
 TIMEOUT = 10.0
 
@@ -14,14 +15,14 @@ class WrongAnswer(Exception):
     """The server answered, but not what the app said; the text says what differs."""
 
 
-def connect(scenario, port: int) -> http.client.HTTPConnection:
+def connect(scenario: Scenario, port: int) -> http.client.HTTPConnection:
     if scenario.with_tls:
         context = ssl.create_default_context(cafile=CERT)
         return http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
     return http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
 
-def ask(scenario, port: int) -> None:
+def ask(scenario: Scenario, port: int) -> None:
     """One request on a new connection. Raises `OSError`, `http.client.HTTPException` or
     `WrongAnswer`.
     """
@@ -32,7 +33,7 @@ def ask(scenario, port: int) -> None:
         connection.close()
 
 
-def verify(scenario, port: int) -> str:
+def verify(scenario: Scenario, port: int) -> str:
     """Two requests on one connection, so that keep-alive is proven too. Returns the TLS cipher or
     "".
 
@@ -52,7 +53,7 @@ def verify(scenario, port: int) -> str:
         connection.close()
 
 
-def exchange(connection: http.client.HTTPConnection, scenario) -> None:
+def exchange(connection: http.client.HTTPConnection, scenario: Scenario) -> None:
     body = b"e" * scenario.post_size or None
     connection.request("POST" if body else "GET", scenario.path, body)
     response = connection.getresponse()

@@ -34,7 +34,11 @@ class CannotRun(Exception):
 
 
 def check_machine(server_core: int, client_core: int) -> None:
-    """Raise `CannotRun` unless both cores may be used and every tool is there."""
+    """Raise `CannotRun` unless Python is new enough, both cores may be used and every tool is
+    there.
+    """
+    if sys.version_info < (3, 11):  # noqa: UP036 (any Python may start run.py)
+        raise CannotRun(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
     usable = os.sched_getaffinity(0)
     absent = sorted({server_core, client_core} - usable)
     if absent or server_core == client_core:
@@ -52,9 +56,9 @@ def install() -> None:
 
     Raises `CannotRun` when pip or the venv module fails; their own output is on the terminal.
     """
-    if not PYTHON.exists():
+    if not (VENV / "bin" / "pip").exists():  # a venv without pip is what a failed attempt leaves
         call(
-            [sys.executable, "-m", "venv", str(VENV)],
+            [sys.executable, "-m", "venv", "--clear", str(VENV)],
             "create bench/.venv (apt-get install python3-venv)",
         )
     install_once("peers", digest([REQUIREMENTS]), ["--upgrade", "-r", str(REQUIREMENTS)])

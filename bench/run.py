@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
 
 def enter_environment(chosen: argparse.Namespace, arguments: list[str]) -> None:
     """Install what is needed, then go on inside bench/.venv; returns when already there."""
-    if Path(sys.prefix) == VENV:
+    if Path(sys.prefix).resolve() == VENV.resolve():
         return
     check_machine(chosen.server_core, chosen.client_core)
     if not chosen.no_install and not chosen.render:
@@ -55,7 +55,7 @@ def show_list(chosen: argparse.Namespace) -> None:
         print(f"{scenario.name:18} {title(scenario)}")
         print(f"{'':18}   {', '.join(options.chosen(scenario))}")
     minutes = expected_seconds(scenarios, weighings, options) / 60
-    print(f"\n{options.rounds} rounds of {options.seconds} s: about {minutes:.0f} minutes")
+    print(f"\n{options.rounds} rounds of {options.seconds} s: about {minutes:.0f} min")
 
 
 def title(scenario: Scenario) -> str:

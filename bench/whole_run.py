@@ -73,7 +73,7 @@ def about(options) -> dict:
 
 
 def announce(results: dict, seconds: float) -> None:
-    print(f"{results['bascule']}\nabout {seconds / 60:.0f} minutes", flush=True)
+    print(f"{results['bascule']}\nabout {max(1, round(seconds / 60))} min", flush=True)
     load = results["machine"]["load_before"]
     if load > BUSY:
         print(f"this machine is busy (load {load:.1f}): take the numbers with care", flush=True)
