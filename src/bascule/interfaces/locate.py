@@ -41,7 +41,7 @@ def load_target(target: str, factory: bool, app_dir: str) -> object:
     if sys.path[:1] != [directory]:
         sys.path.insert(0, directory)
     name, attribute = split_target(target, directory)
-    module = import_app_module(name, directory)
+    module = import_app_module(name, attribute, directory)
     found = find_attribute(module, attribute) if attribute else find_app(module, factory)
     label = f"{name}:{attribute}" if attribute else name
     return build(found, label) if factory else checked(found, label)
@@ -67,20 +67,27 @@ def split_target(target: str, directory: str) -> tuple[str, str]:
     return name, attribute
 
 
-def import_app_module(name: str, directory: str) -> ModuleType:
-    """Import a module. Raises TargetError when it is not there, StartupError when it raises."""
+def import_app_module(name: str, attribute: str, directory: str) -> ModuleType:
+    """Import the module of a target.
+
+    Raises TargetError when it is not there, StartupError when it raises.
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise TargetError(module_missing(name, error.name, directory)) from None
+            rest = name.removeprefix(error.name) + (f":{attribute}" if attribute else "")
+            raise TargetError(module_missing(error.name, rest, directory)) from None
         raise StartupError(startup_message(name, error)) from None
     except (Exception, SystemExit) as error:
         raise StartupError(startup_message(name, error)) from None
 
 
-def module_missing(name: str, missing: str, directory: str) -> str:
-    """Say where was looked for a module, and what may have been meant."""
+def module_missing(missing: str, rest: str, directory: str) -> str:
+    """Say where was looked for a module, and what may have been meant.
+
+    rest: what followed the missing module in TARGET.
+    """
     lines = [f"there is no module {missing!r}"]
     parent = missing.rpartition(".")[0]
     if parent in sys.modules:
@@ -91,7 +98,7 @@ def module_missing(name: str, missing: str, directory: str) -> str:
         lines.append(f"looked in {directory} and in what is installed for {sys.executable}")
     meant = suggest.for_module(missing, directory)
     if meant:
-        lines.append(f"did you mean {' or '.join(_completed(meant, name, missing))}?")
+        lines.append(f"did you mean {' or '.join(_with_rest(it, rest) for it in meant)}?")
     elif known := ", ".join(suggest.modules_in([directory])[: suggest.MAX_SHOWN]):
         lines.append(f"there are: {known}; or give another directory with --app-dir")
     else:
@@ -101,15 +108,9 @@ def module_missing(name: str, missing: str, directory: str) -> str:
     return ".\n".join(lines)
 
 
-def _completed(meant: list[str], name: str, missing: str) -> list[str]:
-    """Put what followed the missing part back behind each suggestion."""
-    rest = name.removeprefix(missing)
-    return [_with_rest(it, rest) for it in meant]
-
-
 def _with_rest(suggestion: str, rest: str) -> str:
     module, space, options = suggestion.partition(" ")
-    return f"{module}{rest}{space}{options}"
+    return suggestion if ":" in module else f"{module}{rest}{space}{options}"
 
 
 def find_app(module: ModuleType, factory: bool) -> object:
@@ -162,6 +163,8 @@ def checked(found: object, label: str) -> object:
             f"{label} is {describe(found)}, which takes no arguments.\n"
             f"If it returns the application, add --factory: {label} --factory"
         )
+    if isinstance(found, ModuleType):
+        raise TargetError(f"{label} is a module; give {found.__name__}")
     if not callable(found):
         raise TargetError(
             f"{label} is {describe(found)}, which cannot be called; an application is a callable"

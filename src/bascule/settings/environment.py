@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # sockets to its child.
 SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
 OTHER_VARIABLES = frozenset({"BASCULE_PURE", SOCKETS_VARIABLE})
+_SUFFIXES = [option.variable.removeprefix(VARIABLE_PREFIX) for option in OPTIONS.values()]
 
 
 def read_environment(environ: Mapping[str, str], findings: list[str]) -> Layer:
@@ -42,9 +43,13 @@ def read_variables(
                 break
     for name in sorted(variables):
         if name.startswith(VARIABLE_PREFIX) and name not in known | OTHER_VARIABLES:
-            hint = did_you_mean(name, known)
-            findings.append(finding(sources[name], f"is not a setting{hint}"))
+            findings.append(finding(sources[name], f"is not a setting{_hint(name)}"))
     return layer
+
+
+def _hint(variable: str) -> str:
+    # The prefix is common to all; with it every short name would look like every other.
+    return did_you_mean(variable.removeprefix(VARIABLE_PREFIX), _SUFFIXES, VARIABLE_PREFIX)
 
 
 def read_env_file(path: str, findings: list[str]) -> tuple[dict[str, str], dict[str, Source]]:
@@ -52,9 +57,11 @@ def read_env_file(path: str, findings: list[str]) -> tuple[dict[str, str], dict[
     variables: dict[str, str] = {}
     sources: dict[str, Source] = {}
     for binding in _bindings(path, findings):
-        line = f"{path} line {binding.original.line}"
+        written = binding.original.string.lstrip()
+        skipped = binding.original.string.removesuffix(written).count("\n")
+        line = f"{path} line {binding.original.line + skipped}"
         if binding.error:
-            text = binding.original.string.strip().splitlines()[0]
+            text = written.splitlines()[0]
             findings.append(f"{line}: {text!r} is not NAME=value")
         elif binding.key is not None:
             sources[binding.key] = Source(Rank.ENV_FILE, line, binding.key)

@@ -41,20 +41,17 @@ def merge(layers: Sequence[Layer], findings: list[str]) -> Layer:
 
 def keep_one_way_to_listen(merged: Layer, findings: list[str]) -> None:
     """Remove the ways to listen that a stronger source has replaced."""
-    said = {way: _strongest(merged, way) for way in WAYS_TO_LISTEN if _strongest(merged, way)}
+    said = {way: source for way in WAYS_TO_LISTEN if (source := _strongest(merged, way))}
     if len(said) < 2:
         return
-    top = max(source.strength for source in said.values() if source)
-    first, *others = (way for way, source in said.items() if source and source.strength == top)
+    top = max(source.strength for source in said.values())
+    first, *others = (way for way, source in said.items() if source.strength == top)
     for way in others:
-        kept, source = _strongest(merged, first), _strongest(merged, way)
-        if kept and source:
-            text = f"and {kept.key} both say where to listen; keep one of them"
-            findings.append(finding(source, text))
-    for way in said:
-        if way != first:
-            for name in way:
-                merged.pop(name, None)
+        text = f"and {said[first].key} both say where to listen; keep one of them"
+        findings.append(finding(said[way], text))
+    for way in said.keys() - {first}:
+        for name in way:
+            merged.pop(name, None)
 
 
 def _strongest(merged: Layer, way: tuple[str, ...]) -> Source | None:

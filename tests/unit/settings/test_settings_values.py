@@ -1,0 +1,92 @@
+"""The Settings object: attributes, addresses, provenance; and that it cannot be changed."""
+
+import ast
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from bascule.address import Address, FDAddress, TCPAddress, UnixAddress
+from bascule.settings import OPTIONS, Settings
+from bascule.settings.options import Options
+
+
+def test_every_option_is_an_attribute_with_its_default() -> None:
+    settings = Settings()
+    assert {name: getattr(settings, name) for name in OPTIONS} == {
+        name: option.default for name, option in OPTIONS.items()
+    }
+
+
+def test_every_default_is_a_value_of_its_kind() -> None:
+    for option in OPTIONS.values():
+        assert option.kind.parse(option.kind.plain(option.default)) == option.default
+
+
+def test_an_option_can_be_had_from_the_class() -> None:
+    assert Options.threads is OPTIONS["threads"]
+    assert Options.threads.flag == "--threads"
+    assert Options.limit_request_head.variable == "BASCULE_LIMIT_REQUEST_HEAD"
+
+
+def test_every_limit_and_deadline_has_a_reason() -> None:
+    for option in OPTIONS.values():
+        if option.name.startswith(("limit_", "timeout_", "backlog")):
+            assert option.reason, option.name
+
+
+@pytest.mark.parametrize(
+    ("options", "addresses"),
+    [
+        ({}, (TCPAddress("127.0.0.1", 8000),)),
+        ({"host": "::1", "port": 1}, (TCPAddress("::1", 1),)),
+        ({"uds": "a.sock"}, (UnixAddress("a.sock"),)),
+        ({"fd": 0}, (FDAddress(0),)),
+        ({"bind": ["a:1", "unix:b"]}, (TCPAddress("a", 1), UnixAddress("b"))),
+    ],
+)
+def test_addresses(options: dict[str, Any], addresses: tuple[Address, ...]) -> None:
+    assert Settings.of(**options).addresses == addresses
+
+
+def test_tls_is_used_with_a_certificate() -> None:
+    assert not Settings().uses_tls
+    assert Settings({"ssl_certfile": "a.pem"}).uses_tls
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings()
+    with pytest.raises(AttributeError, match=r"make new ones with Settings.of\(threads=...\)"):
+        settings.threads = 3  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        del settings.threads
+    settings.app_environment["A"] = "b"
+    assert settings.app_environment == {}
+
+
+def test_equal_by_value() -> None:
+    assert Settings.of(threads=8) == Settings()
+    assert Settings.of(threads=7) != Settings()
+    assert Settings() != 3
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Settings())
+
+
+def test_repr_shows_what_was_said_and_no_secret() -> None:
+    assert repr(Settings()) == "<Settings>"
+    settings = Settings.of(threads=3, debug=True)
+    assert repr(settings) == "<Settings threads=3 debug=on>"
+    password = OPTIONS["ssl_keyfile_password"]
+    assert password.show("geheim") == "********"
+    assert password.show(None) == "none"
+
+
+def test_importing_settings_loads_nothing_heavy() -> None:
+    heavy = {"click", "tomllib", "dotenv", "json", "ssl", "asyncio", "watchfiles", "difflib"}
+    code = (
+        "import sys; from bascule import Settings; Settings.of(threads=3);"
+        "print(sorted(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert heavy.isdisjoint(ast.literal_eval(loaded.stdout.decode()))

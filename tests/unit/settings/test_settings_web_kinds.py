@@ -1,0 +1,113 @@
+"""Addresses, hosts, response fields and root paths as settings."""
+
+import pytest
+
+from bascule.address import FDAddress, TCPAddress, UnixAddress
+from bascule.settings.web_kinds import (
+    SERVERS_OWN_FIELDS,
+    BindAddress,
+    Host,
+    ResponseField,
+    RootPath,
+)
+
+
+def refusal(kind: BindAddress | Host | ResponseField | RootPath, given: object) -> str:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  callers compare the whole message
+        kind.parse(given)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [TCPAddress("::1", 8443), TCPAddress("0.0.0.0", 80), UnixAddress("/run/a"), FDAddress(3)],
+)
+def test_bind_address_is_read_as_it_is_shown(
+    address: TCPAddress | UnixAddress | FDAddress,
+) -> None:
+    assert BindAddress().parse(BindAddress().show(address)) == address
+
+
+def test_bind_address_is_refused_with_the_reason() -> None:
+    assert refusal(BindAddress(), "h:x").startswith("is not an address: 'x' is not a port;")
+    assert "give HOST:PORT, unix:PATH or fd://N" in refusal(BindAddress(), 80)
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("localhost", "localhost"),
+        ("0.0.0.0", "0.0.0.0"),
+        ("::", "::"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("[::1]", "::1"),
+    ],
+)
+def test_host(given: str, host: str) -> None:
+    assert Host().parse(given) == host
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("", "is not a host; give a name or an IP address, 0.0.0.0 for all interfaces"),
+        (None, "is not a host; give a name or an IP address, 0.0.0.0 for all interfaces"),
+        ("a:80", "has a port in it; give --host a and --port 80"),
+        ("[::1]:80", "has a port in it; give --host ::1 and --port 80"),
+    ],
+)
+def test_host_is_refused(given: object, sentence: str) -> None:
+    assert refusal(Host(), given) == sentence
+
+
+def test_url_is_no_host() -> None:
+    assert refusal(Host(), "http://x").startswith("is not a host: 'http://x' is a URL")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["X-A: b", "X-A:b", " X-A : \tb ", ("X-A", "b"), [b"X-A", b"b"]],
+)
+def test_response_field(given: object) -> None:
+    assert ResponseField().parse(given) == (b"X-A", b"b")
+
+
+def test_response_field_may_have_colons_and_latin_letters_in_its_value() -> None:
+    field = ResponseField().parse("Link: <https://a/é>")
+    assert field == (b"Link", "<https://a/é>".encode("latin-1"))
+    assert ResponseField().parse(ResponseField().show(field)) == field
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ("no colon", 'is not a header field; give "Name: value"'),
+        (3, 'is not a header field; give "Name: value"'),
+        ((1, 2, 3), 'is not a header field; give "Name: value"'),
+        (": x", "'' is not a token"),
+        ("X Y: x", "'X Y' is not a token"),
+        ("Ä: x", "'Ä' is not a token"),
+        ("X: a\r\nY: b", "has characters that a field value cannot have"),
+        ("X: \0", "has characters that a field value cannot have"),
+        ("X: €", "has characters that a field value cannot have"),
+    ],
+)
+def test_response_field_is_refused(given: object, part: str) -> None:
+    assert part in refusal(ResponseField(), given)
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS_OWN_FIELDS))
+def test_fields_of_each_message_are_refused_for_all(name: str) -> None:
+    assert "is not yours to set" in refusal(ResponseField(), f"{name.title()}: 1")
+
+
+@pytest.mark.parametrize(
+    ("given", "path"), [("", ""), ("/", ""), ("/shop", "/shop"), ("/a/b//", "/a/b")]
+)
+def test_root_path(given: str, path: str) -> None:
+    assert RootPath().parse(given) == path
+
+
+@pytest.mark.parametrize("given", ["shop", "http://a/", 3])
+def test_root_path_is_refused(given: object) -> None:
+    assert "does not begin with a slash" in refusal(RootPath(), given)
