@@ -73,7 +73,14 @@ def run(loop, main):
 
 
 async def talk(name, **options):
-    reader, writer = await asyncio.open_connection(*name, **options)
+    await exchange(*await asyncio.open_connection(*name, **options))
+
+
+async def talk_unix(name, **options):
+    await exchange(*await asyncio.open_unix_connection(name, **options))
+
+
+async def exchange(reader, writer):
     writer.write(b"hello")
     assert await reader.readexactly(5) == b"HELLO"
     writer.close()
@@ -161,11 +168,7 @@ def test_unix(loop, transports, tmp_path):
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(str(tmp_path / "app.sock"))
         service = await Service(sock).start()
-        reader, writer = await asyncio.open_unix_connection(service.name)
-        writer.write(b"hello")
-        assert await reader.readexactly(5) == b"HELLO"
-        writer.close()
-        await writer.wait_closed()
+        await talk_unix(service.name)
         await service.lost.get()
         await service.stop()
 
@@ -177,12 +180,8 @@ def test_tls_over_unix(loop, transports, tls, tmp_path):
         sock = socket.socket(socket.AF_UNIX)
         sock.bind(str(tmp_path / "app.sock"))
         service = await Service(sock).start(ssl=tls[0])
-        reader, writer = await asyncio.open_unix_connection(
-            service.name, ssl=tls[1], server_hostname="127.0.0.1"
-        )
-        writer.write(b"hello")
-        assert await reader.readexactly(5) == b"HELLO"
-        writer.close()
+        await talk_unix(service.name, ssl=tls[1], server_hostname="127.0.0.1")
+        await service.lost.get()
         await service.stop()
 
     run(loop, main())
