@@ -1,9 +1,9 @@
 """Builds the hot modules with Cython; everything else about the package is in pyproject.toml.
 
-The list of hot modules is `HOT_MODULES` in src/bascule/speed.py. They are compiled all or none: they know
-each other's C layout through their .pxd files, so half a set cannot be imported. Where compiling fails (no C
-compiler, no headers) the install goes on without: the same source runs uncompiled, and `bascule --version`
-and the start-up banner say so.
+The list of hot modules is `HOT_MODULES` in src/bascule/speed.py. They are compiled all or none:
+they know each other's C layout through their .pxd files, so half a set cannot be imported. Where
+compiling fails (no C compiler, no headers) the install goes on without: the same source runs
+uncompiled, and `bascule --version` and the start-up banner say so.
 
 An editable install never compiles: an edited .py would be shadowed by the stale compiled module.
 Set BASCULE_PURE=1 to skip compiling, BASCULE_REQUIRE_COMPILED=1 to fail when it does not work.
@@ -21,7 +21,9 @@ SOURCE = "src"
 
 def hot_modules() -> tuple[str, ...]:
     """Read the list without importing the package, whose dependencies may not be here yet."""
-    spec = importlib.util.spec_from_file_location("speed", os.path.join(SOURCE, "bascule", "speed.py"))
+    spec = importlib.util.spec_from_file_location(
+        "speed", os.path.join(SOURCE, "bascule", "speed.py")
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.HOT_MODULES
@@ -34,7 +36,11 @@ def extensions() -> list[Extension]:
 
     return cythonize(
         [
-            Extension(name, [os.path.join(SOURCE, *name.split(".")) + ".py"], extra_compile_args=["-O2", "-g0"])
+            Extension(
+                name,
+                [os.path.join(SOURCE, *name.split(".")) + ".py"],
+                extra_compile_args=["-O2", "-g0"],
+            )
             for name in hot_modules()
         ],
         include_path=[SOURCE],
@@ -65,7 +71,8 @@ class build_all_or_none(build_ext):
                 raise
             self.drop_everything()
             print(
-                f"bascule: the hot modules could not be compiled ({error}); it is installed uncompiled and will be slower",
+                f"bascule: the hot modules could not be compiled ({error}); "
+                "it is installed uncompiled and will be slower",
                 file=sys.stderr,
             )
 

@@ -1,8 +1,8 @@
 """Addresses to listen on: parsed once from what the operator typed, formatted once for people.
 
-    HOST:PORT      127.0.0.1:8000, [::1]:8000, :8000 (all interfaces), localhost (port 8000)
-    unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
-    fd://N         a listening socket that somebody opened before us
+HOST:PORT      127.0.0.1:8000, [::1]:8000, :8000 (all interfaces), localhost (port 8000)
+unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
+fd://N         a listening socket that somebody opened before us
 """
 
 from dataclasses import dataclass
@@ -84,7 +84,8 @@ def parse_tcp_address(text: str) -> TCPAddress:
 
 
 def parse_port(text: str) -> int:
-    """Parse a TCP port, 0 to 65535; 0 lets the system choose. Raises ValueError with a sentence."""
+    """Parse a TCP port, 0 to 65535; 0 lets the system choose. Raises ValueError with a
+    sentence."""
     if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise ValueError(f"{text!r} is not a port; a port is a number from 0 to 65535")
     return int(text)

@@ -1,14 +1,14 @@
 """Every exception Bascule raises on purpose.
 
     BasculeError
-    ├── UsageError           the operator's fault: shown as text on the terminal, exit code 2
-    │   ├── SettingsError    wrong options, files or variables; carries all findings at once
-    │   ├── TargetError      the application could not be found or does not look like one
+    ├── UsageError           the operator's fault: text on the terminal, exit code 2
+    │   ├── SettingsError    wrong options, files or variables; carries all findings
+    │   ├── TargetError      the application could not be found, or is none
     │   └── BindError        an address could not be listened on
-    ├── StartupError         the application's fault: it did not start (import or lifespan); exit code 3
-    ├── RequestRefused       the client's fault: answered with `status`, the connection is closed
-    ├── ResponseError        the application's fault: it sent what HTTP does not allow; 500 or an aborted response
-    └── ClientDisconnected   nobody's fault: the client went away; also an OSError, as the ASGI specification asks
+    ├── StartupError         the application's fault: it did not start; exit code 3
+    ├── RequestRefused       the client's fault: answered with `status`, then closed
+    ├── ResponseError        the application's fault: HTTP does not allow what it sent
+    └── ClientDisconnected   nobody's fault: the client left; an OSError, as ASGI asks
 
 Each says whose fault it is by its place in the tree, and what to answer by its fields.
 """
@@ -24,13 +24,15 @@ class BasculeError(Exception):
 
 
 class UsageError(BasculeError):
-    """What the operator asked for cannot be done. The message is shown as it is, without a traceback."""
+    """What the operator asked for cannot be done. The message is shown as it is, without a
+    traceback."""
 
     exit_code = EXIT_USAGE
 
 
 class SettingsError(UsageError):
-    """One or more settings are wrong. `findings` has one readable line for each, in the order found."""
+    """One or more settings are wrong. `findings` has one readable line for each, in the order
+    found."""
 
     def __init__(self, findings: Sequence[str]) -> None:
         super().__init__("\n".join(findings))
@@ -38,15 +40,18 @@ class SettingsError(UsageError):
 
 
 class TargetError(UsageError):
-    """The target names no application. The message shows what was found and what to type instead."""
+    """The target names no application. The message shows what was found and what to type
+    instead."""
 
 
 class BindError(UsageError):
-    """An address cannot be listened on. The message names the address, the reason and a way out."""
+    """An address cannot be listened on. The message names the address, the reason and a way
+    out."""
 
 
 class StartupError(BasculeError):
-    """The application was found but did not start: its module raised, or its lifespan startup failed."""
+    """The application was found but did not start: its module raised, or its lifespan startup
+    failed."""
 
     exit_code = EXIT_STARTUP
 
@@ -54,7 +59,8 @@ class StartupError(BasculeError):
 class RequestRefused(BasculeError):
     """A request breaks the protocol or a limit.
 
-    `status` is the response to give (RFC 9110 section 15), `reason` one line for the client and the log.
+    `status` is the response to give (RFC 9110 section 15), `reason` one line for the client and
+    the log.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -64,11 +70,13 @@ class RequestRefused(BasculeError):
 
 
 class ResponseError(BasculeError, RuntimeError):
-    """The application's response breaks HTTP: a forbidden octet, contradicting framing, a wrong length.
+    """The application's response breaks HTTP: a forbidden octet, contradicting framing, a wrong
+    length.
 
     Raised into the application at the call that did it.
     """
 
 
 class ClientDisconnected(BasculeError, OSError):
-    """The client closed the connection. Raised by ASGI `send()` (HTTP specification 2.4) and WSGI writes."""
+    """The client closed the connection. Raised by ASGI `send()` (HTTP specification 2.4) and WSGI
+    writes."""

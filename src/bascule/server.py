@@ -1,4 +1,5 @@
-"""Serving from Python: blocking with `serve`, or inside a loop that somebody else owns with `Server`."""
+"""Serving from Python: blocking with `serve`, or inside a loop that somebody else owns with
+`Server`."""
 
 import asyncio
 import socket
@@ -18,7 +19,8 @@ def serve(app: object, **options: Any) -> int:
 
     app: an ASGI or WSGI application, or a TARGET such as "mysite.wsgi".
     options: any setting by its name, such as port=8080 or threads=4.
-    Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or StartupError.
+    Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or
+    StartupError.
     """
     if isinstance(app, str):
         return run(Settings.of(target=app, **options))
@@ -26,7 +28,8 @@ def serve(app: object, **options: Any) -> int:
 
 
 class Server:
-    """An awaitable server for a loop that is running already. Installs no signal handlers, configures no logging.
+    """An awaitable server for a loop that is running already. Installs no signal handlers,
+    configures no logging.
 
         server = Server(app, port=8080)
         await server.start()
@@ -48,7 +51,9 @@ class Server:
         sockets: listening sockets to use instead; they stay the caller's to close.
         Raises SettingsError or TargetError.
         """
-        self.settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
+        self.settings = Settings.of(
+            **({"target": app, **options} if isinstance(app, str) else options)
+        )
         if isinstance(app, str):
             app = load_target(app, self.settings.factory, self.settings.app_dir)
         self._app = app
@@ -83,7 +88,8 @@ class Server:
         self._worker = worker
 
     async def stop(self) -> None:
-        """Drain: finish what is in flight, within timeout_graceful_shutdown. A second call stops at once."""
+        """Drain: finish what is in flight, within timeout_graceful_shutdown. A second call stops
+        at once."""
         if self._stopping:
             self._give_up.set()
             await self._stopped.wait()

@@ -1,9 +1,9 @@
 """Which modules are compiled, whether they are now, and how to run without.
 
-The source of a hot module is a plain .py file with a .pxd beside it that adds C types. Cython compiles the
-pair when the package is installed; where that was not possible the same .py runs as it is. `BASCULE_PURE=1`
-in the environment forces the .py files even where compiled modules lie beside them, which is how the whole
-test suite is run both ways on one install.
+The source of a hot module is a plain .py file with a .pxd beside it that adds C types. Cython
+compiles the pair when the package is installed; where that was not possible the same .py runs as
+it is. `BASCULE_PURE=1` in the environment forces the .py files even where compiled modules lie
+beside them, which is how the whole test suite is run both ways on one install.
 
 This file imports nothing of the package: setup.py reads HOT_MODULES from it.
 """
@@ -51,7 +51,8 @@ def is_pure_forced() -> bool:
 
 
 def force_pure_if_asked() -> None:
-    """Put `SourceOnlyFinder` first when BASCULE_PURE=1; called once, before any hot module is imported."""
+    """Put `SourceOnlyFinder` first when BASCULE_PURE=1; called once, before any hot module is
+    imported."""
     if is_pure_forced():
         sys.meta_path.insert(0, SourceOnlyFinder())
 

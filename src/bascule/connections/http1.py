@@ -1,4 +1,5 @@
-"""One HTTP/1.1 connection: a transport's callbacks, the engine, one exchange at a time, and deadlines.
+"""One HTTP/1.1 connection: a transport's callbacks, the engine, one exchange at a time, and
+deadlines.
 
     data_received -> engine -> pump: events -> exchange -> application
     application -> exchange -> respond, send, ... -> engine -> transport.write
@@ -37,9 +38,11 @@ CLOSING = 4
 LINGERING = 5
 CLOSED = 6
 
-# Octets of pipelined requests that may wait behind the one being served, beside what one read brings.
+# Octets of pipelined requests that may wait behind the one being served, beside what one read
+# brings.
 READ_AHEAD = 65536
-# A file up to this size is read and written with its head; beyond it the kernel copies it (sendfile).
+# A file up to this size is read and written with its head; beyond it the kernel copies it
+# (sendfile).
 SMALL_FILE = 65536
 # How much the kernel is asked to send at a time: each piece has the whole write deadline.
 FILE_PIECE = 1048576
@@ -164,7 +167,8 @@ class Http1Connection(Carrier):
     # Events of the engine.
 
     def pump(self) -> None:
-        """Take every event there is. An exchange starts when what has arrived of its body is with it."""
+        """Take every event there is. An exchange starts when what has arrived of its body is with
+        it."""
         engine = self.engine
         self.pumping = True
         try:
@@ -198,7 +202,12 @@ class Http1Connection(Carrier):
         exchange = interface.exchange(request, self)
         self.exchange = exchange
         if hub.max_running and interface.running >= hub.max_running:
-            self.respond(503, [TEXT, (b"retry-after", b"1")], b"more requests than this server takes at once\n", True)
+            self.respond(
+                503,
+                [TEXT, (b"retry-after", b"1")],
+                b"more requests than this server takes at once\n",
+                True,
+            )
             hub.warn("concurrency", f"more than {hub.max_running} requests at once: answered 503")
         elif request.ended:
             exchange.start()
@@ -227,7 +236,8 @@ class Http1Connection(Carrier):
             self.close()
 
     def refuse(self, status: int, reason: str) -> None:
-        """Answer what breaks the protocol, and close. An exchange under way learns that its client is gone."""
+        """Answer what breaks the protocol, and close. An exchange under way learns that its client
+        is gone."""
         self.hub.warn("refused", f"{printable_peer(self.endpoint)}: {status} {reason}")
         engine = self.engine
         exchange = self.exchange
@@ -282,7 +292,9 @@ class Http1Connection(Carrier):
 
     def send(self, data: bytes, end: bool) -> None:
         if self.file_task is not None:
-            raise ResponseError("body while a file is still being sent; await the send of the file first")
+            raise ResponseError(
+                "body while a file is still being sent; await the send of the file first"
+            )
         framed = self.engine.send_data(data, end)
         self.octets += len(data)
         if framed:
@@ -300,7 +312,9 @@ class Http1Connection(Carrier):
     def send_file(self, file: Any, offset: int, count: int, end: bool) -> None:
         if self.file_task is not None:
             file.close()
-            raise ResponseError("a second file while the first is still being sent; await its send first")
+            raise ResponseError(
+                "a second file while the first is still being sent; await its send first"
+            )
         prefix = self.engine.send_file_prefix(count, end)
         if prefix is None or count <= SMALL_FILE:
             self.send_small_file(file, offset, count, end, prefix)
@@ -311,7 +325,9 @@ class Http1Connection(Carrier):
         self.congested = True
         self.file_task = self.hub.loop.create_task(self.copy_file(file, offset, count, end))
 
-    def send_small_file(self, file: Any, offset: int, count: int, end: bool, prefix: bytes | None) -> None:
+    def send_small_file(
+        self, file: Any, offset: int, count: int, end: bool, prefix: bytes | None
+    ) -> None:
         """Also closes the file of a response that has no body (`prefix` is None)."""
         with file:
             data = b"" if prefix is None else os.pread(file.fileno(), count, offset)
@@ -331,7 +347,9 @@ class Http1Connection(Carrier):
             while missing:
                 self.unwritten_since = self.hub.now
                 size = min(missing, FILE_PIECE)
-                sent = await sendfile(self.hub.loop, self.transport, file, offset, size, drain=self.drain_writes)
+                sent = await sendfile(
+                    self.hub.loop, self.transport, file, offset, size, drain=self.drain_writes
+                )
                 if sent == 0:
                     break
                 offset += sent
@@ -357,7 +375,9 @@ class Http1Connection(Carrier):
             await self.drained
 
     def file_changed(self, missing: int) -> None:
-        logger.error("a file became %d octets shorter while it was sent; the connection is closed", missing)
+        logger.error(
+            "a file became %d octets shorter while it was sent; the connection is closed", missing
+        )
         self.abort()
 
     def want_body(self) -> None:
@@ -383,7 +403,10 @@ class Http1Connection(Carrier):
             self.record(self.status)
         engine = self.engine
         if engine.dropped_body:
-            self.hub.warn("dropped body", f"the application sent a body with status {self.status}; it was dropped")
+            self.hub.warn(
+                "dropped body",
+                f"the application sent a body with status {self.status}; it was dropped",
+            )
         if not engine.keep_alive or self.hub.draining:
             if engine.body_ended and not engine.buffered:
                 self.close()
@@ -395,7 +418,8 @@ class Http1Connection(Carrier):
             if engine.body_ended and not engine.buffered:
                 self.rest()
             else:
-                # Not here: this may be inside a task, and the next exchange begins in a task of its own.
+                # Not here: this may be inside a task, and the next exchange begins in a task of
+                # its own.
                 self.hub.loop.call_soon(self.go_on)
 
     def go_on(self) -> None:
@@ -429,8 +453,8 @@ class Http1Connection(Carrier):
             self.transport.close()
 
     def linger(self) -> None:
-        """Close the sending side, and for a moment take what the client still sends: closing on unread octets
-        resets the connection, and the response with it (RFC 9112 section 9.6)."""
+        """Close the sending side, and for a moment take what the client still sends: closing on
+        unread octets resets the connection, and the response with it (RFC 9112 section 9.6)."""
         if self.phase >= CLOSING:
             return
         if not self.transport.can_write_eof():
@@ -452,7 +476,8 @@ class Http1Connection(Carrier):
             self.transport.resume_reading()
 
     def drain(self) -> None:
-        """The worker stops: close between requests; a client that has just connected gets a moment to ask."""
+        """The worker stops: close between requests; a client that has just connected gets a moment
+        to ask."""
         if self.phase == IDLE:
             self.close()
         elif self.phase == FRESH:
@@ -499,7 +524,9 @@ class Http1Connection(Carrier):
             return
         elapsed = now - self.body_since
         if elapsed > deadlines.body_grace and self.body_octets < elapsed * deadlines.body_rate:
-            self.refuse(408, f"the request body came at less than {deadlines.body_rate:g} octets a second")
+            self.refuse(
+                408, f"the request body came at less than {deadlines.body_rate:g} octets a second"
+            )
 
     def watch_writes(self) -> None:
         self.unwritten = self.transport.get_write_buffer_size()
@@ -512,7 +539,9 @@ class Http1Connection(Carrier):
             self.unwritten = size
             self.unwritten_since = now
         elif now - self.unwritten_since > self.hub.deadlines.write:
-            self.hub.warn("write", f"{printable_peer(self.endpoint)} reads nothing: connection closed")
+            self.hub.warn(
+                "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
+            )
             self.abort()
 
 
@@ -525,7 +554,11 @@ def endpoint_of(transport: Any) -> Endpoint:
     server = transport.get_extra_info("sockname")
     ends: tuple[Any, Any] = (
         (client[0], client[1]) if isinstance(client, tuple) else None,
-        (server[0], server[1]) if isinstance(server, tuple) else (str(server), None) if server else None,
+        (server[0], server[1])
+        if isinstance(server, tuple)
+        else (str(server), None)
+        if server
+        else None,
     )
     secured = transport.get_extra_info("ssl_object")
     if secured is None:

@@ -1,7 +1,8 @@
 """What all connections of a worker share: the interface, the limits, one coarse clock, the drain.
 
-One tick serves every deadline of every connection: no timer is made or cancelled for a request. Deadlines are in
-seconds of `now`, which the tick sets; they are as exact as the tick is short, which is enough for what they guard.
+One tick serves every deadline of every connection: no timer is made or cancelled for a request.
+Deadlines are in seconds of `now`, which the tick sets; they are as exact as the tick is short,
+which is enough for what they guard.
 """
 
 import time
@@ -22,13 +23,17 @@ TICK = 0.25
 class Deadlines:
     """Seconds, all finite, each with its reason.
 
-    keep_alive: an idle connection. Longer than the 60 s after which load balancers drop theirs: the side that closes
+    keep_alive: an idle connection. Longer than the 60 s after which load balancers drop theirs:
+    the side that closes
         first must be the balancer, or it meets a closed connection and answers 502.
-    request_head: from the first octet of a head to its last; a restart at each octet would be slowloris' friend.
+    request_head: from the first octet of a head to its last; a restart at each octet would be
+    slowloris' friend.
     write: without the client taking an octet of what was written.
-    body_grace, body_rate: after the grace, a request body must have come at this many octets a second on average.
+    body_grace, body_rate: after the grace, a request body must have come at this many octets a
+    second on average.
     linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6).
-    half_close: how long a client that closed its sending side is taken for one that waits for its response.
+    half_close: how long a client that closed its sending side is taken for one that waits for its
+    response.
     """
 
     keep_alive: float = 75.0
@@ -68,7 +73,8 @@ class Connection(Protocol):
 class Hub:
     """The shared side of a worker's connections.
 
-    now: seconds of the loop's clock at the last tick. draining: no connection is kept alive any more.
+    now: seconds of the loop's clock at the last tick. draining: no connection is kept alive any
+    more.
     warn: for lines that a client could cause in any number; called with (kind, text).
     max_running: requests at once, 0 for no limit. keep_alive: of the deadlines, wanted most often.
     set_accepting: pauses and resumes the listening sockets.
@@ -120,10 +126,13 @@ class Hub:
         self.set_date()
 
     def opened(self, connection: Connection) -> None:
-        """A client has connected. At the limit no more are accepted: they wait in the kernel's queue."""
+        """A client has connected. At the limit no more are accepted: they wait in the kernel's
+        queue."""
         self.connections.add(connection)
         if len(self.connections) == self.max_connections:
-            self.warn("connections", f"{self.max_connections} connections are open; further ones wait")
+            self.warn(
+                "connections", f"{self.max_connections} connections are open; further ones wait"
+            )
             self.set_accepting(False)
 
     def closed(self, connection: Connection) -> None:

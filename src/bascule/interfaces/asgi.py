@@ -5,11 +5,12 @@
     Receive, Drained the awaitables they return when there is something to wait for
     ReadyAwaitable   the one they return when there is not
 
-`receive` and `send` are not coroutine functions. They return objects that carry the whole coroutine protocol,
-because applications await them, hand them to create_task, and wrap them in wait_for. Nothing is created for the
-common case, a `send` to a client that keeps up.
+`receive` and `send` are not coroutine functions. They return objects that carry the whole
+coroutine protocol, because applications await them, hand them to create_task, and wrap them in
+wait_for. Nothing is created for the common case, a `send` to a client that keeps up.
 
-A disconnect cancels nothing behind the application's back: `receive` says http.disconnect, `send` raises OSError.
+A disconnect cancels nothing behind the application's back: `receive` says http.disconnect, `send`
+raises OSError.
 """
 
 import contextvars
@@ -53,7 +54,8 @@ PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
 class ReadyAwaitable:
-    """An awaitable that has nothing to wait for and returns None. It has no state, so one serves everybody."""
+    """An awaitable that has nothing to wait for and returns None. It has no state, so one serves
+    everybody."""
 
     __slots__ = ()
 
@@ -108,7 +110,8 @@ class Waiting:
         return self.advance()
 
     def advance(self) -> object:
-        """Finish with StopIteration when the result is there, else give the loop a future to wait for."""
+        """Finish with StopIteration when the result is there, else give the loop a future to wait
+        for."""
         if self.finished:
             raise RuntimeError("this awaitable was awaited before; call it again instead")
         result = self.attempt()
@@ -131,7 +134,8 @@ class Waiting:
 
 
 class Receive(Waiting):
-    """What `await receive()` waits on. The message is taken when it is awaited, so a cancelled one loses nothing."""
+    """What `await receive()` waits on. The message is taken when it is awaited, so a cancelled one
+    loses nothing."""
 
     __slots__ = ()
 
@@ -194,7 +198,9 @@ class AsgiExchange(Exchange):
         """The whole life of the call."""
         interface = self.interface
         try:
-            await interface.app(interface.scope(self.request, self.carrier), self.receive, self.send)
+            await interface.app(
+                interface.scope(self.request, self.carrier), self.receive, self.send
+            )
         except CancelledError:
             self.fail("was cancelled", None)
             raise
@@ -213,7 +219,8 @@ class AsgiExchange(Exchange):
             interface.tasks.discard(self.task)
 
     def fail(self, what: str, error: BaseException | None) -> None:
-        """The application will not finish the response: a 500 if there is time, else an aborted connection."""
+        """The application will not finish the response: a 500 if there is time, else an aborted
+        connection."""
         if error is not None or not self.disconnected:
             logger.error(
                 "ASGI application %s: %s %s",
@@ -235,7 +242,12 @@ class AsgiExchange(Exchange):
 
     def receive(self) -> Receive:
         """ASGI `receive`."""
-        if not self.body and not self.body_ended and not self.finished_sending and self.state != COMPLETE:
+        if (
+            not self.body
+            and not self.body_ended
+            and not self.finished_sending
+            and self.state != COMPLETE
+        ):
             self.carrier.want_body()
         return Receive(self)
 
@@ -244,7 +256,11 @@ class AsgiExchange(Exchange):
         if self.state != COMPLETE and not self.finished_sending:
             if self.body or (self.body_ended and not self.end_told):
                 self.end_told = self.body_ended
-                return {"type": "http.request", "body": self.take_body(), "more_body": not self.body_ended}
+                return {
+                    "type": "http.request",
+                    "body": self.take_body(),
+                    "more_body": not self.body_ended,
+                }
             return None
         return {"type": "http.disconnect"}
 
@@ -254,7 +270,7 @@ class AsgiExchange(Exchange):
         if self.disconnected:
             self.check_connected()
         state = self.state
-        if kind == "http.response.body" and (state == HEAD_KEPT or state == SENDING):
+        if kind == "http.response.body" and HEAD_KEPT <= state <= SENDING:
             self.send_body(message)
         elif kind == "http.response.start" and state == IDLE:
             self.keep_head(message)
@@ -265,7 +281,8 @@ class AsgiExchange(Exchange):
         return READY
 
     def keep_head(self, message: Message) -> None:
-        """http.response.start: kept until the first body message, so that both leave in one write."""
+        """http.response.start: kept until the first body message, so that both leave in one
+        write."""
         self.status = message["status"]
         fields = message.get("headers")
         if fields is None:
@@ -290,7 +307,8 @@ class AsgiExchange(Exchange):
             self.state = BEFORE_TRAILERS
 
     def carrier_respond(self, body: bytes, end: bool) -> None:
-        """Send the head. If the application got it wrong nothing was sent, and it may still answer otherwise."""
+        """Send the head. If the application got it wrong nothing was sent, and it may still answer
+        otherwise."""
         self.state = COMPLETE if end else SENDING
         try:
             self.carrier.respond(self.status, self.fields, body, end)
@@ -299,7 +317,8 @@ class AsgiExchange(Exchange):
             raise
 
     def carrier_send(self, body: bytes, end: bool) -> None:
-        """Send body. The state changes first: with the end of a response the carrier is somebody else's."""
+        """Send body. The state changes first: with the end of a response the carrier is somebody
+        else's."""
         if end:
             self.state = COMPLETE
         try:
@@ -333,7 +352,8 @@ class AsgiExchange(Exchange):
 
     def send_path(self, message: Message) -> None:
         """http.response.pathsend: a whole file by its absolute path."""
-        file = open(message["path"], "rb", buffering=0)
+        # Not a context manager: the carrier closes it when it is sent.
+        file = open(message["path"], "rb", buffering=0)  # noqa: SIM115
         try:
             size = file_size(file)
             if self.state == HEAD_KEPT:
@@ -345,7 +365,8 @@ class AsgiExchange(Exchange):
             raise
 
     def announce(self, size: int) -> None:
-        """Send the kept head before a file whose length is known; declare the length if nobody did."""
+        """Send the kept head before a file whose length is known; declare the length if nobody
+        did."""
         if not any(name.lower() == b"content-length" for name, _ in self.fields):
             self.fields = [*self.fields, (b"content-length", b"%d" % size)]
         self.carrier_respond(b"", False)
@@ -367,7 +388,9 @@ class AsgiExchange(Exchange):
                 self.carrier_respond(b"", False)
         if end:
             self.state = COMPLETE
-        self.carrier.send_file(os.fdopen(os.dup(file.fileno()), "rb", buffering=0), offset, count, end)
+        self.carrier.send_file(
+            os.fdopen(os.dup(file.fileno()), "rb", buffering=0), offset, count, end
+        )
 
     # From the carrier.
 
@@ -398,7 +421,8 @@ class AsgiInterface(Interface):
     """Calls one ASGI 3 application on the loop.
 
     state: what lifespan startup left, copied into each scope; None when there was no lifespan.
-    tasks: the calls that did not finish in their first step; the loop itself only holds tasks weakly.
+    tasks: the calls that did not finish in their first step; the loop itself only holds tasks
+    weakly.
     """
 
     __slots__ = ("app", "context", "eager", "loop", "root_path", "state", "step", "tasks")
@@ -430,7 +454,9 @@ class AsgiInterface(Interface):
             exchange.task = task
             self.tasks.add(task)
 
-    def keep_step(self, step: Callable[[], None], context: contextvars.Context | None = None) -> None:
+    def keep_step(
+        self, step: Callable[[], None], context: contextvars.Context | None = None
+    ) -> None:
         """Stands in for `loop.call_soon` while a task is made; see `start_in_place`."""
         self.step = step
         self.context = context
@@ -479,17 +505,23 @@ class AsgiInterface(Interface):
             task.cancel()
 
 
+# Python 3.11's has no `eager_start`, which is why it is not called through its own type here.
+EagerTask: Any = Task
+
+
 def start_eagerly(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
     """Python 3.12 and later run the first step of a task while it is made."""
-    return Task(coroutine, loop=interface.loop, name=TASK_NAME, eager_start=True)
+    task: Task[None] = EagerTask(coroutine, loop=interface.loop, name=TASK_NAME, eager_start=True)
+    return task
 
 
 def start_in_place(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
     """The same for Python 3.11, where a new task asks `loop.call_soon` for its first step.
 
-    For the moment of its making it finds `keep_step` there, and the step runs here, in the task's own context.
-    The task is an ordinary one and current_task() is true throughout; what is saved is a turn of the loop. Only
-    allowed where no other task is running, which callbacks of a transport are not.
+    For the moment of its making it finds `keep_step` there, and the step runs here, in the task's
+    own context. The task is an ordinary one and current_task() is true throughout; what is saved
+    is a turn of the loop. Only allowed where no other task is running, which callbacks of a
+    transport are not.
     """
     loop: Any = interface.loop
     loop.call_soon = interface.keep_step

@@ -1,6 +1,7 @@
 """The WSGI environ (PEP 3333, "environ Variables") of one request.
 
-What does not change on a connection is prepared once and copied; names of header fields are turned into keys once.
+What does not change on a connection is prepared once and copied; names of header fields are turned
+into keys once.
 """
 
 import sys
@@ -93,7 +94,8 @@ def strip_root(path: str, root_path: str) -> str:
 
 
 def add_fields(environ: Environ, fields: list[tuple[bytes, bytes]]) -> None:
-    """Header fields as HTTP_ variables; repeated ones joined (RFC 9110 section 5.3, RFC 6265 section 5.4)."""
+    """Header fields as HTTP_ variables; repeated ones joined (RFC 9110 section 5.3, RFC 6265
+    section 5.4)."""
     for name, value in fields:
         key = KEYS.get(name)
         if key is None:

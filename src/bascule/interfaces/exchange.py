@@ -1,29 +1,34 @@
 """Exchange and Carrier: where wire protocols and application interfaces meet.
 
-    Carrier     what carries one exchange at a time: an HTTP/1.1 connection, later one HTTP/2 stream
-    Exchange    one request and its response; an interface subclasses it (AsgiExchange, WsgiExchange)
+    Carrier     carries one exchange at a time: an HTTP/1.1 connection, or one HTTP/2 stream
+    Exchange    one request and its response; interfaces subclass it (AsgiExchange, WsgiExchange)
     Interface   makes the exchanges for one application
 
-The carrier tells the exchange what the client does: `receive_body`, `end_body`, `disconnect`, `resume_writing`.
-The exchange tells the carrier what the application does: `respond`, `send`, ... Every method of both runs on the
-loop's thread. Neither knows more of the other than what stands in this file, so a new wire protocol brings both
-interfaces, and a new interface brings every wire protocol.
+The carrier tells the exchange what the client does: `receive_body`, `end_body`, `disconnect`,
+`resume_writing`. The exchange tells the carrier what the application does: `respond`, `send`, ...
+Every method of both runs on the loop's thread. Neither knows more of the other than what stands in
+this file, so a new wire protocol brings both interfaces, and a new interface brings every wire
+protocol.
 """
 
 from bascule.errors import ClientDisconnected
 from bascule.protocols.events import Request
 
-# Body octets that may wait in an exchange before its carrier stops reading from the client. As large as the
-# transports' own write buffer: enough to keep a fast application busy, little enough for thousands of uploads.
-BODY_HIGH_WATER = 65536
+# Body octets that may wait in an exchange before its carrier stops reading from the client. Most
+# forms and JSON bodies are smaller, and reach the application whole; thousands of uploads at once
+# still fit into memory.
+BODY_HIGH_WATER = 131072
 
 
 class Endpoint:
-    """What an application may know about the two ends of a connection; made once for each connection.
+    """What an application may know about the two ends of a connection; made once for each
+    connection.
 
-    client, server: (host, port) as ASGI and WSGI show them, or None; for a UNIX socket `server` is (path, None).
+    client, server: (host, port) as ASGI and WSGI show them, or None; for a UNIX socket `server` is
+    (path, None).
     scheme: "http" or "https". tls: the content of the ASGI `tls` extension, or None on cleartext.
-    tls_environ: the SSL_* variables of WSGI. environ: kept here by the WSGI interface between requests.
+    tls_environ: the SSL_* variables of WSGI. environ: kept here by the WSGI interface between
+    requests.
     """
 
     __slots__ = ("client", "environ", "scheme", "server", "tls", "tls_environ")
@@ -47,10 +52,11 @@ class Endpoint:
 class Carrier:
     """The connection's half of the contract.
 
-    endpoint: the two ends. congested: the client reads slower than the application writes; the exchange should
-    wait for `resume_writing` before it sends more.
+    endpoint: the two ends. congested: the client reads slower than the application writes; the
+    exchange should wait for `resume_writing` before it sends more.
 
-    With the call that ends the response the carrier is free for the next exchange: this one must not call it again.
+    With the call that ends the response the carrier is free for the next exchange: this one must
+    not call it again.
     """
 
     __slots__ = ("congested", "endpoint")
@@ -78,7 +84,8 @@ class Carrier:
         raise NotImplementedError
 
     def send_file(self, file: object, offset: int, count: int, end: bool) -> None:
-        """Send `count` octets of an open file; `congested` until they are gone. Raises ResponseError."""
+        """Send `count` octets of an open file; `congested` until they are gone. Raises
+        ResponseError."""
         raise NotImplementedError
 
     def inform(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
@@ -102,8 +109,10 @@ class Exchange:
     """One request and its response: what both interfaces share.
 
     body: pieces received and not read by the application yet; `body_size` octets in all.
-    body_ended: the body is complete, `trailers` are known. disconnected: the client is gone, writing is an error.
-    finished_sending: the client has closed its side; it may be gone, or wait for the response all the same.
+    body_ended: the body is complete, `trailers` are known. disconnected: the client is gone,
+    writing is an error.
+    finished_sending: the client has closed its side; it may be gone, or wait for the response all
+    the same.
     """
 
     __slots__ = (
@@ -195,7 +204,8 @@ class Exchange:
 
 
 class Interface:
-    """Makes exchanges for one application. running: applications called that have not returned yet."""
+    """Makes exchanges for one application. running: applications called that have not returned
+    yet."""
 
     __slots__ = ("running",)
 

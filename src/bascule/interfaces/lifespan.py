@@ -1,12 +1,13 @@
-"""The lifespan protocol (ASGI lifespan specification 2.0): startup before the first request, shutdown after the last.
+"""The lifespan protocol (ASGI lifespan specification 2.0): startup before the first request,
+shutdown after the last.
 
     mode    application without lifespan support         startup that fails
     auto    goes on without                              stops the server, shown clearly
     on      stops the server                             stops the server
     off     is never asked
 
-An application that raises before it has said anything does not support lifespan: that is how the specification
-tells the two apart.
+An application that raises before it has said anything does not support lifespan: that is how the
+specification tells the two apart.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ class NotLifespan(RuntimeError):
 
 
 class Lifespan:
-    """One application's lifespan in one worker. `state` is what each request's scope gets a copy of."""
+    """One application's lifespan in one worker. `state` is what each request's scope gets a copy
+    of."""
 
     def __init__(self, app: ASGI3App, mode: str = "auto") -> None:
         self.app = app
@@ -57,18 +59,23 @@ class Lifespan:
         """The application returned or raised without an answer to lifespan.startup."""
         error = task.exception()
         if self.mode == "on":
-            raise StartupError("--lifespan on, but the application does not support lifespan") from error
+            raise StartupError(
+                "--lifespan on, but the application does not support lifespan"
+            ) from error
         if error is None or isinstance(error, NotLifespan) or not self._received:
             logger.debug("the application does not support lifespan")
             return
-        # The specification asks to go on. That this was meant to be a startup is likely, so it is not kept quiet.
+        # The specification asks to go on. That this was meant to be a startup is likely, so it is
+        # not kept quiet.
         logger.warning(
-            "the application raised during lifespan startup; it is served all the same (--lifespan on makes this fatal)",
+            "the application raised during lifespan startup; it is served all the same "
+            "(--lifespan on makes this fatal)",
             exc_info=error,
         )
 
     async def shutdown(self) -> None:
-        """Run the application's shutdown; a failure is logged, because there is nothing left to stop."""
+        """Run the application's shutdown; a failure is logged, because there is nothing left to
+        stop."""
         if not self.supported or self._task is None or self._stopped is None:
             return
         self._to_app.put_nowait({"type": "lifespan.shutdown"})
@@ -105,7 +112,8 @@ class Lifespan:
         if failed:
             text = message.get("message", "")
             phase = kind.split(".")[1]
-            future.set_exception(StartupError(f"lifespan {phase} failed{': ' + text if text else ''}"))
+            future.set_exception(
+                StartupError(f"lifespan {phase} failed{': ' + text if text else ''}")
+            )
         else:
             future.set_result(None)
-

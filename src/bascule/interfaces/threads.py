@@ -1,10 +1,12 @@
-"""The bounded pool of long-lived threads that call WSGI applications, and the way back to the loop.
+"""The bounded pool of long-lived threads that call WSGI applications, and the way back to the
+loop.
 
-Threads are started when requests are waiting for one, never more than the limit, and stay: a thread-local database
-connection made by a request is there for the next one, so there are as many connections as threads.
+Threads are started when requests are waiting for one, never more than the limit, and stay: a
+thread-local database connection made by a request is there for the next one, so there are as many
+connections as threads.
 
-Back to the loop: `post` puts a call on `posted` and wakes the loop once; whatever other threads post until it comes
-round leaves in the same wake-up.
+Back to the loop: `post` puts a call on `posted` and wakes the loop once; whatever other threads
+post until it comes round leaves in the same wake-up.
 """
 
 import threading
@@ -36,7 +38,8 @@ class ThreadPool:
         self.threads: list[threading.Thread] = []
 
     def submit(self, call: Call, running: int) -> None:
-        """Have `call.run()` called in a thread. `running`: calls that have not finished, this one counted."""
+        """Have `call.run()` called in a thread. `running`: calls that have not finished, this one
+        counted."""
         if running > len(self.threads) and len(self.threads) < self.limit:
             self.add_thread()
         self.calls.put(call)
@@ -51,7 +54,8 @@ class ThreadPool:
     def post(self, call: Call) -> None:
         """From any thread: have `call.flush()` called on the loop."""
         self.posted.append(call)
-        # Set before the loop is told and cleared before it looks: a call posted in between is seen either way.
+        # Set before the loop is told and cleared before it looks: a call posted in between is seen
+        # either way.
         if not self.wake_up_due:
             self.wake_up_due = True
             self.loop.call_soon_threadsafe(self.flush_posted)

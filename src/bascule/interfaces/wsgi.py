@@ -1,11 +1,13 @@
 """WSGI (PEP 3333): one exchange, one call of the application.
 
     WsgiExchange      what both forms share: start_response, write, the walk through the result
-    ThreadedExchange  calls the application in a thread of the pool, and brings what it sends to the loop
+    ThreadedExchange  calls the application in a thread of the pool, and brings what it sends to
+    the loop
     InlineExchange    calls it on the loop's thread, one request at a time (`--threads 0`)
 
-ThreadedExchange is cut along the thread boundary. Its thread side never touches the carrier: it puts operations on
-`outbox`, and the loop side carries them out. Each number that both sides look at is written by only one of them.
+ThreadedExchange is cut along the thread boundary. Its thread side never touches the carrier: it
+puts operations on `outbox`, and the loop side carries them out. Each number that both sides look
+at is written by only one of them.
 """
 
 import io
@@ -31,13 +33,16 @@ NO_LENGTH = -1
 PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 REMEMBERED = 1024
 
-# Response octets a thread may be ahead of the client before it waits. The transport holds as much again.
+# Response octets a thread may be ahead of the client before it waits. The transport holds as much
+# again.
 RESPONSE_HIGH_WATER = 65536
 
-# A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the application.
+# A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the
+# application.
 INLINE_BODY = 16 * 1024 * 1024
 
-# Status lines and field names of applications repeat; both are remembered as the engine wants them.
+# Status lines and field names of applications repeat; both are remembered as the engine wants
+# them.
 STATUSES: dict[str, tuple[int, bytes]] = {}
 NAMES: dict[str, bytes] = {}
 
@@ -128,13 +133,15 @@ class WsgiExchange(Exchange):
         return self.finished_sending
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
-        """For the application: `wsgi.early_hints`, interim headers for the client to act on now."""
+        """For the application: `wsgi.early_hints`, interim headers for the client to act on
+        now."""
         self.put_hint([encode_field(name, value) for name, value in headers])
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Any:
-        """PEP 3333, "The start_response() Callable". Raises ResponseError for what HTTP does not allow."""
+        """PEP 3333, "The start_response() Callable". Raises ResponseError for what HTTP does not
+        allow."""
         if exc_info is not None:
             try:
                 if self.head_sent:
@@ -166,7 +173,7 @@ class WsgiExchange(Exchange):
 
     def call(self, body: Any) -> None:
         """Call the application and keep its result; sends at once what is whole."""
-        result = self.interface.app(self.environ(body), self.start_response)
+        result: Any = self.interface.app(self.environ(body), self.start_response)
         kind = type(result)
         if kind is list or kind is tuple:
             self.put_whole(result[0] if len(result) == 1 else join(result))
@@ -192,7 +199,8 @@ class WsgiExchange(Exchange):
                 raise ResponseError(f"body is longer than its Content-Length of {self.length}")
             return
         self.sent += len(data)
-        # The client has everything now; it should not wait for the application to say that it ends.
+        # The client has everything now; it should not wait for the application to say that it
+        # ends.
         end = self.sent == self.length
         self.ended = end
         if self.head_sent:
@@ -292,7 +300,17 @@ class WsgiExchange(Exchange):
 class ThreadedExchange(WsgiExchange):
     """An exchange whose application runs in a thread."""
 
-    __slots__ = ("consumed", "error", "event", "outbox", "over", "queued", "received", "started", "written")
+    __slots__ = (
+        "consumed",
+        "error",
+        "event",
+        "outbox",
+        "over",
+        "queued",
+        "received",
+        "started",
+        "written",
+    )
 
     def __init__(self, interface: "WsgiInterface", request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
@@ -311,7 +329,8 @@ class ThreadedExchange(WsgiExchange):
     # LOOP SIDE
 
     def start(self) -> None:
-        """Hand over to a thread, but not before the body is here or is large: slow uploads occupy no thread."""
+        """Hand over to a thread, but not before the body is here or is large: slow uploads occupy
+        no thread."""
         if self.body_ended or self.received >= BODY_HIGH_WATER or self.request.expects_continue:
             self.submit()
 
@@ -352,7 +371,8 @@ class ThreadedExchange(WsgiExchange):
         self.wake_thread()
 
     def wake_thread(self) -> None:
-        # The thread sets `event` before it looks at what it waits for; here it is the other way round.
+        # The thread sets `event` before it looks at what it waits for; here it is the other way
+        # round.
         event = self.event
         if event is not None:
             event.set()
@@ -380,7 +400,9 @@ class ThreadedExchange(WsgiExchange):
                 operation[1].close()
         elif kind == RESPOND:
             self.over = operation[5]
-            self.carrier.respond(operation[1], operation[3], operation[4], operation[5], operation[2])
+            self.carrier.respond(
+                operation[1], operation[3], operation[4], operation[5], operation[2]
+            )
         elif kind == SEND:
             self.over = operation[2]
             self.carrier.send(operation[1], operation[2])
@@ -397,7 +419,8 @@ class ThreadedExchange(WsgiExchange):
             self.carrier.abort()
 
     def refuse(self, error: ResponseError) -> None:
-        """HTTP does not allow what the application sent; it learns of it at its next call, the log at once."""
+        """HTTP does not allow what the application sent; it learns of it at its next call, the log
+        at once."""
         self.error = error
         self.log("sent what HTTP does not allow", error)
         try:
@@ -467,7 +490,8 @@ class ThreadedExchange(WsgiExchange):
                 event.wait()
 
     def next_piece(self) -> bytes:
-        """The next piece of the body, waiting for it; b"" at its end. Raises ClientDisconnected."""
+        """The next piece of the body, waiting for it; b"" at its end. Raises
+        ClientDisconnected."""
         while True:
             try:
                 data = self.body.pop(0)
@@ -511,7 +535,9 @@ class InlineExchange(WsgiExchange):
         self.body.append(data)
         self.body_size += len(data)
         if self.body_size > INLINE_BODY:
-            self.carrier.respond(413, PLAIN_TEXT, b"with --threads 0 a request body is at most 16 MiB\n", True)
+            self.carrier.respond(
+                413, PLAIN_TEXT, b"with --threads 0 a request body is at most 16 MiB\n", True
+            )
 
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
         self.body_ended = True
@@ -524,8 +550,8 @@ class InlineExchange(WsgiExchange):
         self.step(self.first_step)
 
     def step(self, part: Callable[[], bool]) -> None:
-        """Run a part of the call as if no loop were running in this thread: synchronous code may ask
-        (Django's ORM refuses to work in a running loop), and may run a loop of its own."""
+        """Run a part of the call as if no loop were running in this thread: synchronous code may
+        ask (Django's ORM refuses to work in a running loop), and may run a loop of its own."""
         _set_running_loop(None)
         try:
             finished = part()
@@ -587,7 +613,9 @@ class WsgiInterface(Interface):
 
     __slots__ = ("app", "current", "loop", "pool", "root_path", "waiting")
 
-    def __init__(self, app: WSGIApp, loop: AbstractEventLoop, threads: int, root_path: str = "") -> None:
+    def __init__(
+        self, app: WSGIApp, loop: AbstractEventLoop, threads: int, root_path: str = ""
+    ) -> None:
         self.running = 0
         self.app = app
         self.loop = loop
@@ -648,7 +676,8 @@ class Result:
 
 
 class BodyReader(io.RawIOBase):
-    """`wsgi.input` of a body that is still arriving; io.BufferedReader around it does the lines and sizes."""
+    """`wsgi.input` of a body that is still arriving; io.BufferedReader around it does the lines
+    and sizes."""
 
     def __init__(self, exchange: ThreadedExchange) -> None:
         self.exchange = exchange
@@ -721,5 +750,6 @@ def encode_field(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 def read_length(value: bytes) -> int:
-    """The declared length, for knowing when the body is complete; the engine judges malformed ones."""
+    """The declared length, for knowing when the body is complete; the engine judges malformed
+    ones."""
     return int(value) if value.isdigit() and len(value) < 19 else NO_LENGTH

@@ -1,1 +1,2 @@
-"""Sans-IO engines: octets in, events out. Nothing here knows a socket, a clock, a loop or a logger."""
+"""Sans-IO engines: octets in, events out. Nothing here knows a socket, a clock, a loop or a
+logger."""

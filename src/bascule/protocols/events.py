@@ -1,8 +1,9 @@
 """What an engine says about the bytes it was given. The same for every HTTP version.
 
-A request arrives as one `Request`, then any number of `BodyData`, then one `BodyEnd`. A request without a body
-has `Request.ended` set and nothing follows. `Refused` is the last event of a connection: nothing that came after
-it on the wire is looked at (CVE-2024-49768 is what happens otherwise).
+A request arrives as one `Request`, then any number of `BodyData`, then one `BodyEnd`. A request
+without a body has `Request.ended` set and nothing follows. `Refused` is the last event of a
+connection: nothing that came after it on the wire is looked at (CVE-2024-49768 is what happens
+otherwise).
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,18 @@ class Request:
 
     method: the method token, upper case as sent ("GET").
     target: the request target as sent, in origin form or asterisk form; absolute-form targets
-        (RFC 9112 section 3.2.2) are reduced to their path and query, and `Host` is replaced by their authority.
+        (RFC 9112 section 3.2.2) are reduced to their path and query, and `Host` is replaced by
+        their authority.
     path: the part of the target before the "?", still percent-encoded.
     query: the part after the "?", without it.
     http_version: "1.0", "1.1" or "2".
-    fields: (name, value) pairs in wire order, names in lower case, values without surrounding white space.
+    fields: (name, value) pairs in wire order, names in lower case, values without surrounding
+    white space.
     scheme: "http" or "https" where the protocol itself says so (HTTP/2), else "".
     content_length: the declared length of the body in octets, -1 where none was declared.
     ended: there is no body.
-    expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110 section 10.1.1).
+    expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110
+    section 10.1.1).
     stream_id: the HTTP/2 stream, 0 in HTTP/1.1.
     """
 
@@ -64,7 +68,8 @@ class Request:
         self.stream_id = 0
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.target!r} HTTP/{self.http_version} fields={len(self.fields)}>"
+        line = f"{self.method} {self.target!r} HTTP/{self.http_version}"
+        return f"<Request {line} fields={len(self.fields)}>"
 
 
 class BodyData:
@@ -81,7 +86,8 @@ class BodyData:
 
 
 class BodyEnd:
-    """The request body is complete. `trailers` are kept apart from the fields (RFC 9110 section 6.5.1)."""
+    """The request body is complete. `trailers` are kept apart from the fields (RFC 9110 section
+    6.5.1)."""
 
     __slots__ = ("stream_id", "trailers")
 

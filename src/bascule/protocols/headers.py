@@ -1,15 +1,18 @@
-"""The one header policy: which field names mean something to a server, and which are not let through.
+"""The one header policy: which field names mean something to a server, and which are not let
+through.
 
-Both directions use it, and every HTTP version will. A name is looked at once: what was learned about it is kept in
-a dictionary that only grows to `REMEMBERED`, so a peer that invents names cannot fill memory.
+Both directions use it, and every HTTP version will. A name is looked at once: what was learned
+about it is kept in a dictionary that only grows to `REMEMBERED`, so a peer that invents names
+cannot fill memory.
 
     kind of a name      what it is for
     PLAIN               nothing: passed on
-    the framing names   RFC 9112 section 6: they decide where a message ends, so they must be single and exact
+    the framing names   RFC 9112 section 6: they say where a message ends; single and exact
     HOST                RFC 9112 section 3.2
-    HOP_BY_HOP          RFC 9110 section 7.6.1: about this connection, never the application's to set
-    UNDERSCORE          `X_Forwarded_For` becomes the same environ key as `X-Forwarded-For` (CVE-2015-0219,
-                        CVE-2026-3902), so it is dropped unless the operator says otherwise
+    HOP_BY_HOP          RFC 9110 section 7.6.1: about this connection, not the application's
+    UNDERSCORE          `X_Forwarded_For` has the same environ key as `X-Forwarded-For`
+                        (CVE-2015-0219, CVE-2026-3902): dropped unless the operator says
+                        otherwise
 """
 
 import re
@@ -42,20 +45,25 @@ KINDS = {
     b"trailer": TRAILER,
 }
 
-# RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the content may not come as trailers.
+# RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the content may not
+# come as trailers.
 FORBIDDEN_TRAILERS = frozenset(
-    b"authorization cache-control connection content-encoding content-length content-range content-type cookie date "
-    b"expect expires host if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive location "
-    b"max-forwards pragma proxy-authenticate proxy-authorization proxy-connection range retry-after set-cookie te "
-    b"trailer transfer-encoding upgrade vary www-authenticate".split()
+    b"authorization cache-control connection content-encoding content-length content-range "
+    b"content-type cookie date expect expires host if-match if-modified-since if-none-match "
+    b"if-range if-unmodified-since keep-alive location max-forwards pragma proxy-authenticate "
+    b"proxy-authorization proxy-connection range retry-after set-cookie te trailer "
+    b"transfer-encoding upgrade vary www-authenticate".split()
 )
 
 # RFC 9110 section 5.6.2.
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110 section 5.5: visible octets, obs-text, and white space inside.
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-# RFC 3986 section 3.2.2, reg-name or IP-literal, and a port. The percent sign covers pct-encoded and zone ids.
-AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~\-]+)?\])(?::[0-9]{0,5})?")
+# RFC 3986 section 3.2.2, reg-name or IP-literal, and a port. The percent sign covers pct-encoded
+# and zone ids.
+AUTHORITY = re.compile(
+    rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~\-]+)?\])(?::[0-9]{0,5})?"
+)
 
 REMEMBERED = 1024
 LONGEST_REMEMBERED = 64
@@ -104,7 +112,8 @@ class HostCache:
 
 
 def parse_length(value: bytes) -> int:
-    """A Content-Length of digits only (RFC 9110 section 8.6): no sign, no underscore, no list. -1 when it is not."""
+    """A Content-Length of digits only (RFC 9110 section 8.6): no sign, no underscore, no list. -1
+    when it is not."""
     if not value.isdigit() or len(value) > 19:
         return -1
     length = int(value)

@@ -11,18 +11,25 @@ from dataclasses import dataclass
 class RequestLimits:
     """Sizes in octets, counts in pieces.
 
-    request_line: longest request line. RFC 9112 section 3 asks servers to take 8,000 octets and more; 8,190 is
+    request_line: longest request line. RFC 9112 section 3 asks servers to take 8,000 octets and
+    more; 8,190 is
         what Apache and nginx users are used to. Past it: 414.
-    head: longest request head in all. Room for the largest cookies browsers send (about 4 KiB each) beside
+    head: longest request head in all. Room for the largest cookies browsers send (about 4 KiB
+    each) beside
         everything else. Past it: 431.
-    fields: most field lines in a head. Apache's and Gunicorn's number; it also keeps joining duplicates cheap
+    fields: most field lines in a head. Apache's and Gunicorn's number; it also keeps joining
+    duplicates cheap
         (CVE-2025-14550 was quadratic in this). Past it: 431.
-    body: longest request body, or None for no limit, because only the application knows what it accepts.
+    body: longest request body, or None for no limit, because only the application knows what it
+    accepts.
         Past it: 413.
-    chunk_line: longest chunk-size line with its extensions. Nobody uses extensions; endless ones are an attack.
+    chunk_line: longest chunk-size line with its extensions. Nobody uses extensions; endless ones
+    are an attack.
         Past it: 400.
-    trailer: longest trailer section. Trailers carry checksums and status, a few hundred octets. Past it: 431.
-    discard: how much unread body is read and thrown away so that the connection can be used again; past it the
+    trailer: longest trailer section. Trailers carry checksums and status, a few hundred octets.
+    Past it: 431.
+    discard: how much unread body is read and thrown away so that the connection can be used again;
+    past it the
         connection is closed, which costs the client less than sending the rest.
     """
 

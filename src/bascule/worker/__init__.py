@@ -1,1 +1,2 @@
-"""One serving process: puts loop, sockets, application and connections together, serves, drains."""
+"""One serving process: puts loop, sockets, application and connections together, serves,
+drains."""

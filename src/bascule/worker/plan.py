@@ -33,5 +33,3 @@ def server_line(settings: Settings) -> bytes:
 def extra_lines(settings: Settings) -> bytes:
     """The fields of `--header`, as lines."""
     return b"".join(b"%b: %b\r\n" % field for field in settings.header)
-
-

@@ -1,7 +1,7 @@
 """One process from its settings to its exit code: what `bascule serve` does.
 
-    SIGTERM, SIGINT     drain, then exit 0
-    the same again      stop at once, exit 1
+SIGTERM, SIGINT     drain, then exit 0
+the same again      stop at once, exit 1
 """
 
 import asyncio
@@ -48,7 +48,8 @@ def run(
         raise UsageError("no TARGET: name the application, such as mysite.wsgi or main:app")
     opened = open_listeners(settings.addresses, settings.backlog) if sockets is None else []
     try:
-        # Outside the loop: Django's ORM refuses to work where one is running, and imports may use it.
+        # Outside the loop: Django's ORM refuses to work where one is running, and imports may use
+        # it.
         if app is None:
             app = load_target(settings.target, settings.factory, settings.app_dir)
         interface = detect_interface(app, settings.interface)
@@ -66,7 +67,9 @@ class Process:
         self.settings = settings
         self.interface = interface
         self.sockets = sockets
-        self.access = AccessLog(settings.log_format, settings.debug) if settings.access_log else None
+        self.access = (
+            AccessLog(settings.log_format, settings.debug) if settings.access_log else None
+        )
         self.worker = Worker(app, interface, settings, sockets, self.access)
 
     def run(self) -> int:
@@ -130,9 +133,14 @@ def close_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def leave(code: int) -> None:
-    """End the process although application code is still running: joining its threads could take for ever."""
-    names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
-    logger.warning("left behind, still busy: %s", ", ".join(names) or "a task that ignores being cancelled")
+    """End the process although application code is still running: joining its threads could take
+    for ever."""
+    names = sorted(
+        thread.name for thread in threading.enumerate() if thread is not threading.main_thread()
+    )
+    logger.warning(
+        "left behind, still busy: %s", ", ".join(names) or "a task that ignores being cancelled"
+    )
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -1,9 +1,11 @@
-"""A worker: one event loop, one application, its connections, from startup to the end of the drain.
+"""A worker: one event loop, one application, its connections, from startup to the end of the
+drain.
 
     start     lifespan startup, then accept
-    drain     accept no more, finish what is in flight, abort what is left at the deadline, lifespan shutdown
+    drain     accept no more, finish what is in flight, abort what is left, lifespan shutdown
 
-It installs no signal handlers and owns no process: `run` does for the command line, `Server` for those who embed.
+It installs no signal handlers and owns no process: `run` does for the command line, `Server` for
+those who embed.
 """
 
 import asyncio
@@ -33,7 +35,8 @@ logger = logging.getLogger("bascule")
 
 # Lines that clients can cause are written once for their kind in this many seconds, then counted.
 WARN_EVERY = 10.0
-# With --debug, a tick this many seconds late says that the loop was blocked; asyncio's own threshold.
+# With --debug, a tick this many seconds late says that the loop was blocked; asyncio's own
+# threshold.
 BLOCKED = 0.1
 # What is left of the application gets this long to notice that it was cancelled.
 CANCEL_GRACE = 1.0
@@ -56,7 +59,7 @@ class Worker:
         self.settings = settings
         self.sockets = sockets
         self.access = access
-        self.app = from_asgi2(app) if interface == "asgi2" else app
+        self.app: Any = from_asgi2(app) if interface == "asgi2" else app
         self.is_wsgi = interface == "wsgi"
         self.lifespan = Lifespan(self.app, "off" if self.is_wsgi else settings.lifespan)
         self.hub: Hub | None = None
@@ -143,11 +146,14 @@ class Worker:
             due = hub.now + TICK
             if self.settings.debug and late > BLOCKED:
                 logger.warning(
-                    "the event loop was blocked for %.2f s: something in the application does not await", late
+                    "the event loop was blocked for %.2f s: "
+                    "something in the application does not await",
+                    late,
                 )
 
     async def drain(self, give_up: asyncio.Event) -> None:
-        """Stop accepting and finish what is in flight, until the deadline or until `give_up` is set."""
+        """Stop accepting and finish what is in flight, until the deadline or until `give_up` is
+        set."""
         for acceptor in self.acceptors:
             acceptor.close()
         hub = self.hub
@@ -158,7 +164,8 @@ class Worker:
                     await self.until_quiet(hub, give_up)
             except TimeoutError:
                 logger.warning(
-                    "%d requests were still running after %g s; they are aborted (--timeout-graceful-shutdown)",
+                    "%d requests were still running after %g s; they are aborted "
+                    "(--timeout-graceful-shutdown)",
                     hub.interface.running,
                     self.settings.timeout_graceful_shutdown,
                 )

@@ -1,8 +1,9 @@
 """Decodes the chunked transfer coding (RFC 9112 section 7.1).
 
-llhttp could do it, but it neither bounds chunk extensions nor keeps trailers apart, and it would read on into the
-next pipelined request. Strict where leniency has meant smuggling: sizes are hexadecimal digits only, the line end
-is CRLF only, the two octets behind a chunk are CRLF and nothing else (CVE-2025-43859).
+llhttp could do it, but it neither bounds chunk extensions nor keeps trailers apart, and it would
+read on into the next pipelined request. Strict where leniency has meant smuggling: sizes are
+hexadecimal digits only, the line end is CRLF only, the two octets behind a chunk are CRLF and
+nothing else (CVE-2025-43859).
 """
 
 import re
@@ -12,10 +13,10 @@ from bascule.protocols.headers import FIELD_VALUE, FORBIDDEN_TRAILERS, MAX_LENGT
 from bascule.protocols.limits import RequestLimits
 
 # chunk-size [ chunk-ext ], RFC 9112 sections 7.1 and 7.1.1, without the optional white space.
+NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})"
-    rb"(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-    rb"(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*\"))?)*"
+    rb"([0-9A-Fa-f]{1,16})(?:;" + NAME + rb"(?:=(?:" + NAME + rb"|" + QUOTED + rb"))?)*"
 )
 
 SIZE = 0
@@ -58,7 +59,8 @@ class ChunkedDecoder:
         return data
 
     def decode(self, data: bytes, at: int) -> int:
-        """Decode `data` from `at` on; returns where the next call must begin. Raises RequestRefused."""
+        """Decode `data` from `at` on; returns where the next call must begin. Raises
+        RequestRefused."""
         before = -1
         while at != before and self.phase != DONE:
             before = at

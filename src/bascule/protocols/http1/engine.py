@@ -1,18 +1,22 @@
-"""The HTTP/1.1 engine: octets in, events out; responses in, octets out. It never raises on what a peer sends.
+"""The HTTP/1.1 engine: octets in, events out; responses in, octets out. It never raises on what a
+peer sends.
 
-    receive_data(octets), receive_eof()     only buffer
-    next_event()                            one event, or None when octets are missing or it is the app's turn
-    send_head, send_data, send_trailers     return what to write; raise ResponseError for the application's mistakes
+    receive_data(octets), receive_eof()   only buffer
+    next_event()                          one event, or None: octets are missing, or it is the
+                                          application's turn
+    send_head, send_data, send_trailers   return what to write; raise ResponseError for the
+                                          application's mistakes
 
-One request at a time: the next pipelined request is not looked at before the response of this one is complete and
-its body has been read. That alone keeps responses in order (RFC 9112 section 9.3.2) and bounds the read-ahead to
-the octets that the connection lets in, which it can ask for with `buffered`.
+One request at a time: the next pipelined request is not looked at before the response of this one
+is complete and its body has been read. That alone keeps responses in order (RFC 9112 section
+9.3.2) and bounds the read-ahead to the octets that the connection lets in, which it can ask for
+with `buffered`.
 
-    state       next_event() does                           goes to
-    HEAD        looks for a complete head                   FIXED, CHUNKS, or ENDED when there is no body
-    FIXED       hands out what is there of the length       ENDED
-    CHUNKS      hands out what decodes                      ENDED
-    ENDED       waits for the response                      HEAD, or OVER when the connection will not stay
+    state       next_event() does                   goes to
+    HEAD        looks for a complete head           FIXED, CHUNKS, or without a body ENDED
+    FIXED       hands out what is there             ENDED
+    CHUNKS      hands out what decodes              ENDED
+    ENDED       waits for the response              HEAD, or OVER if the connection will not stay
     OVER        nothing, for ever
 """
 
@@ -31,7 +35,8 @@ CHUNKS = 2
 ENDED = 3
 OVER = 4
 
-# RFC 9112 section 2.2 asks to ignore one empty line before a request; two cover a client that sent CRLF twice.
+# RFC 9112 section 2.2 asks to ignore one empty line before a request; two cover a client that sent
+# CRLF twice.
 BLANK_LINES = 2
 TLS_HANDSHAKE = b"\x16\x03"
 
@@ -174,7 +179,8 @@ class Http1Engine:
             self.remaining = request.content_length
 
     def skip_blank_lines(self) -> None:
-        """Empty lines before a request line, and the one other thing that begins below a space: TLS."""
+        """Empty lines before a request line, and the one other thing that begins below a space:
+        TLS."""
         while self.buffer.startswith(b"\r\n", self.position):
             self.blank_lines += 1
             if self.blank_lines > BLANK_LINES:
@@ -184,13 +190,16 @@ class Http1Engine:
             raise RequestRefused(400, "a TLS handshake on a port that speaks plain HTTP")
 
     def check_partial_head(self) -> None:
-        """Refuse what can be refused before the head is complete, so that nobody waits for a deadline."""
+        """Refuse what can be refused before the head is complete, so that nobody waits for a
+        deadline."""
         buffer = self.buffer
         size = len(buffer) - self.position
         if size > self.longest_head:
             raise self.head_too_long()
         if buffer.find(b"\r\n", self.position) < 0 and size > self.limits.request_line + 2:
-            raise RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+            raise RequestRefused(
+                414, f"request line longer than {self.limits.request_line} octets"
+            )
         start = max(self.position, self.scanned)
         line_feed = buffer.find(b"\n", start)
         while line_feed >= 0:
@@ -203,7 +212,9 @@ class Http1Engine:
     def head_too_long(self) -> RequestRefused:
         line_end = self.buffer.find(b"\r\n", self.position)
         if line_end < 0 or line_end - self.position > self.limits.request_line:
-            return RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+            return RequestRefused(
+                414, f"request line longer than {self.limits.request_line} octets"
+            )
         return RequestRefused(431, f"request head longer than {self.limits.head} octets")
 
     def closed(self, clean: bool) -> Event | None:
@@ -213,7 +224,8 @@ class Http1Engine:
         return Closed(clean)
 
     def next_body(self) -> Event | None:
-        """The next piece of the current body. Thrown away when the response is complete already."""
+        """The next piece of the current body. Thrown away when the response is complete
+        already."""
         data = self.read_chunks() if self.state == CHUNKS else self.read_fixed()
         if data:
             self.waits_for_continue = False
@@ -276,7 +288,8 @@ class Http1Engine:
     ) -> bytes:
         """The response head with the first piece of its body. Raises ResponseError."""
         if self.waits_for_continue:
-            # The client may or may not send the body now; nobody can tell where the next request begins.
+            # The client may or may not send the body now; nobody can tell where the next request
+            # begins.
             self.writer.keep_alive = False
         return self.writer.head(status, reason, fields, body, end)
 
@@ -285,11 +298,13 @@ class Http1Engine:
         return self.writer.data(data, end)
 
     def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """The end of the body with trailer fields, which only chunked bodies can carry. Raises ResponseError."""
+        """The end of the body with trailer fields, which only chunked bodies can carry. Raises
+        ResponseError."""
         return self.writer.trailers(fields)
 
     def send_file_prefix(self, size: int, end: bool) -> bytes | None:
-        """What to write before `size` octets of a file, or None when none may be written. Raises ResponseError."""
+        """What to write before `size` octets of a file, or None when none may be written. Raises
+        ResponseError."""
         return self.writer.file_prefix(size, end)
 
     def send_file_suffix(self, size: int, end: bool) -> bytes:
@@ -327,5 +342,6 @@ class Http1Engine:
         return self.writer.keep_alive
 
     def stop_keep_alive(self) -> None:
-        """The current response is to be the last: it says `Connection: close` if its head is not out yet."""
+        """The current response is to be the last: it says `Connection: close` if its head is not
+        out yet."""
         self.writer.keep_alive = False

@@ -1,8 +1,9 @@
 """Reads one complete request head (RFC 9112 sections 2 to 5).
 
-The request line is taken apart here, because it must have exactly three parts; llhttp, the parser of Node.js,
-checks every octet of the field lines. What remains is meaning: framing, Host, Expect, Connection, the form of the
-target. The first thing that is wrong is kept in `refusal` rather than raised through llhttp's callbacks.
+The request line is taken apart here, because it must have exactly three parts; llhttp, the parser
+of Node.js, checks every octet of the field lines. What remains is meaning: framing, Host, Expect,
+Connection, the form of the target. The first thing that is wrong is kept in `refusal` rather than
+raised through llhttp's callbacks.
 
 A head is only given to `read` when it is complete, so a parser is never left in the middle of one.
 """
@@ -39,10 +40,11 @@ FRAGMENT = 0x23  # a number: looking for b"#" in octets is slower
 
 
 class HeadReader:
-    """Turns the octets of a head into a `Request`; one for each connection, used again for every request on it.
+    """Turns the octets of a head into a `Request`; one for each connection, used again for every
+    request on it.
 
-    After `read`, `chunked` says how the body is framed, `keep_alive` whether the client wants the connection to
-    stay, `upgrade` what it would like to switch to.
+    After `read`, `chunked` says how the body is framed, `keep_alive` whether the client wants the
+    connection to stay, `upgrade` what it would like to switch to.
     """
 
     __slots__ = (
@@ -93,7 +95,9 @@ class HeadReader:
         self.forget()
         line_end = head.find(b"\r\n")
         if line_end > self.longest_line:
-            raise RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+            raise RequestRefused(
+                414, f"request line longer than {self.limits.request_line} octets"
+            )
         parts = head[:line_end].split(b" ")
         if len(parts) != 3:
             raise RequestRefused(400, "request line is not METHOD SP TARGET SP VERSION")
@@ -132,8 +136,8 @@ class HeadReader:
         try:
             parser.feed_data(head)
         except HttpParserUpgrade:
-            # An Upgrade field stops llhttp at the end of the head. Switching protocols is optional for a server
-            # (RFC 9110 section 7.8); the request is served as it is.
+            # An Upgrade field stops llhttp at the end of the head. Switching protocols is optional
+            # for a server (RFC 9110 section 7.8); the request is served as it is.
             self.parser = None
         except HttpParserError as error:
             self.parser = None
@@ -155,7 +159,8 @@ class HeadReader:
         self.fields.append((entry[0], value))
 
     def note(self, kind: int, value: bytes) -> bool:
-        """A name that means something to the server; returns whether the application sees the field."""
+        """A name that means something to the server; returns whether the application sees the
+        field."""
         if kind == HOST:
             if self.host is not None:
                 self.refuse(400, "more than one Host field")
@@ -233,7 +238,8 @@ class HeadReader:
         ended = not self.chunked and self.content_length <= 0
         if not ended:
             self.check_body_size()
-            # llhttp now waits for this body; it is framed by the engine, so the next head gets a new parser.
+            # llhttp now waits for this body; it is framed by the engine, so the next head gets a
+            # new parser.
             self.parser = None
         elif not self.keep_alive:
             self.parser = None
@@ -287,7 +293,10 @@ class HeadReader:
         if self.host is not None:
             self.check_host()
         self.host = authority
-        self.fields = [(b"host", authority), *(field for field in self.fields if field[0] != b"host")]
+        self.fields = [
+            (b"host", authority),
+            *(field for field in self.fields if field[0] != b"host"),
+        ]
 
     def explain(self, error: HttpParserError, head: bytes) -> RequestRefused:
         """Why llhttp refused, as a status and a sentence."""
@@ -304,7 +313,8 @@ class HeadReader:
 
 
 def judge_transfer_encoding(value: bytes) -> RequestRefused:
-    """RFC 9112 section 6.1: 501 for a coding that is not known, 400 for one that is malformed or misplaced."""
+    """RFC 9112 section 6.1: 501 for a coding that is not known, 400 for one that is malformed or
+    misplaced."""
     codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
     if any(TOKEN.fullmatch(coding) is None for coding in codings):
         return RequestRefused(400, "malformed Transfer-Encoding")

@@ -1,11 +1,11 @@
 """Frames one response (RFC 9112 section 6) and checks what the application says about it.
 
-The client never gets a corrupt message: whatever the application sends that HTTP does not allow raises
-ResponseError at the call that did it, before an octet of that call is written.
+The client never gets a corrupt message: whatever the application sends that HTTP does not allow
+raises ResponseError at the call that did it, before an octet of that call is written.
 
     body                how it is framed
     NOTHING             HEAD, 204 and 304 have none, whatever the application sends
-    LENGTH              Content-Length, counted down; from the application or known because the body came whole
+    LENGTH              Content-Length, counted down; the application's, or that of a whole body
     CHUNKED             no length known, HTTP/1.1
     UNTIL_CLOSE         no length known, HTTP/1.0
 """
@@ -28,7 +28,9 @@ from bascule.protocols.headers import (
 
 NAMES = NameCache()
 LENGTHS = [b"content-length: %d\r\n" % length for length in range(1024)]
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
 CONTINUE = STATUS_LINES[100] + b"\r\n"
 
 NOTHING = 0
@@ -42,7 +44,8 @@ COPIED_BODY = 16384
 
 
 class ResponseDefaults:
-    """Field lines of the server itself, ready as octets. One for each worker; its tick renews `date`."""
+    """Field lines of the server itself, ready as octets. One for each worker; its tick renews
+    `date`."""
 
     __slots__ = ("date", "extra", "server")
 
@@ -56,7 +59,8 @@ class ResponseWriter:
     """The octets of one response after another on one connection.
 
     complete: the response is finished. keep_alive: the connection can carry another one.
-    unsent: a body too large to copy, to be written behind what the last call returned; the caller takes it.
+    unsent: a body too large to copy, to be written behind what the last call returned; the caller
+    takes it.
     dropped_body: the application sent a body where there can be none.
     """
 
@@ -90,7 +94,8 @@ class ResponseWriter:
         self.unsent: bytes | None = None
 
     def informational(self, status: int, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """An interim response (RFC 9110 section 15.2). HTTP/1.0 clients get none. Raises ResponseError."""
+        """An interim response (RFC 9110 section 15.2). HTTP/1.0 clients get none. Raises
+        ResponseError."""
         if not 100 <= status <= 199 or status == 101:
             raise ResponseError(f"{status} is not an interim status that an application can send")
         if self.started:
@@ -133,8 +138,9 @@ class ResponseWriter:
                 if kind == CONNECTION:
                     keep_alive = keep_alive and b"close" not in value.lower()
                     continue
-                if kind == TRANSFER_ENCODING or kind == HOP_BY_HOP or kind == UPGRADE:
-                    # Framing and the connection are the server's; ASGI asks servers to ignore these.
+                if kind in (TRANSFER_ENCODING, HOP_BY_HOP, UPGRADE):
+                    # Framing and the connection are the server's; ASGI asks servers to ignore
+                    # these.
                     continue
                 if kind == DATE:
                     date = b""
@@ -144,7 +150,16 @@ class ResponseWriter:
             count += 1
         block = b"".join(lines)
         check_octets(block, count, fields)
-        return self.frame_head(status_line(status, reason), block, date + server, length, keep_alive, status, body, end)
+        return self.frame_head(
+            status_line(status, reason),
+            block,
+            date + server,
+            length,
+            keep_alive,
+            status,
+            body,
+            end,
+        )
 
     def kind_of(self, name: bytes, value: bytes) -> int:
         entry = NAMES.known.get(name)
@@ -194,8 +209,11 @@ class ResponseWriter:
             return b"".join(head)
         return b"".join((*head, first))
 
-    def choose_framing(self, status: int, length: int, size: int, end: bool) -> tuple[int, bytes, int]:
-        """RFC 9112 section 6.3, seen from the sender: (framing, field line for it, octets to come)."""
+    def choose_framing(
+        self, status: int, length: int, size: int, end: bool
+    ) -> tuple[int, bytes, int]:
+        """RFC 9112 section 6.3, seen from the sender: (framing, field line for it, octets to
+        come)."""
         if status == 204:
             # RFC 9110 section 8.6: no Content-Length in a 204.
             return NOTHING, b"", 0
@@ -209,14 +227,17 @@ class ResponseWriter:
             if size > length:
                 raise ResponseError(f"body is longer than its Content-Length of {length}")
             if end and size < length:
-                raise ResponseError(f"body ended after {size} octets of a Content-Length of {length}")
+                raise ResponseError(
+                    f"body ended after {size} octets of a Content-Length of {length}"
+                )
             return LENGTH, length_line(length), length
         if self.http_1_0:
             return UNTIL_CLOSE, b"", 0
         return CHUNKED, b"transfer-encoding: chunked\r\n", 0
 
     def data(self, data: bytes, end: bool) -> bytes:
-        """A piece of the body, framed. Raises ResponseError when it does not fit what was declared."""
+        """A piece of the body, framed. Raises ResponseError when it does not fit what was
+        declared."""
         framing = self.framing
         if self.complete or not self.started:
             raise ResponseError("body outside a response")
@@ -231,15 +252,21 @@ class ResponseWriter:
         return data
 
     def count(self, size: int, end: bool) -> None:
-        """Take `size` octets off the declared length; also for octets that the kernel sends (sendfile)."""
+        """Take `size` octets off the declared length; also for octets that the kernel sends
+        (sendfile)."""
         if size > self.remaining:
-            raise ResponseError(f"body is {size - self.remaining} octets longer than its Content-Length")
+            raise ResponseError(
+                f"body is {size - self.remaining} octets longer than its Content-Length"
+            )
         if end and size < self.remaining:
-            raise ResponseError(f"body ended {self.remaining - size} octets short of its Content-Length")
+            raise ResponseError(
+                f"body ended {self.remaining - size} octets short of its Content-Length"
+            )
         self.remaining -= size
 
     def file_prefix(self, size: int, end: bool) -> bytes | None:
-        """What goes before `size` octets that the kernel will send; None when there is no body to send at all."""
+        """What goes before `size` octets that the kernel will send; None when there is no body to
+        send at all."""
         if self.complete or not self.started:
             raise ResponseError("body outside a response")
         if self.framing == NOTHING:
@@ -259,7 +286,13 @@ class ResponseWriter:
         """The end of a chunked body with its trailer section (RFC 9112 section 7.1.2)."""
         lines: list[bytes] = []
         for name, value in fields:
-            if self.kind_of(name, value) in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, HOP_BY_HOP, UPGRADE):
+            if self.kind_of(name, value) in (
+                CONTENT_LENGTH,
+                TRANSFER_ENCODING,
+                CONNECTION,
+                HOP_BY_HOP,
+                UPGRADE,
+            ):
                 raise ResponseError(f"{name!r} may not be a trailer field")
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
@@ -302,8 +335,10 @@ def declared_length(value: bytes, before: int) -> int:
 
 
 def check_octets(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
-    """Names were tokens already; look for line breaks and NUL in all values at once (CVE-2020-7695)."""
-    # Numbers, because `b"\0" in block` first tries to take it for a number and formats an error about it.
+    """Names were tokens already; look for line breaks and NUL in all values at once
+    (CVE-2020-7695)."""
+    # Numbers, because `b"\0" in block` first tries to take it for a number and formats an error
+    # about it.
     if block.count(b"\n") == lines and block.count(b"\r") == lines and 0 not in block:
         return
     for name, value in fields:
