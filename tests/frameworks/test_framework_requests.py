@@ -97,10 +97,7 @@ def test_a_client_that_waits_for_100_gets_it(site: Site) -> None:
     with site.connect() as client:
         fields = [("Expect", "100-continue"), ("Content-Length", str(len(data)))]
         client.request("POST", "/body", fields)
-        head = client.receive()
-        while b"\r\n\r\n" not in head:
-            head += client.receive()
-        assert head == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert client.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.send(data)
         assert as_json(client.read_response()) == digest(data)
 

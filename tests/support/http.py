@@ -140,6 +140,28 @@ class RawClient:
         except ConnectionResetError:
             return b""
 
+    def read_at_least(self, count: int) -> bytes:
+        """`count` octets or some more. Raises ConnectionEnded where the server closes before."""
+        data = b""
+        while len(data) < count:
+            data = self._read_more(data)
+        return data
+
+    def read_until(self, marker: bytes) -> bytes:
+        """All up to and with `marker`; what follows stays unread. Raises ConnectionEnded."""
+        data = b""
+        while marker not in data:
+            data = self._read_more(data)
+        end = data.index(marker) + len(marker)
+        self.unread = data[end:]
+        return data[:end]
+
+    def _read_more(self, data: bytes) -> bytes:
+        more = self.receive()
+        if not more:
+            raise ConnectionEnded(data)
+        return data + more
+
     def read_to_end(self) -> bytes:
         """All that comes until the server closes."""
         return b"".join(iter(self.receive, b""))
