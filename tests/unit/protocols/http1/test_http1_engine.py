@@ -192,7 +192,7 @@ def test_continue_is_not_sent_after_the_response_began() -> None:
 
 
 def test_an_answer_instead_of_continue_ends_the_connection() -> None:
-    """The client may or may not send its body now, so nobody knows where the next request begins."""
+    """The client may or may not send its body now: where the next request begins is unknown."""
     one = engine(EXPECTING)
     request(one)
     assert b"connection: close\r\n" in one.send_head(413, [], b"", True)

@@ -116,24 +116,6 @@ def test_nothing_is_left_for_the_next_head(first: bytes) -> None:
     assert (one.keep_alive, one.chunked, one.upgrade) == (True, False, None)
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        head(b"Host: a", b"Host: b"),
-        head(b"Host: a", b"X A: 1"),
-        head(b"Host: a", b"Content-Length: x"),
-        head(b"Host: a", b"Transfer-Encoding: gzip"),
-        head(line=b"GET x HTTP/1.1"),
-        head(),
-    ],
-)
-def test_a_refusal_is_forgotten_too(first: bytes) -> None:
-    one = reader()
-    with pytest.raises(RequestRefused):
-        one.read(first)
-    assert one.read(head(b"Host: a")).fields == [(b"host", b"a")]
-
-
 def test_underscores_follow_the_header_map() -> None:
     """CVE-2015-0219, CVE-2026-3902."""
     data = head(b"Host: a", b"X_Real_IP: 1")

@@ -8,11 +8,10 @@ from bascule.protocols.http1.response import ResponseDefaults, ResponseWriter
 Fields = list[tuple[bytes, bytes]]
 
 
-def writer(
-    *, head: bool = False, http_1_0: bool = False, keep_alive: bool = True
-) -> ResponseWriter:
+def writer(*, head: bool = False, old: bool = False, keep_alive: bool = True) -> ResponseWriter:
+    """A writer that has just begun; `old` is HTTP/1.0."""
     one = ResponseWriter(ResponseDefaults())
-    one.begin(head, http_1_0, keep_alive)
+    one.begin(head, old, keep_alive)
     return one
 
 
@@ -69,7 +68,7 @@ def test_an_empty_last_piece_ends_the_chunks() -> None:
 
 
 def test_an_unknown_length_in_http_1_0_ends_with_the_connection() -> None:
-    one = writer(http_1_0=True)
+    one = writer(old=True)
     data = respond(200, [], b"he", False, one=one)
     assert data == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhe"
     assert one.data(b"llo", True) == b"llo"
@@ -77,14 +76,14 @@ def test_an_unknown_length_in_http_1_0_ends_with_the_connection() -> None:
 
 
 def test_persistence_in_http_1_0_is_said() -> None:
-    one = writer(http_1_0=True)
+    one = writer(old=True)
     assert b"connection: keep-alive" in lines(respond(200, [], b"x", one=one))
     assert one.keep_alive
 
 
 def test_close_is_said() -> None:
     assert b"connection: close" in lines(respond(one=writer(keep_alive=False)))
-    assert b"connection: close" in lines(respond(one=writer(keep_alive=False, http_1_0=True)))
+    assert b"connection: close" in lines(respond(one=writer(keep_alive=False, old=True)))
 
 
 @pytest.mark.parametrize(
@@ -260,11 +259,11 @@ def test_no_line_break_in_a_reason_phrase(reason: bytes) -> None:
     assert_untouched(one)
 
 
-@pytest.mark.parametrize("octet", [*range(1, 9), 11, 12, *range(14, 32), 127])
-def test_no_control_octet_in_a_value(octet: int) -> None:
-    """RFC 9110 section 5.5: invalid, though a recipient may forgive it."""
-    with pytest.raises(ResponseError, match="b'X-A'"):
-        respond(200, [(b"X-A", b"a%cb" % octet)])
+def test_no_control_octet_in_a_value() -> None:
+    """RFC 9110 section 5.5: invalid, and clients refuse the whole response for some of them."""
+    for octet in (*range(1, 9), 11, 12, *range(14, 32), 127):
+        with pytest.raises(ResponseError, match="b'X-A'"):
+            respond(200, [(b"X-A", b"a%cb" % octet)])
 
 
 @pytest.mark.parametrize(
@@ -392,7 +391,7 @@ def test_an_interim_response_frames_nothing(name: bytes) -> None:
 
 
 def test_http_1_0_knows_no_interim_response() -> None:
-    assert writer(http_1_0=True).informational(103, [(b"link", b"x")]) == b""
+    assert writer(old=True).informational(103, [(b"link", b"x")]) == b""
 
 
 @pytest.mark.parametrize("status", [99, 101, 200, 204, 304, 500])
@@ -412,7 +411,7 @@ def test_interim_fields_are_checked(value: bytes) -> None:
 def test_interim_fields_are_checked_for_http_1_0_as_well() -> None:
     """A mistake shows with every client, not only with new ones."""
     with pytest.raises(ResponseError):
-        writer(http_1_0=True).informational(103, [(b"link", b"a\r\nb")])
+        writer(old=True).informational(103, [(b"link", b"a\r\nb")])
 
 
 def test_no_interim_response_after_the_head() -> None:
@@ -446,7 +445,7 @@ def test_trailers_are_dropped_where_there_is_no_place_for_them() -> None:
     respond(200, [(b"content-length", b"1")], b"x", False, one=one)
     assert one.trailers([(b"x-sum", b"1")]) == b""
     assert one.complete
-    one = writer(http_1_0=True)
+    one = writer(old=True)
     respond(200, [], b"x", False, one=one)
     assert one.trailers([(b"x-sum", b"1")]) == b""
     one = writer(head=True)
@@ -514,7 +513,7 @@ def test_an_empty_file_is_no_chunk() -> None:
 
 
 def test_a_file_up_to_the_end_of_the_connection() -> None:
-    one = writer(http_1_0=True)
+    one = writer(old=True)
     respond(200, [], b"", False, one=one)
     assert (one.file_prefix(9, True), one.file_suffix(9, True)) == (b"", b"")
 

@@ -1,0 +1,82 @@
+"""Fuzz one target: `python tests/fuzz/fuzz_run.py TARGET [--seconds N] [--seed N] [FILE ...]`.
+
+Files are run as they are, to see again what once failed. Without files, the octets of the wire
+corpus are mutated for some seconds; with atheris installed, `--atheris [libFuzzer options]` does
+it guided by coverage. What fails is only printed, ready to become a case of the corpus.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from fuzz_targets import TARGETS
+
+from support.wire import load_corpus
+
+Target = Callable[[bytes], None]
+
+
+def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:
+    """A seed after a few accidents, most of them pieces of other seeds."""
+    data = chance.choice(seeds)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randint(0, len(data))
+        gone = chance.choice((0, 0, 1, 2, 8))
+        donor = chance.choice(seeds)
+        start = chance.randint(0, len(donor))
+        piece = chance.choice(
+            (donor[start : start + chance.choice((1, 2, 4, 16, 60))], chance.randbytes(1), b"")
+        )
+        data = data[:at] + piece + data[at + gone :]
+    return data
+
+
+def run_mutations(target: Target, seconds: float, seed: int) -> None:
+    chance = random.Random(seed)
+    seeds = [case.octets for case in load_corpus("http1") if len(case.octets) < 2000]
+    end = time.monotonic() + seconds
+    count = 0
+    print(f"{target.__name__}: {seconds:g} seconds with --seed {seed}")
+    while time.monotonic() < end:
+        data = mutate(chance, seeds)
+        count += 1
+        try:
+            target(data)
+        except BaseException:
+            print(f"failed on the octets {data!r}")
+            raise
+    print(f"{count} inputs, none failed")
+
+
+def run_atheris(target: Target, options: list[str]) -> None:
+    import atheris
+
+    atheris.instrument_all()
+    atheris.Setup([sys.argv[0], *options], target)
+    atheris.Fuzz()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--atheris", nargs=argparse.REMAINDER)
+    asked = parser.parse_args()
+    target = TARGETS[asked.target]
+    if asked.atheris is not None:
+        run_atheris(target, asked.atheris)
+    for path in asked.files:
+        target(path.read_bytes())
+    if not asked.files:
+        run_mutations(target, asked.seconds, asked.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Every fuzz target holds for the corpus, whole and in parts, and for a fixed lot of accidents."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from fuzz_run import mutate
+from fuzz_targets import TARGETS
+
+from bascule.protocols.http1.engine import Http1Engine
+from bascule.protocols.limits import RequestLimits
+from support.wire import feed, load_corpus
+
+OCTETS = [case.octets for case in load_corpus("http1")]
+LINES = sorted({line for octets in OCTETS for line in octets[:2000].split(b"\r\n")})
+SHORT = [octets for octets in OCTETS if len(octets) < 2000]
+ACCIDENTS = 500
+
+targets = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+
+
+@targets
+def test_target_holds_for_the_corpus(target: Callable[[bytes], None]) -> None:
+    for octets in OCTETS:
+        target(octets)
+
+
+@targets
+def test_target_holds_for_lines_of_the_corpus(target: Callable[[bytes], None]) -> None:
+    """Names, values, sizes and authorities are smaller than requests."""
+    for line in LINES:
+        target(line)
+        target(line.partition(b":")[2].strip())
+
+
+@targets
+def test_target_holds_after_accidents(target: Callable[[bytes], None]) -> None:
+    for seed in range(ACCIDENTS):
+        octets = mutate(random.Random(seed), SHORT)
+        try:
+            target(octets)
+        except BaseException as error:
+            error.add_note(f"mutate(random.Random({seed}), SHORT) = {octets!r}")
+            raise
+
+
+def test_accidents_leave_something_to_find() -> None:
+    """Inputs that are all refused, or all served, would prove little."""
+    octets = [mutate(random.Random(seed), SHORT) for seed in range(ACCIDENTS)]
+    outcomes = [feed(Http1Engine(RequestLimits()), iter([one])) for one in octets]
+    refused = sum(outcome.refused is not None for outcome in outcomes)
+    assert ACCIDENTS * 0.1 < refused < ACCIDENTS * 0.9
+    assert sum(bool(outcome.requests) for outcome in outcomes) > ACCIDENTS * 0.1
