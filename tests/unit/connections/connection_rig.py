@@ -1,0 +1,181 @@
+"""A hub with real connections on fake transports, and an ASGI application that the test plays."""
+
+import io
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from bascule.connections.http1 import Http1Connection
+from bascule.connections.hub import TICK, Deadlines, Hub
+from bascule.interfaces.asgi import AsgiInterface
+from bascule.interfaces.wsgi import WsgiInterface
+from bascule.observability.access import AccessLog
+from bascule.protocols.limits import RequestLimits
+from support.transport import FakeLoop, FakeTransport
+
+# The phases of a connection by the names that its module gives them.
+from bascule.connections.http1 import (  # isort: skip
+    BUSY as BUSY,
+    CLOSED as CLOSED,
+    CLOSING as CLOSING,
+    FRESH as FRESH,
+    HEAD as HEAD,
+    IDLE as IDLE,
+    LINGERING as LINGERING,
+)
+
+
+class Rig:
+    """One worker's worth of connections.
+
+    calls: the requests that reached the application, in order. warnings: what the hub was told.
+    """
+
+    def __init__(self, wsgi: Any = None, threads: int = 2, **limits: Any) -> None:
+        self.loop = FakeLoop()
+        self.calls: list[Call] = []
+        self.warnings: list[tuple[str, str]] = []
+        self.interface: Any
+        if wsgi is None:
+            self.interface = AsgiInterface(self.application, self.loop)
+        else:
+            self.interface = WsgiInterface(wsgi, self.loop, threads)
+        self.hub = Hub(
+            self.loop,
+            self.interface,
+            RequestLimits(**limits),
+            Deadlines(),
+            lambda kind, text: self.warnings.append((kind, text)),
+        )
+        self._access = io.StringIO()
+        self.hub.access = AccessLog("json", stream=self._access)
+        self._clients: list[FakeTransport] = []
+
+    async def application(self, scope: Any, receive: Any, send: Any) -> None:
+        call = Call(self.loop, scope, receive, send)
+        self.calls.append(call)
+        await call.ended
+
+    def connect(self, **options: Any) -> FakeTransport:
+        client = FakeTransport(self.loop, **options)
+        self._clients.append(client)
+        client.connect(Http1Connection(self.hub))
+        return client
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the clock run, with a tick wherever a worker has one."""
+        for _ in range(round(seconds / TICK)):
+            self.loop.now += TICK
+            self.loop.run_soon(self.hub.tick)
+
+    def drain(self) -> None:
+        self.loop.run_soon(self.hub.drain)
+
+    @property
+    def access_lines(self) -> list[tuple[str, str, int]]:
+        """(method, target, status) of each line of the access log."""
+        self.hub.access.flush()
+        lines = map(json.loads, self._access.getvalue().splitlines())
+        return [(line["method"], line["target"], line["status"]) for line in lines]
+
+    def assert_nothing_left(self) -> None:
+        """No connection, no call of the application, no complaint of the loop."""
+        self.loop.settle()
+        assert self.loop.errors == []
+        assert self.hub.connections == set()
+        assert self.interface.running == 0
+        assert self.hub.quiet
+
+    def close(self) -> None:
+        """End everything; what the application still does is cancelled."""
+        threads = list(self.interface.pool.threads) if getattr(self.interface, "pool", None) else []
+        self.interface.close()
+        self.hub.abort()
+        self.loop.settle()
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive(), "a thread of the application never came back"
+        self.loop.settle()
+        self.loop.close()
+        assert self.loop.errors == []
+
+
+class Call:
+    """One call of the application; the test does what an application does."""
+
+    def __init__(self, loop: FakeLoop, scope: Any, receive: Any, send: Any) -> None:
+        self.loop = loop
+        self.scope = scope
+        self.ended = loop.create_future()
+        self._receive = receive
+        self._send = send
+
+    @property
+    def path(self) -> str:
+        return self.scope["path"]
+
+    def receive(self) -> Any:
+        """A task that is done when there is a message."""
+        return self._begin(self._receive)
+
+    def send(self, message: dict[str, Any]) -> Any:
+        """A task that is done when the server takes more; it holds what `send` raised."""
+        return self._begin(self._send, message)
+
+    def send_soon(self, message: dict[str, Any]) -> Any:
+        """The same, in the next turn of the loop, which the caller lets run."""
+        return self._prepare(self._send, message)
+
+    def start(self, *headers: tuple[bytes, bytes], status: int = 200) -> None:
+        self.send({"type": "http.response.start", "status": status, "headers": headers}).result()
+
+    def body(self, data: bytes, more: bool = True) -> Any:
+        return self.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def respond(self, data: bytes = b"ok", *headers: tuple[bytes, bytes]) -> None:
+        """A whole response, and the end of the call."""
+        self.start(*headers)
+        self.body(data, more=False).result()
+        self.end()
+
+    def end(self) -> None:
+        self.ended.set_result(None)
+        self.loop.settle()
+
+    def fail(self, error: BaseException) -> None:
+        self.ended.set_exception(error)
+        self.loop.settle()
+
+    def _begin(self, function: Any, *args: object) -> Any:
+        task = self._prepare(function, *args)
+        self.loop.settle()
+        return task
+
+    def _prepare(self, function: Any, *args: object) -> Any:
+        async def step() -> Any:
+            return await function(*args)
+
+        task = self.loop.create_task(step())
+        # What no test asks for is no complaint of the loop.
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return task
+
+
+def request(path: str = "/", *lines: str, method: str = "GET", body: bytes = b"") -> bytes:
+    """A request as it goes on the wire."""
+    head = [f"{method} {path} HTTP/1.1", "Host: test", *lines]
+    if body:
+        head.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def statuses(client: FakeTransport) -> list[int]:
+    """The status of every response that the client has seen the head of."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", client.received)]
+
+
+def bodies(client: FakeTransport, words: Iterable[bytes]) -> list[bytes]:
+    """Those of `words` that the client received, in the order it received them."""
+    found = [word for word in words if word in client.received]
+    return sorted(found, key=client.received.index)
