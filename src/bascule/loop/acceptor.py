@@ -27,7 +27,7 @@ logger = logging.getLogger("bascule")
 ProtocolFactory = Callable[[], Any]
 Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]]
 
-# How many connections one turn of the loop accepts. Each costs some 50 microseconds until it is
+# How many connections one turn of the loop accepts. Each costs some 80 microseconds until it is
 # set up: more would let a burst of new connections hold up the requests of those already open, and
 # would let one worker take what its idle siblings could serve.
 ACCEPTS_PER_TURN = 32

@@ -1,9 +1,10 @@
 """The access log: one line for each request, cheap enough to leave on.
 
 While a request is served its facts are only appended to a list. The lines are made and written in
-batches, one write for each, when the worker ticks, when a batch is full, and at the end; so the
-time on a line is the second in which its batch was written. Lines go to standard output, the
-server's own log goes to standard error: `bascule serve app >access.log` does what it looks like.
+batches, one piece of output for each, when the worker ticks, when a batch is full, and at the end;
+so the time on a line is the second in which its batch was written. Lines go to standard output,
+the server's own log goes to standard error: `bascule serve app >access.log` does what it looks
+like.
 
 A reader who is behind or gone (a full pipe, a closed one) costs lines, never requests: what cannot
 be written is dropped and counted, with one warning when that begins and one line when it ends.

@@ -2,12 +2,13 @@
 
 A pipe whose reader has stopped, or a terminal on which somebody pressed Ctrl-S, blocks every write
 to it: with a plain print, one stuck log collector stops all requests. A sink takes a piece of
-output whole or not at all, and keeps at most one piece that was sent in part, so that no line is
-ever torn.
+output whole or not at all, and keeps at most one piece that was sent in part.
 
-Standard output is not ours alone: making its descriptor non-blocking would make the application's
-own print() fail. So pipes and terminals are opened a second time (through /proc), which gives
-flags of our own; on sockets each send says that it does not want to wait.
+Standard output is not ours alone. Making its descriptor non-blocking would make the application's
+own print() fail: so pipes and terminals are opened a second time (through /proc), which gives
+flags of our own, and on sockets each send says that it does not want to wait. And other workers
+write to it too: so pipes and sockets get whole lines, few enough at a time that the kernel takes
+all of them or none, and no line is torn by another.
 """
 
 import os
@@ -46,18 +47,28 @@ def open_sink(stream: TextIO, patience: float = 0.0) -> Sink:
         return StreamSink(stream)
     if stat.S_ISSOCK(kind):
         return DescriptorSink(SocketOutput(fd), patience)
-    if stat.S_ISFIFO(kind) or os.isatty(fd):
-        return DescriptorSink(_reopen(fd), patience)
+    if stat.S_ISFIFO(kind):
+        return DescriptorSink(_reopen(fd, PipeOutput), patience)
+    if os.isatty(fd):
+        return DescriptorSink(_reopen(fd, Output), patience)
     return DescriptorSink(Output(fd), patience)
 
 
-def _reopen(fd: int) -> "Output":
+def _reopen(fd: int, kind: "type[Output]") -> "Output":
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        return Output(os.open(f"/proc/self/fd/{fd}", flags), owned=True)
+        return kind(os.open(f"/proc/self/fd/{fd}", flags), owned=True)
     except OSError:
         # No /proc; or the pipe belongs to the user that this process was before it dropped root.
         return PolledOutput(fd)
+
+
+def _whole_lines(data: memoryview) -> memoryview:
+    """As many lines as a pipe takes all of or none (PIPE_BUF octets, pipe(7)), at least one."""
+    if len(data) <= select.PIPE_BUF:
+        return data
+    end = bytes(data[: select.PIPE_BUF]).rfind(b"\n") + 1
+    return data[: end or select.PIPE_BUF]
 
 
 class Output:
@@ -76,6 +87,13 @@ class Output:
             os.close(self.fd)
 
 
+class PipeOutput(Output):
+    """A pipe opened without waiting."""
+
+    def send(self, data: memoryview) -> int:
+        return os.write(self.fd, _whole_lines(data))
+
+
 class SocketOutput(Output):
     """A socket, as systemd's journal gives; each send says that it does not want to wait."""
 
@@ -84,7 +102,7 @@ class SocketOutput(Output):
         self._socket = socket.socket(fileno=os.dup(fd))
 
     def send(self, data: memoryview) -> int:
-        return self._socket.send(data, socket.MSG_DONTWAIT)
+        return self._socket.send(_whole_lines(data), socket.MSG_DONTWAIT)
 
     def close(self) -> None:
         self._socket.close()
@@ -100,7 +118,7 @@ class PolledOutput(Output):
     def send(self, data: memoryview) -> int:
         if not _is_writable(self.fd, 0.0):
             raise BlockingIOError
-        return os.write(self.fd, data[: select.PIPE_BUF])
+        return os.write(self.fd, _whole_lines(data))
 
 
 def _is_writable(fd: int, seconds: float) -> bool:
@@ -110,30 +128,31 @@ def _is_writable(fd: int, seconds: float) -> bool:
 
 
 class DescriptorSink:
-    """A `Sink` on a file descriptor."""
+    """A `Sink` on a file descriptor. Once closed it takes nothing."""
 
     def __init__(self, output: Output, patience: float) -> None:
-        self._output = output
+        self._output: Output | None = output
         self._patience = patience
         self._unsent = memoryview(b"")
 
     def write(self, data: bytes) -> bool:
-        if self._unsent and not self._push(self._patience):
+        output = self._output
+        if output is None or (self._unsent and not self._push(output, self._patience)):
             return False
         self._unsent = memoryview(data)
-        self._push(self._patience)
+        self._push(output, self._patience)
         return True
 
-    def _push(self, patience: float) -> bool:
+    def _push(self, output: Output, patience: float) -> bool:
         """Send on what is left; whether nothing is left now."""
         deadline = 0.0
         while self._unsent:
             try:
-                self._unsent = self._unsent[self._output.send(self._unsent) :]
+                self._unsent = self._unsent[output.send(self._unsent) :]
             except BlockingIOError:
                 now = time.monotonic()
                 deadline = deadline or now + patience
-                if now >= deadline or not _is_writable(self._output.fd, deadline - now):
+                if now >= deadline or not _is_writable(output.fd, deadline - now):
                     return False
             except OSError:
                 self._unsent = memoryview(b"")
@@ -141,12 +160,15 @@ class DescriptorSink:
         return True
 
     def close(self) -> None:
+        output, self._output = self._output, None
+        if output is None:
+            return
         try:
-            self._push(CLOSING_PATIENCE)
+            self._push(output, CLOSING_PATIENCE)
         except OSError:
             pass  # nobody reads any more, and nobody is left to tell
         finally:
-            self._output.close()
+            output.close()
 
 
 class StreamSink:

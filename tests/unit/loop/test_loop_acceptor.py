@@ -251,7 +251,7 @@ def test_pause_and_resume(loop, transports):
         service.acceptor.pause()
         assert not service.acceptor.is_accepting
         client = socket.create_connection(service.name)
-        await asyncio.sleep(0)
+        await until_quiet()
         assert service.made.empty()
         service.acceptor.resume()
         service.acceptor.resume()
@@ -278,7 +278,7 @@ def test_pausing_from_the_protocol_factory_stops_at_once(loop, transports):
 
         service.acceptor._loop = LoopWith(service.acceptor._loop, create_task)
         await service.made.get()
-        await asyncio.sleep(0)
+        await until_quiet()
         assert service.made.empty()
         for client in clients:
             client.close()

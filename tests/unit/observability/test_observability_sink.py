@@ -89,7 +89,6 @@ def test_closing_after_the_reader_left_is_no_error(pipe, sink):
     assert sink.write(b"a" * (CAPACITY + 1000))
     close_end(pipe, "reading")
     sink.close()
-    sink.close = lambda: None
 
 
 def test_closing_sends_what_is_left(pipe, monkeypatch):
@@ -141,6 +140,59 @@ def test_a_descriptor_of_our_own_is_closed(pipe):
     assert len(os.listdir("/proc/self/fd")) == before + 1
     sink.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_closed_sink_takes_nothing(pipe):
+    sink = open_sink(Stream(pipe["writing"]))
+    sink.close()
+    reused = os.open(os.devnull, os.O_WRONLY)  # gets the number that the sink's descriptor had
+    assert not sink.write(b"line\n")
+    sink.close()
+    os.close(reused)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_several_workers_do_not_tear_each_other_s_lines(kind):
+    if kind == "pipe":
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+    else:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        reading, writing = ours.detach(), theirs.detach()
+    sinks = [open_sink(Stream(writing)) for _ in range(3)]
+    sent = dict.fromkeys(b"abc", 0)
+    received = b""
+    for _ in range(100):
+        for letter, sink in zip(b"abc", sinks, strict=True):
+            lines = 300
+            if sink.write((bytes([letter]) * 99 + b"\n") * lines):
+                sent[letter] += lines
+        received += read_some(reading, 30_000)
+    while more := read_some(reading, 65_536):
+        received += more
+        for sink in sinks:
+            sink.write(b"")
+    for sink in sinks:
+        sink.close()
+    for fd in (reading, writing):
+        os.close(fd)
+    lines = received.splitlines()
+    assert {bytes([letter]) * 99 for letter in b"abc"} == set(lines)
+    assert all(lines.count(bytes([letter]) * 99) == count for letter, count in sent.items())
+
+
+def read_some(fd, octets):
+    try:
+        return os.read(fd, octets)
+    except BlockingIOError:
+        return b""
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_arrives(pipe, sink):
+    line = b"x" * 20_000 + b"\n"
+    assert sink.write(b"short\n" + line)
+    assert os.read(pipe["reading"], CAPACITY) == b"short\n" + line
 
 
 def test_a_file_is_appended_to_where_it_stands(tmp_path):
