@@ -12,6 +12,14 @@ from support.server import Server, running
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with running(request.param.target, cwd=APPS) as server:
         yield Site(request.param, server)
+    assert_no_error_but_those_on_purpose(server.output())
+
+
+def assert_no_error_but_those_on_purpose(output: str) -> None:
+    """No request of the checklist makes the server, or the app through it, fail unawares."""
+    lines = output.splitlines()
+    tracebacks = lines.count("Traceback (most recent call last):")
+    assert tracebacks == lines.count("RuntimeError: broken on purpose"), output
 
 
 @pytest.hookimpl(wrapper=True)

@@ -88,6 +88,22 @@ def test_a_chunked_body_arrives_whole(site: Site) -> None:
         assert as_json(client.read_response()) == [["after", "it"]]
 
 
+@pytest.mark.parametrize("sent", ["at once", "in two writes", "in chunks"])
+def test_a_request_is_carried_out_once(site: Site, sent: str) -> None:
+    key = sent.replace(" ", "-")
+    with site.connect() as client:
+        if sent == "at once":
+            client.request("POST", f"/count/{key}", body=b"body")
+        elif sent == "in two writes":
+            client.request("POST", f"/count/{key}", [("Content-Length", "4")])
+            client.send(b"body")
+        else:
+            client.request_chunked("POST", f"/count/{key}", [b"bo", b"dy"])
+        assert as_json(client.read_response()) == 1
+        client.request("POST", f"/count/{key}", body=b"")
+        assert as_json(client.read_response()) == 2
+
+
 def test_an_empty_body_arrives_as_one(site: Site) -> None:
     assert as_json(site.post("/body", b"")) == digest(b"")
 

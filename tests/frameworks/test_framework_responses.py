@@ -22,6 +22,11 @@ def test_many_streams_follow_each_other_on_one_connection(site: Site) -> None:
             assert client.read_response().body == STREAM
 
 
+def test_the_server_has_said_what_it_does(site: Site) -> None:
+    """Also where the framework sets up logging for itself."""
+    site.server.wait_for_output("listening on http://127.0.0.1:")
+
+
 @pytest.mark.parametrize("target", ["/query?a=1", "/stream"])
 def test_head_is_get_without_the_body(site: Site, target: str) -> None:
     with site.connect() as client:
@@ -94,6 +99,7 @@ def test_a_stream_that_fails_is_cut_off_and_never_looks_complete(site: Site) -> 
         with pytest.raises(ConnectionEnded) as caught:
             client.read_response()
     assert b"\r\n0\r\n" not in caught.value.received
+    site.server.wait_for_output("RuntimeError: broken on purpose")
     site.assert_healthy()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from threading import Event
 from typing import Any, NoReturn
@@ -29,6 +29,7 @@ settings.configure(
 )
 
 events: defaultdict[str, Event] = defaultdict(Event)
+counts: Counter[str] = Counter()
 
 
 def reply(value: object, **options: Any) -> HttpResponse:
@@ -75,6 +76,13 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 def body(request: HttpRequest) -> HttpResponse:
     return reply(digest(request.body))
+
+
+def count(request: HttpRequest, key: str) -> HttpResponse:
+    """How often this was called with the key, this time counted."""
+    request.body  # noqa: B018 (reading it is the point)
+    counts[key] += 1
+    return reply(counts[key])
 
 
 def stream(request: HttpRequest) -> HttpResponse:
@@ -157,6 +165,7 @@ urlpatterns = [
     path("json", echo_json),
     path("upload", upload),
     path("body", body),
+    path("count/<key>", count),
     path("stream", stream),
     path("redirect", redirect),
     path("cookies", cookies),

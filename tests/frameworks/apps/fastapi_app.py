@@ -1,7 +1,7 @@
 """The checklist's app in FastAPI."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ app = FastAPI()
 app.mount("/conditional", StaticFiles(directory=Path(__file__).parent))
 
 events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+counts: Counter[str] = Counter()
 
 
 @app.api_route("/query", methods=["GET", "HEAD"])
@@ -46,6 +47,14 @@ async def upload(file: UploadFile, note: Annotated[str, Form()]) -> dict[str, ob
 @app.post("/body")
 async def body(request: Request) -> dict[str, object]:
     return digest(await request.body())
+
+
+@app.post("/count/{key}")
+async def count(key: str, request: Request) -> int:
+    """How often this was called with the key, this time counted."""
+    await request.body()
+    counts[key] += 1
+    return counts[key]
 
 
 @app.api_route("/stream", methods=["GET", "HEAD"])

@@ -1,6 +1,6 @@
 """The checklist's app in Flask."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from threading import Event
 from typing import Any
@@ -11,6 +11,7 @@ from flask import Flask, Response, redirect, request
 app = Flask(__name__, static_folder=None)
 
 events: defaultdict[str, Event] = defaultdict(Event)
+counts: Counter[str] = Counter()
 
 
 def reply(value: object, **options: Any) -> Response:
@@ -46,6 +47,14 @@ def upload() -> Response:
 @app.post("/body")
 def body() -> Response:
     return reply(digest(request.get_data()))
+
+
+@app.post("/count/<key>")
+def count(key: str) -> Response:
+    """How often this was called with the key, this time counted."""
+    request.get_data()
+    counts[key] += 1
+    return reply(counts[key])
 
 
 @app.get("/stream")

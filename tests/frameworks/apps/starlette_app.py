@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+counts: Counter[str] = Counter()
 
 
 def reply(value: object, **options: Any) -> Response:
@@ -48,6 +49,13 @@ async def upload(request: Request) -> Response:
 
 async def body(request: Request) -> Response:
     return reply(digest(await request.body()))
+
+
+async def count(request: Request) -> Response:
+    """How often this was called with the key, this time counted."""
+    await request.body()
+    counts[request.path_params["key"]] += 1
+    return reply(counts[request.path_params["key"]])
 
 
 async def stream(request: Request) -> Response:
@@ -166,6 +174,7 @@ app = Starlette(
         Route("/json", echo_json, methods=["POST"]),
         Route("/upload", upload, methods=["POST"]),
         Route("/body", body, methods=["POST"]),
+        Route("/count/{key}", count, methods=["POST"]),
         Route("/stream", stream),
         Route("/redirect", redirect),
         Route("/cookies", cookies),
