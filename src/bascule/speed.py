@@ -8,12 +8,14 @@ beside them, which is how the whole test suite is run both ways on one install.
 This file imports nothing of the package: setup.py reads HOT_MODULES from it.
 """
 
-import importlib.abc
-import importlib.machinery
 import os
 import sys
-from collections.abc import Sequence
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOT_MODULES = (
     "bascule.protocols.events",
@@ -32,17 +34,16 @@ HOT_MODULES = (
 )
 
 
-class SourceOnlyFinder(importlib.abc.MetaPathFinder):
-    """Finds the .py of a hot module, never the compiled file beside it."""
+class SourceOnlyFinder:
+    """A meta path finder that finds the .py of a hot module, never the compiled file beside it."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+        self, fullname: str, path: "Sequence[str] | None", target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The source of a hot module; None, which asks the next finder, for every other."""
         if fullname not in HOT_MODULES or path is None:
             return None
-        return importlib.machinery.FileFinder(
-            next(iter(path)), (importlib.machinery.SourceFileLoader, [".py"])
-        ).find_spec(fullname)
+        return FileFinder(next(iter(path)), (SourceFileLoader, [".py"])).find_spec(fullname)
 
 
 def is_pure_forced() -> bool:

@@ -499,10 +499,12 @@ class AsgiInterface(Interface):
             scope["state"] = self.state.copy()
         return scope
 
-    def close(self) -> None:
+    def close(self) -> list[Task[None]]:
         """Cancel what is still running."""
-        for task in tuple(self.tasks):
+        tasks = list(self.tasks)
+        for task in tasks:
             task.cancel()
+        return tasks
 
 
 # Python 3.11's has no `eager_start`, which is why it is not called through its own type here.

@@ -11,8 +11,13 @@ this file, so a new wire protocol brings both interfaces, and a new interface br
 protocol.
 """
 
+from typing import TYPE_CHECKING
+
 from bascule.errors import ClientDisconnected
 from bascule.protocols.events import Request
+
+if TYPE_CHECKING:
+    from asyncio import Task
 
 # Body octets that may wait in an exchange before its carrier stops reading from the client. Most
 # forms and JSON bodies are smaller, and reach the application whole; thousands of uploads at once
@@ -216,5 +221,6 @@ class Interface:
         """A new exchange, not started yet."""
         raise NotImplementedError
 
-    def close(self) -> None:
-        """Give back what the interface holds: threads, tasks. Called after the last exchange."""
+    def close(self) -> "list[Task[None]]":
+        """Give back what the interface holds; returns tasks that were cancelled just now."""
+        return []

@@ -14,7 +14,7 @@ import io
 import logging
 import os
 import threading
-from asyncio import AbstractEventLoop, _set_running_loop
+from asyncio import AbstractEventLoop, Task, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -654,9 +654,10 @@ class WsgiInterface(Interface):
             if not following.disconnected:
                 self.enqueue(following)
 
-    def close(self) -> None:
+    def close(self) -> list[Task[None]]:
         if self.pool is not None:
             self.pool.close()
+        return []
 
 
 class Result:

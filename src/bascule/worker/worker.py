@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
-from bascule.interfaces.asgi import AsgiInterface, from_asgi2
 from bascule.interfaces.exchange import Interface
 from bascule.interfaces.lifespan import Lifespan
-from bascule.interfaces.wsgi import WsgiInterface
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
 from bascule.settings import Settings
@@ -59,7 +57,7 @@ class Worker:
         self.settings = settings
         self.sockets = sockets
         self.access = access
-        self.app: Any = from_asgi2(app) if interface == "asgi2" else app
+        self.app: Any = adapted(app, interface)
         self.is_wsgi = interface == "wsgi"
         self.lifespan = Lifespan(self.app, "off" if self.is_wsgi else settings.lifespan)
         self.hub: Hub | None = None
@@ -87,9 +85,14 @@ class Worker:
             )
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
+        """The one interface that is used; the other is not even imported."""
         settings = self.settings
         if self.is_wsgi:
+            from bascule.interfaces.wsgi import WsgiInterface
+
             return WsgiInterface(self.app, loop, settings.threads, settings.root_path)
+        from bascule.interfaces.asgi import AsgiInterface
+
         state = self.lifespan.state if self.lifespan.supported else None
         return AsgiInterface(self.app, loop, settings.root_path, state)
 
@@ -172,8 +175,7 @@ class Worker:
             for acceptor in self.acceptors:
                 acceptor.abort()
             hub.abort()
-            hub.interface.close()
-            await self.until_cancelled(hub)
+            await self.until_cancelled(hub.interface.close())
         if not give_up.is_set():
             await self.lifespan.shutdown()
         if self.ticker is not None:
@@ -192,12 +194,20 @@ class Worker:
             except TimeoutError:
                 pass
 
-    async def until_cancelled(self, hub: Hub) -> None:
-        interface = hub.interface
-        if isinstance(interface, AsgiInterface) and interface.tasks:
-            await asyncio.wait(tuple(interface.tasks), timeout=CANCEL_GRACE)
+    async def until_cancelled(self, tasks: "list[asyncio.Task[None]]") -> None:
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_GRACE)
 
     @property
     def left_running(self) -> bool:
         """Calls of the application that nothing could end are still there."""
         return self.hub is not None and self.hub.interface.running > 0
+
+
+def adapted(app: Any, interface: str) -> Any:
+    """The application as the interfaces call it: ASGI 2 is made into ASGI 3."""
+    if interface != "asgi2":
+        return app
+    from bascule.interfaces.asgi import from_asgi2
+
+    return from_asgi2(app)
