@@ -9,7 +9,6 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from types import ModuleType
 
 from bascule.interfaces.detect import guess_interface, takes_nothing
@@ -47,6 +46,8 @@ def for_module(name: str, directory: str) -> list[str]:
 
 def close(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names most like this one."""
+    from difflib import get_close_matches
+
     return get_close_matches(name, list(known), n=3, cutoff=0.6)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bascule.errors import EXIT_USAGE
+from bascule.errors import EXIT_USAGE, UsageError
 from bascule.observability import logs
 from bascule.settings import Settings
 from bascule.settings.environment import SOCKETS_VARIABLE
@@ -83,10 +83,10 @@ class Reloader:
         """Watch until a signal comes, and return the exit code."""
         with self.signals():
             self.start()
-            logger.info("watching %s", ", ".join(map(os.path.abspath, directories)))
-            code = self.watch(watched_changes(directories, files, self.stopping))
-            self.finish()
-        return code
+            try:
+                return self.watch(watched_changes(directories, files, self.stopping))
+            finally:
+                self.finish()
 
     def watch(self, changes: Iterable[Sequence[str]]) -> int:
         """Replace the child at each change; an empty one is a moment to look after it."""
@@ -107,8 +107,11 @@ class Reloader:
 
     def start(self) -> None:
         """Start a child, unless a signal has come meanwhile."""
-        if not self.stopping.is_set():
-            self.child = subprocess.Popen(self.command, env=self.environ, pass_fds=self.fds)
+        if self.stopping.is_set():
+            return
+        self.child = subprocess.Popen(self.command, env=self.environ, pass_fds=self.fds)
+        if self.stopping.is_set():  # it came while the child was made, and passed it by
+            self.child.terminate()
 
     def exit_code(self) -> int | None:
         """Return the exit code of a child that has ended."""
@@ -121,9 +124,11 @@ class Reloader:
             self.wait()
 
     def finish(self) -> None:
-        """Wait for the child that a signal has told to end."""
-        if self.child is not None:
+        """Wait for the child, which a signal has told to end if there was one."""
+        if self.stopping.is_set() and self.child is not None:
             self.wait()
+        else:
+            self.stop()
 
     def wait(self) -> None:
         """Wait until the child has ended; kill it when it takes too long."""
@@ -174,6 +179,8 @@ def watched_changes(
     """Yield the paths of each change, and an empty list now and then, until `stopping` is set."""
     from watchfiles import Change, PythonFilter, watch
 
+    logger.info("watching %s", ", ".join(map(os.path.abspath, directories)))
+
     python = PythonFilter(extra_extensions=WATCHED_SUFFIXES)
 
     def wanted(change: Change, path: str) -> bool:
@@ -187,5 +194,11 @@ def watched_changes(
         rust_timeout=LOOK_INTERVAL_MS,
         yield_on_timeout=True,
     )
-    for change in changes:
-        yield sorted({path for _, path in change})
+    try:
+        for change in changes:
+            yield sorted({path for _, path in change})
+    except (OSError, RuntimeError) as error:
+        raise UsageError(
+            f"cannot watch {', '.join(directories)}: {error}.\n"
+            "Give fewer directories with --reload-dir, or raise fs.inotify.max_user_watches."
+        ) from None

@@ -1,0 +1,252 @@
+"""`bascule dev` and `serve --reload`: changes are served, mistakes are survived.
+
+Each application prints a line when it is imported; that line tells that the server of a version
+runs.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.commands import clean_environment, started
+from support.http import ConnectionEnded, RawClient, exchange
+from support.server import Server
+
+APP = """
+print("loaded {version}", flush=True)
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"{version}"]
+"""
+
+# Says when a request is in it, then waits until it may go on.
+SLOW_APP = """
+def app(environ, start_response):
+    with open("entered", "wb") as entered:
+        entered.write(b"x")
+    with open("leave", "rb") as leave:
+        leave.read(1)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"finished"]
+"""
+
+# Gives a process its own terminal, so that Ctrl-C can be typed into it.
+WITH_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY)
+os.execv(sys.executable, [sys.executable, "-m", "bascule", *sys.argv[1:]])
+"""
+
+
+def write_app(directory: Path, version: str) -> None:
+    (directory / "site_app.py").write_text(APP.format(version=version))
+
+
+def body(server: Server) -> bytes:
+    response = exchange(server.port, "GET", "/")
+    assert response.status == 200
+    return response.body
+
+
+@contextmanager
+def developing(
+    directory: Path, *args: str, command: str = "dev", fds: tuple[int, ...] = ()
+) -> Iterator[Server]:
+    """Run `bascule dev site_app` on a socket of the test's."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        port = listener.getsockname()[1]
+        bind = f"fd://{listener.fileno()}"
+        inherited = (listener.fileno(), *fds)
+        with started(
+            command, "site_app", "-b", bind, *args, cwd=directory, port=port, fds=inherited
+        ) as server:
+            yield server
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    write_app(tmp_path, "one")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [("dev",), ("serve", "--reload")])
+def test_change_is_served(site: Path, command: tuple[str, ...]) -> None:
+    with developing(site, *command[1:], command=command[0]) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        write_app(site, "two")
+        server.wait_for_output("loaded two")
+        assert body(server) == b"two"
+        assert "changed: site_app.py; starting again" in server.output()
+        assert server.stop() == 0
+
+
+def test_files_beside_the_code_count_too(site: Path) -> None:
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "bascule.toml").write_text("header = ['X-Made: new']\n")
+        server.wait_for_output("changed: bascule.toml; starting again")
+        server.wait_for_output("stopped")
+        assert exchange(server.port, "GET", "/").header("x-made") == "new"
+
+
+def test_directory_that_is_watched_instead(site: Path) -> None:
+    (site / "lib").mkdir()
+    with developing(site, "--reload-dir", "lib") as server:
+        server.wait_for_output("loaded one")
+        server.wait_for_output(f"watching {site / 'lib'}")
+        write_app(site, "two")
+        (site / "lib" / "new.py").write_text("")
+        server.wait_for_output("changed: lib/new.py; starting again")
+        server.wait_for_output("loaded two")
+
+
+def test_no_connection_is_refused_during_a_reload(site: Path) -> None:
+    ended = threading.Event()
+    seen: list[bytes] = []
+    refused: list[OSError] = []
+
+    def ask() -> None:
+        while not ended.is_set():
+            try:
+                seen.append(body(server))
+            except ConnectionEnded:
+                continue  # a server may close a new connection before its request has arrived
+            except OSError as error:
+                refused.append(error)
+                return
+
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        client = threading.Thread(target=ask)
+        client.start()
+        try:
+            for version in ("two", "three"):
+                write_app(site, version)
+                server.wait_for_output(f"loaded {version}")
+                assert body(server) == version.encode()
+        finally:
+            ended.set()
+            client.join()
+    assert refused == []
+    assert seen[0] == b"one"
+    assert b"two" in seen
+
+
+def test_broken_code_is_shown_and_the_next_change_tries_again(site: Path) -> None:
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "site_app.py").write_text("def app(:\n")
+        server.wait_for_output("SyntaxError")
+        server.wait_for_output("the server ended with exit code 3; waiting for a change")
+        write_app(site, "three")
+        server.wait_for_output("loaded three")
+        assert body(server) == b"three"
+        assert server.stop() == 0
+
+
+def test_broken_code_at_the_first_start(site: Path) -> None:
+    (site / "site_app.py").write_text("import not_installed_anywhere\n")
+    with developing(site) as server:
+        server.wait_for_output("waiting for a change")
+        write_app(site, "two")
+        assert body(server) == b"two"
+
+
+def test_wrong_target_ends_it(site: Path) -> None:
+    (site / "site_app.py").write_text("number = 3\n")
+    with developing(site) as server:
+        assert server.wait() == 2
+    assert "has neither application nor app" in server.output()
+
+
+def test_target_that_goes_away_later_does_not_end_it(site: Path) -> None:
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "site_app.py").write_text("number = 3\n")
+        server.wait_for_output("the server ended with exit code 2; waiting for a change")
+        write_app(site, "two")
+        assert body(server) == b"two"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_both_processes(site: Path, number: int) -> None:
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.signal(number)
+        assert server.wait() == 0  # which waits for the child as well, because it has the pipe
+    assert "stopping: finishing what is in flight" in server.output()
+    assert "Traceback" not in server.output()
+
+
+def test_signal_while_no_server_runs(site: Path) -> None:
+    (site / "site_app.py").write_text("1 / 0\n")
+    with developing(site) as server:
+        server.wait_for_output("waiting for a change")
+        assert server.stop() == 0
+
+
+def test_application_that_does_not_stop_is_killed(site: Path) -> None:
+    (site / "site_app.py").write_text(
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('loaded stubborn', flush=True)\n"
+        "signal.pause()\n"
+    )
+    with developing(site, "--timeout-graceful-shutdown", "0") as server:
+        server.wait_for_output("loaded stubborn")
+        assert server.stop() == 0
+    assert "the server has not ended after 5 s; killing it" in server.output()
+
+
+@contextmanager
+def developing_in_a_terminal(directory: Path) -> Iterator[tuple[Server, int]]:
+    """Run `bascule dev site_app` in a terminal; also yields what types into it."""
+    keyboard, terminal = os.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = [sys.executable, "-c", WITH_TERMINAL, "dev", "site_app"]
+        process = subprocess.Popen(
+            [*command, "-b", f"fd://{listener.fileno()}"],
+            cwd=directory,
+            env=clean_environment(),
+            pass_fds=[listener.fileno()],
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        server = Server(process, listener.getsockname()[1], "http")
+    try:
+        yield server, keyboard
+    finally:
+        server.kill()
+        os.close(keyboard)
+        os.close(terminal)
+
+
+def test_ctrl_c_finishes_what_is_in_flight(site: Path) -> None:
+    """The terminal sends SIGINT to both processes; the child must not get a second one."""
+    os.mkfifo(site / "entered")
+    os.mkfifo(site / "leave")
+    (site / "site_app.py").write_text(SLOW_APP)
+    with developing_in_a_terminal(site) as (server, keyboard), RawClient(server.port) as client:
+        client.request("GET", "/")
+        assert (site / "entered").read_bytes() == b"x"
+        os.write(keyboard, b"\x03")
+        server.wait_for_output("stopping: finishing what is in flight")
+        (site / "leave").write_bytes(b"x")
+        assert client.read_response().body == b"finished"
+        assert server.wait() == 0
