@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fuzz_targets import TARGETS
 
+from support.http1_requests import CONFUSING
 from support.wire import load_corpus
 
 Target = Callable[[bytes], None]
@@ -30,7 +31,12 @@ def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:
         donor = chance.choice(seeds)
         start = chance.randint(0, len(donor))
         piece = chance.choice(
-            (donor[start : start + chance.choice((1, 2, 4, 16, 60))], chance.randbytes(1), b"")
+            (
+                donor[start : start + chance.choice((1, 2, 4, 16, 60))],
+                chance.choice(CONFUSING),
+                chance.randbytes(1),
+                b"",
+            )
         )
         data = data[:at] + piece + data[at + gone :]
     return data

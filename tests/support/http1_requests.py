@@ -129,6 +129,8 @@ CONFUSING = [
     b"\r\nX_Y: z",
     b"\r\nX-A:\r\n",
     b"http://b.example",
+    b"\nX-A:b",
+    b"\rX-A:b",
 ]
 
 

@@ -1,12 +1,14 @@
 """What holds for every sequence of octets, however it is cut."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.protocols.http1.engine import Http1Engine
 from bascule.protocols.limits import RequestLimits
 from support.http1_requests import CONFUSING, EXAMPLES, Sent, cut, mangled, requests
-from support.wire import Outcome, feed
+from support.wire import Exchanged, Outcome, feed
 
 # Small, so that a few hundred octets reach every one of them.
 LIMITS = RequestLimits(
@@ -18,6 +20,15 @@ MOST_KEPT = 200
 pieces_of_garbage = st.one_of(st.binary(max_size=20), st.sampled_from(CONFUSING), mangled())
 garbage = st.lists(pieces_of_garbage, max_size=4).map(b"".join)
 streams = st.one_of(garbage, st.lists(requests().map(Sent.octets), max_size=3).map(b"".join))
+
+
+def assert_clean(one: Exchanged) -> None:
+    """No octet reaches an application in a place where it has no meaning."""
+    assert re.fullmatch(rb"\*|/[!-~]*", one.target), one.target
+    for name, value in one.fields + one.trailers:
+        assert re.fullmatch(rb"[!#$%&'*+.^`|~0-9a-z-]+", name), name
+        assert re.fullmatch(rb"[\t -~\x80-\xff]*", value), value
+        assert value == value.strip(b" \t")
 
 
 def outcome_of(pieces: list[bytes], limits: RequestLimits) -> Outcome:
@@ -33,7 +44,10 @@ def test_no_octets_raise_or_fill_memory(data: st.DataObject) -> None:
     # Behind a last request the octets wait for nobody; before it, only what is not yet complete.
     if outcome.closed is not None:
         assert outcome.most_buffered <= MOST_KEPT
-    assert all(len(one.body) <= 80 and len(one.fields) <= 6 for one in outcome.requests)
+    for one in outcome.requests:
+        assert len(one.body) <= LIMITS.body
+        assert len(one.fields) <= LIMITS.fields
+        assert_clean(one)
 
 
 @EXAMPLES

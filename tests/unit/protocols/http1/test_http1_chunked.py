@@ -141,6 +141,28 @@ def test_only_crlf_ends_a_chunk(end: bytes) -> None:
         assert refused(data).status == 400
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"5\n",
+        b"5;a=b\n",
+        b"0\r\nX-A: 1\n",
+        b"0\r\n\n",
+        b"0\r\nX-A: 1\n\r\n\r\n",
+        b"0\r\nno colon\r\n\r\n",
+        b"0\r\nX A: 1\r\n\r\n",
+        b"0\r\nX-A: \x01\r\n\r\n",
+        b"0\r\nHost: a\r\n\r\n",
+        b"0\r\nContent-Length: 5\r\n\r\n",
+        b"8000000000000000\r\n",
+        b"ffffffffffffffff\r\n",
+        b"00000000000000001\r\n",
+    ],
+)
+def test_malformed_lines_are_refused(data: bytes) -> None:
+    assert refused(data).status == 400
+
+
 def test_a_limit_of_the_body_counts_announcements() -> None:
     chunks = decoder(body=6)
     chunks.decode(b"5\r\nhello\r\n1\r\n!", 0)

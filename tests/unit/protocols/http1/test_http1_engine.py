@@ -402,6 +402,28 @@ def test_response_errors_reach_the_application() -> None:
         answer(one)
 
 
+def test_too_many_blank_lines() -> None:
+    assert "empty lines" in refusal(engine(b"\r\n\r\n\r\n")).reason
+
+
+def test_a_long_request_line_in_a_long_head() -> None:
+    assert refusal(engine(b"GET /" + b"a" * 50, head=30, request_line=20)).status == 414
+    line_fits = b"GET / HTTP/1.1\r\nA: " + b"a" * 50
+    assert refusal(engine(line_fits, head=30, request_line=20)).status == 431
+
+
+def test_the_writer_is_reached() -> None:
+    """What response.py promises is there through the engine."""
+    one = engine(GET)
+    request(one)
+    assert b"103" in one.send_informational(103, [])
+    one.send_head(200, [], b"", False)
+    assert one.send_file_prefix(1, False) == b"1\r\n"
+    assert one.send_file_suffix(1, False) == b"\r\n"
+    assert one.send_trailers([(b"x", b"y")]) == b"0\r\nx: y\r\n\r\n"
+    assert not one.dropped_body
+
+
 def test_upgrade_is_offered() -> None:
     one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     request(one)
