@@ -137,13 +137,12 @@ async def with_configuration(settings: Any, scope: Any, receive: Any, send: Any)
         FastAPI(),
         ASGIHandler.__new__(ASGIHandler),
     ],
-    ids=str,
 )
 def test_asgi3(app: object) -> None:
     assert detect_interface(app, "auto") == "asgi3"
 
 
-@pytest.mark.parametrize("app", [asgi2, Asgi2Class, Asgi2ClassOfOtherNames], ids=str)
+@pytest.mark.parametrize("app", [asgi2, Asgi2Class, Asgi2ClassOfOtherNames])
 def test_asgi2(app: object) -> None:
     assert detect_interface(app, "auto") == "asgi2"
 
@@ -165,7 +164,6 @@ def test_asgi2(app: object) -> None:
         Flask("x").wsgi_app,
         WSGIHandler.__new__(WSGIHandler),
     ],
-    ids=str,
 )
 def test_wsgi(app: object) -> None:
     assert detect_interface(app, "auto") == "wsgi"
@@ -202,7 +200,6 @@ class Sized:
 @pytest.mark.parametrize(
     "app",
     [view, four, anything, environ_alone, scope_and_more, Sized, 3, "text", dict, print],
-    ids=str,
 )
 def test_what_cannot_be_told(app: object) -> None:
     with pytest.raises(TargetError) as caught:
@@ -246,7 +243,6 @@ def needs_keyword(*, config: Any) -> Any: ...
         (print, False),
         (dict, False),
     ],
-    ids=str,
 )
 def test_takes_nothing(thing: object, answer: bool) -> None:
     assert takes_nothing(thing) is answer
