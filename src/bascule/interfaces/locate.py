@@ -26,6 +26,7 @@ from bascule.interfaces.traces import startup_message
 __all__ = ["detect_interface", "load_target"]
 
 APP_NAMES = ("application", "app")
+USUAL_MODULES = ("wsgi", "asgi", "app", "main")
 FACTORY_NAMES = ("create_app", "make_app", *APP_NAMES)
 
 
@@ -120,7 +121,15 @@ def find_app(module: ModuleType, factory: bool) -> object:
         if hasattr(module, name):
             return getattr(module, name)
     tried = " nor ".join(names)
-    raise TargetError(f"the module {module.__name__} has neither {tried}.\n{what_is_in(module)}")
+    raise TargetError(f"the module {module.__name__} has neither {tried}.\n{elsewhere(module)}")
+
+
+def elsewhere(module: ModuleType) -> str:
+    """Say what to give instead of a module without an application."""
+    usual = [name for name in USUAL_MODULES if name in suggest.submodules(module)]
+    if usual:
+        return f"did you mean {' or '.join(f'{module.__name__}.{name}' for name in usual)}?"
+    return what_is_in(module)
 
 
 def find_attribute(module: ModuleType, attribute: str) -> object:

@@ -14,12 +14,17 @@ def startup_message(label: str, error: BaseException) -> str:
     its author.
     """
     lines = [f"{label} could not be loaded; its code raised {_named(error)}\n", _trace(error)]
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    if isinstance(error, ModuleNotFoundError) and error.name and _is_absent(error.name):
         lines.append(
             f"{error.name} is not installed for {sys.executable}. Is that the environment of the "
             f"application?"
         )
     return "\n".join(lines).rstrip()
+
+
+def _is_absent(module: str) -> bool:
+    """Whether its whole package is missing; else it is a slip in a name."""
+    return module.partition(".")[0] not in sys.modules
 
 
 def _named(error: BaseException) -> str:

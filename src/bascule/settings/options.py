@@ -228,7 +228,7 @@ class Options:
         LIMITS,
         "Octets per second that a request body must bring on average, after its first 30 s; 0 "
         "for no minimum.",
-        reason="Below the slowest modem still in use; without it a body sent octet by octet "
+        reason="Far below the slowest mobile link; without it a body sent octet by octet "
         "occupies a thread for days.",
     )
     limit_request_line = Option(

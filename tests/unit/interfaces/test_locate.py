@@ -212,6 +212,14 @@ def test_module_without_application(write: Write) -> None:
     ]
 
 
+def test_package_whose_module_has_the_application(write: Write) -> None:
+    write(polls____init__="", polls__wsgi=WSGI, polls__asgi="", polls__urls="")
+    assert refused("polls").splitlines() == [
+        "the module polls has neither application nor app.",
+        "did you mean polls.wsgi or polls.asgi?",
+    ]
+
+
 def test_module_with_nothing_to_serve(write: Write, tmp_path: Path) -> None:
     write(site_e="number = 3")
     assert refused("site_e").endswith(
@@ -415,6 +423,12 @@ def test_import_inside_the_application_fails(write: Write) -> None:
         f"not_installed_anywhere is not installed for {sys.executable}. "
         "Is that the environment of the application?"
     )
+
+
+def test_slip_in_a_name_inside_the_application(write: Write) -> None:
+    write(slip____init__="", slip__wsgi="import slip.setings\n")
+    message = failed("slip.wsgi")
+    assert message.endswith("ModuleNotFoundError: No module named 'slip.setings'")
 
 
 def test_name_that_cannot_be_imported(write: Write) -> None:
