@@ -23,18 +23,27 @@ def site_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A database and a folder for pictures of our own, as `manage.py demo` leaves them."""
     folder = tmp_path_factory.mktemp("polls")
     env = {"POLLS_DATABASE": f"{folder}/polls.sqlite3", "POLLS_MEDIA": f"{folder}/media"}
-    manage = [sys.executable, "manage.py", "demo"]
-    demo = subprocess.run(
-        manage, cwd=POLLS, env={**os.environ, **env}, capture_output=True, text=True, timeout=50
-    )
-    assert demo.returncode == 0, demo.stderr
+    manage(env, "demo")
     return env
+
+
+def manage(env: dict[str, str], command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=POLLS,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module", params=["polls.wsgi", "polls.asgi"])
 def server(request: pytest.FixtureRequest, site_env: dict[str, str]) -> Iterator[Server]:
     with running(request.param, "--app-dir", str(POLLS), env=site_env) as served:
         yield served
+    assert "listening on http://127.0.0.1:" in served.output()
     assert "Traceback" not in served.output()
     assert "Warning" not in served.output()
 
@@ -198,5 +207,17 @@ def standings(response: httpx.Response) -> Iterator[dict]:
             yield json.loads(line.removeprefix("data: "))
 
 
-def test_an_unknown_page_is_404(browser: httpx.Client) -> None:
-    assert browser.get("/questions/987654/").status_code == 404
+@pytest.mark.parametrize("target", ["polls.wsgi", "polls.asgi"])
+def test_without_debug_it_has_its_own_404_and_its_static_files(
+    target: str, site_env: dict[str, str]
+) -> None:
+    env = {**site_env, "DJANGO_DEBUG": "0", "DJANGO_SECRET_KEY": "for this test alone" * 3}
+    with running(target, cwd=POLLS, env=env) as server:
+        missing = httpx.get(f"{server.base_url}/questions/987654/", trust_env=False)
+        assert (missing.status_code, "There is nothing here" in missing.text) == (404, True)
+        style = httpx.get(f"{server.base_url}/static/ballot/style.css", trust_env=False)
+        assert style.status_code == 200
+
+
+def test_its_own_tests_pass(site_env: dict[str, str]) -> None:
+    manage(site_env, "test")
