@@ -169,6 +169,10 @@ class FakeTransport:
         """Take `count` octets of what the server has written."""
         self.loop.run_soon(self._take, count)
 
+    def stop_reading(self) -> None:
+        """Take nothing more until `read` or `start_reading`."""
+        self._reads = False
+
     def start_reading(self) -> None:
         """Take everything there is and everything to come."""
         self._reads = True
