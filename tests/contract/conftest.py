@@ -1,0 +1,78 @@
+"""Fixtures that serve an application in-process, on each event loop, for each protocol."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from support.client import Http1Client
+from support.inprocess import Served
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[Http1Client], ids=lambda protocol: f"http{protocol.http_version}")
+def protocol(request: pytest.FixtureRequest) -> type[Http1Client]:
+    """The client's class. Another protocol is one more entry here."""
+    kind: type[Http1Client] = request.param
+    return kind
+
+
+@pytest.fixture
+def served(
+    request: pytest.FixtureRequest, loop_kind: str, protocol: type[Http1Client]
+) -> Iterator[Callable[..., Served]]:
+    """Make servers that are not started yet; at the end each must stop and leave nothing."""
+    made: list[Served] = []
+
+    def make(app: object, **options: Any) -> Served:
+        made.append(Served(app, loop_kind, protocol, **options))
+        return made[-1]
+
+    yield make
+    failed = request.node.stash.get(FAILED, False)
+    for one in made:
+        if failed:
+            one.abandon()
+        else:
+            one.close()
+
+
+@pytest.fixture
+def serve(served: Callable[..., Served]) -> Callable[..., Served]:
+    """Serve an ASGI application without lifespan; options are settings."""
+
+    def start(app: object, **options: Any) -> Served:
+        return served(app, **{"lifespan": "off", "interface": "asgi3", **options}).start()
+
+    return start
+
+
+@pytest.fixture(params=[4, 0], ids=["threads", "inline"])
+def threads(request: pytest.FixtureRequest) -> int:
+    """How a WSGI application is run: in threads, or on the loop."""
+    return int(request.param)
+
+
+@pytest.fixture
+def serve_wsgi(served: Callable[..., Served], threads: int) -> Callable[..., Served]:
+    """Serve a WSGI application, in both ways."""
+
+    def start(app: object, **options: Any) -> Served:
+        return served(app, interface="wsgi", **{"threads": threads, **options}).start()
+
+    return start
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember a failure, because what follows from it is not worth checking."""
+    report: Any = yield
+    if report.when == "call" and report.failed:
+        item.stash[FAILED] = True
+    return report

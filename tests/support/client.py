@@ -1,0 +1,193 @@
+"""The client of the contract tests: says nothing of how a protocol looks on the wire.
+
+    client = Http1Client(port)
+    client.request("GET", "/").body                    # a whole exchange
+    stream = client.open("POST", "/", more=True)       # an exchange step by step
+    stream.send(b"piece")
+    stream.send(b"last", end=True)
+    stream.head().status
+    stream.read()                                      # a piece of the body, b"" at its end
+
+A further protocol is one more class with the same methods; the tests are given the class. What
+only HTTP/1.1 has (pipelining, half-close) is tested with `support.http.RawClient`.
+"""
+
+import socket
+import ssl
+import struct
+from collections.abc import Iterable, Sequence
+
+import h11
+
+from support.flag import DEADLINE
+from support.http import ConnectionEnded, Interim, Response
+
+Headers = Iterable[tuple[str, str]]
+READ_SIZE = 65536
+
+
+class Http1Client:
+    """One HTTP/1.1 connection to 127.0.0.1, kept alive between requests.
+
+    tls: a client's context, for https. receive_buffer: octets the kernel takes before the test
+    reads them; small makes a slow reader. Waiting longer than DEADLINE raises TimeoutError.
+    """
+
+    http_version = "1.1"
+    alpn: Sequence[str] = ("http/1.1",)
+
+    def __init__(
+        self, port: int, tls: ssl.SSLContext | None = None, *, receive_buffer: int | None = None
+    ) -> None:
+        self.h11 = h11.Connection(h11.CLIENT)
+        self.sock = socket.socket()
+        self.sock.settimeout(DEADLINE)
+        if receive_buffer is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = self.sock.getsockname()
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="127.0.0.1")
+
+    def request(
+        self, method: str, target: str = "/", headers: Headers = (), body: bytes | None = None
+    ) -> Response:
+        """Send a request and read its response to the end."""
+        return self.open(method, target, headers, body).response()
+
+    def open(
+        self,
+        method: str,
+        target: str = "/",
+        headers: Headers = (),
+        body: bytes | None = None,
+        *,
+        more: bool = False,
+    ) -> "Http1Stream":
+        """Send a request, and with `more` leave its body to be sent in pieces."""
+        if self.h11.our_state is h11.DONE:
+            self.h11.start_next_cycle()
+        return Http1Stream(self, method, target, list(headers), body, more)
+
+    def write(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def read(self) -> bytes:
+        """What comes next; b"" where the server has closed, by FIN or by RST."""
+        try:
+            return self.sock.recv(READ_SIZE)
+        except ConnectionResetError:
+            return b""
+
+    def is_closed_by_server(self) -> bool:
+        """Wait for the server to close. False where it sends something instead."""
+        return self.read() == b""
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def reset(self) -> None:
+        """Go away without a word, as a client does that crashed or lost its network."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+class Http1Stream:
+    """One request and its response."""
+
+    def __init__(
+        self,
+        client: Http1Client,
+        method: str,
+        target: str,
+        headers: list[tuple[str, str]],
+        body: bytes | None,
+        more: bool,
+    ) -> None:
+        self._client = client
+        self._h11 = client.h11
+        self._interim: list[Interim] = []
+        self._head: h11.Response | None = None
+        self._trailers: list[tuple[bytes, bytes]] = []
+        names = {name.lower() for name, _ in headers}
+        if "host" not in names:
+            headers.insert(0, ("host", "127.0.0.1"))
+        if not names & {"content-length", "transfer-encoding"}:
+            if more:
+                headers.append(("transfer-encoding", "chunked"))
+            elif body is not None:
+                headers.append(("content-length", str(len(body))))
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        data = self._h11.send(h11.Request(method=method, target=target, headers=fields))
+        self._client.write(data + (b"" if more else self._body(body or b"", True)))
+
+    def send(self, data: bytes, end: bool = False) -> None:
+        """Send a piece of the request body."""
+        self._client.write(self._body(data, end))
+
+    def _body(self, data: bytes, end: bool) -> bytes:
+        framed = self._h11.send(h11.Data(data)) if data else b""
+        return framed + (self._h11.send(h11.EndOfMessage()) if end else b"")
+
+    def interim(self) -> Interim:
+        """Wait for the next interim response."""
+        event = self._event()
+        assert isinstance(event, h11.InformationalResponse), event
+        return self._note_interim(event)
+
+    def head(self) -> Response:
+        """Wait for the response head; its body is left to `read`."""
+        while self._head is None:
+            event = self._event()
+            if isinstance(event, h11.InformationalResponse):
+                self._note_interim(event)
+            else:
+                assert isinstance(event, h11.Response), event
+                self._head = event
+        return Response(
+            status=self._head.status_code,
+            reason=self._head.reason.decode("latin-1"),
+            http_version=self._head.http_version.decode(),
+            headers=_text(self._head.headers),
+            interim=self._interim,
+        )
+
+    def read(self) -> bytes:
+        """Wait for the next piece of the response body; b"" at its end."""
+        self.head()
+        event = self._event()
+        if isinstance(event, h11.EndOfMessage):
+            self._trailers = event.headers
+            return b""
+        assert isinstance(event, h11.Data), event
+        return bytes(event.data)
+
+    def response(self) -> Response:
+        """Wait for the response to its end. Raises ConnectionEnded where it breaks off."""
+        response = self.head()
+        response.body = b"".join(iter(self.read, b""))
+        response.trailers = _text(self._trailers)
+        return response
+
+    def _note_interim(self, event: h11.InformationalResponse) -> Interim:
+        self._interim.append(Interim(event.status_code, _text(event.headers)))
+        return self._interim[-1]
+
+    def _event(self) -> object:
+        data = b""
+        try:
+            while (event := self._h11.next_event()) is h11.NEED_DATA:
+                data = self._client.read()
+                self._h11.receive_data(data)
+        except h11.RemoteProtocolError as error:
+            if data == b"":
+                raise ConnectionEnded(b"") from error
+            raise
+        if isinstance(event, h11.ConnectionClosed):
+            raise ConnectionEnded(b"")
+        return event
+
+
+def _text(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
