@@ -297,7 +297,9 @@ class Http1Connection(Carrier):
             )
         framed = self.engine.send_data(data, end)
         self.octets += len(data)
-        if framed:
+        # A connection that broke is closed a turn of the loop before it is lost: its transport
+        # would count, and complain about, what an application writes meanwhile.
+        if framed and not self.transport.is_closing():
             self.transport.write(framed)
         if end:
             self.complete()

@@ -204,13 +204,14 @@ class AsgiExchange(Exchange):
         except CancelledError:
             self.fail("was cancelled", None)
             raise
-        except ClientDisconnected:
-            # The application let the OSError of `send` end it, which is the usual way to stop.
-            pass
         except BaseException as error:
-            self.fail("raised", error)
-            if not isinstance(error, Exception):
-                raise
+            if self.disconnected and is_disconnect(error):
+                # The application let the OSError of `send` end it, which is the usual way to stop.
+                forget_frames(error)
+            else:
+                self.fail("raised", error)
+                if not isinstance(error, Exception):
+                    raise
         else:
             if self.state != COMPLETE and not self.disconnected:
                 self.fail("returned without completing its response", None)
@@ -546,6 +547,22 @@ def from_asgi2(app: Any) -> ASGI3App:
         await app(scope)(receive, send)
 
     return asgi3
+
+
+def is_disconnect(error: BaseException | None) -> bool:
+    """ClientDisconnected, or what an application made of it (Starlette raises its own)."""
+    while error is not None and not isinstance(error, ClientDisconnected):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks: they keep the application's frames alive, and with them generators
+    that should be closed now.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def checked_body(body: object) -> bytes:

@@ -330,7 +330,11 @@ class ThreadedExchange(WsgiExchange):
 
     def start(self) -> None:
         """Hand over to a thread, but not before the body is here or is large: slow uploads occupy
-        no thread."""
+        no thread.
+        """
+        if self.started:
+            # The end of the body came first, in the same packet.
+            return
         if self.body_ended or self.received >= BODY_HIGH_WATER or self.request.expects_continue:
             self.submit()
 

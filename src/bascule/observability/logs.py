@@ -47,6 +47,16 @@ def configure(
         _install(formatter, level)
 
 
+def survive_application() -> None:
+    """Take back our loggers from an application that configured logging for itself.
+
+    dictConfig and fileConfig disable every logger that existed before, unless they are told not
+    to. To be called when the application has been imported.
+    """
+    for name in [one for one in logging.root.manager.loggerDict if one.startswith("bascule")]:
+        logging.getLogger(name).disabled = False
+
+
 def is_configured(target: logging.Logger) -> bool:
     """Whether somebody gave this logger a handler or, unless it is the root, a level."""
     return bool(target.handlers or (target.parent is not None and target.level))
@@ -62,6 +72,7 @@ def _remove_own() -> None:
     for handler in [one for one in logger.handlers if isinstance(one, SinkHandler)]:
         logger.removeHandler(handler)
         handler.close()
+        handler.let_go()
     logger.propagate = True
     logger.setLevel(logging.NOTSET)
 
@@ -91,9 +102,11 @@ class SinkHandler(logging.Handler):
         except Exception:
             self.handleError(record)
 
-    def close(self) -> None:
+    def let_go(self) -> None:
+        """Close the sink. Not in `close`: an application that calls dictConfig, as Django does,
+        closes every handler there is; the server's log must go on.
+        """
         self._sink.close()
-        super().close()
 
 
 def printable(text: str) -> str:

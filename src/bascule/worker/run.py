@@ -53,6 +53,8 @@ def run(
         if app is None:
             app = load_target(settings.target, settings.factory, settings.app_dir)
         interface = detect_interface(app, settings.interface)
+        if settings.log_config is None:
+            logs.survive_application()
         return Process(settings, app, interface, sockets or opened).run()
     finally:
         close_listeners(opened)
