@@ -52,7 +52,7 @@ def http1_head(data: bytes) -> None:
     line of reason; of a Request the names are tokens in lower case, the values have no control
     octet, and nothing of it is left in the reader for the next head.
     """
-    head = data.replace(b"\r\n\r\n", b"\r\n") + b"\r\n\r\n"
+    head = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     reader = HeadReader(LIMITS, "drop")
     request = read_or_refuse(reader, head)
     if request is None:
