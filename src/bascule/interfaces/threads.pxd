@@ -2,11 +2,19 @@ cdef class ThreadPool:
     cdef public int limit
     cdef public object loop
     cdef public object calls
-    cdef public object posted
+    cdef public list idle
     cdef public list threads
+    cdef public object growing
+    cdef public object posted
+    cdef public bint closed
+    cdef bint submitted
+    cdef bint waking
     cdef bint wake_up_due
 
-    cpdef submit(self, object call, int running)
-    cdef add_thread(self)
+    cpdef submit(self, object call)
+    cpdef wake_one(self)
+    cdef grow(self)
+    cdef take_calls(self)
+    cdef bint leave_idle(self, object gate) except -1
     cpdef post(self, object call)
     cpdef close(self)

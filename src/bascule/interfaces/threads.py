@@ -1,18 +1,27 @@
-"""The bounded pool of long-lived threads that call WSGI applications, and the way back to the
-loop.
+"""The bounded pool of long-lived threads that call WSGI applications, and the way back to the loop.
 
 Threads are started when requests are waiting for one, never more than the limit, and stay: a
 thread-local database connection made by a request is there for the next one, so there are as many
 connections as threads.
 
-Back to the loop: `post` puts a call on `posted` and wakes the loop once; whatever other threads
-post until it comes round leaves in the same wake-up.
+Switching between threads costs more than everything else a small request needs, because only one
+of them can hold the interpreter's lock. So as little is switched as can be:
+
+    to a thread    calls that come in one turn of the loop are handed over at its end, together, by
+                   waking one thread. It takes one after another; a thread that leaves calls behind
+                   while it runs one wakes the next, which gets its chance as soon as the first
+                   waits for anything. The thread that was idle last is woken first: its memory is
+                   still in the processor's cache.
+    to the loop    `post` wakes the loop once; what other calls post until it comes round leaves in
+                   the same wake-up.
+
+Rejected: queue.SimpleQueue, which wakes a thread for each call. On one core a trivial application
+made 50,000 requests a second with it, and 62,000 with this.
 """
 
 import threading
 from asyncio import AbstractEventLoop
 from collections import deque
-from queue import SimpleQueue
 from typing import Protocol
 
 
@@ -25,40 +34,51 @@ class Call(Protocol):
 
 
 class ThreadPool:
-    """At most `limit` threads. All methods but `post` belong to the loop's thread."""
+    """At most `limit` threads.
 
-    __slots__ = ("calls", "limit", "loop", "posted", "threads", "wake_up_due")
+    Everything shared between threads is changed by single operations on lists and deques, which the
+    interpreter's lock makes atomic; `growing` guards what is not.
+    """
+
+    __slots__ = (
+        "calls",
+        "closed",
+        "growing",
+        "idle",
+        "limit",
+        "loop",
+        "posted",
+        "submitted",
+        "threads",
+        "wake_up_due",
+        "waking",
+    )
 
     def __init__(self, limit: int, loop: AbstractEventLoop) -> None:
         self.limit = limit
         self.loop = loop
-        self.calls: SimpleQueue[Call | None] = SimpleQueue()
-        self.posted: deque[Call] = deque()
-        self.wake_up_due = False
+        self.calls: deque[Call] = deque()
+        self.idle: list[threading.Lock] = []
         self.threads: list[threading.Thread] = []
+        self.growing = threading.Lock()
+        self.posted: deque[Call] = deque()
+        self.closed = False
+        self.submitted = False
+        self.waking = False
+        self.wake_up_due = False
 
-    def submit(self, call: Call, running: int) -> None:
-        """Have `call.run()` called in a thread. `running`: calls that have not finished, this one
-        counted."""
-        if running > len(self.threads) and len(self.threads) < self.limit:
-            self.add_thread()
-        self.calls.put(call)
+    # LOOP SIDE
 
-    def add_thread(self) -> None:
-        thread = threading.Thread(
-            target=work, args=(self.calls,), name=f"bascule-{len(self.threads) + 1}", daemon=True
-        )
-        self.threads.append(thread)
-        thread.start()
+    def submit(self, call: Call) -> None:
+        """Have `call.run()` called in a thread, soon after this turn of the loop."""
+        self.calls.append(call)
+        if not self.submitted:
+            self.submitted = True
+            self.loop.call_soon(self.hand_over)
 
-    def post(self, call: Call) -> None:
-        """From any thread: have `call.flush()` called on the loop."""
-        self.posted.append(call)
-        # Set before the loop is told and cleared before it looks: a call posted in between is seen
-        # either way.
-        if not self.wake_up_due:
-            self.wake_up_due = True
-            self.loop.call_soon_threadsafe(self.flush_posted)
+    def hand_over(self) -> None:
+        self.submitted = False
+        self.wake_one()
 
     def flush_posted(self) -> None:
         self.wake_up_due = False
@@ -68,15 +88,75 @@ class ThreadPool:
 
     def close(self) -> None:
         """Let idle threads end; those that are busy are daemons and do not keep the process."""
-        for _ in self.threads:
-            self.calls.put(None)
-        self.threads = []
+        self.closed = True
+        while self.idle:
+            self.wake_one()
 
+    # BOTH SIDES
 
-def work(calls: "SimpleQueue[Call | None]") -> None:
-    """The life of a thread."""
-    while True:
-        call = calls.get()
-        if call is None:
-            return
-        call.run()
+    def wake_one(self) -> None:
+        """Wake the thread that was idle last, or start one if none is idle and there may be more."""
+        try:
+            gate = self.idle.pop()
+        except IndexError:
+            self.grow()
+        else:
+            self.waking = True
+            gate.release()
+
+    def grow(self) -> None:
+        with self.growing:
+            count = len(self.threads)
+            if count < self.limit and not self.closed:
+                thread = threading.Thread(
+                    target=self.work, name=f"bascule-{count + 1}", daemon=True
+                )
+                self.threads.append(thread)
+                self.waking = True
+                thread.start()
+
+    # THREAD SIDE
+
+    def work(self) -> None:
+        """The life of a thread."""
+        gate = threading.Lock()
+        gate.acquire()
+        while True:
+            self.waking = False
+            self.take_calls()
+            if self.closed:
+                return
+            self.idle.append(gate)
+            # A call that came before this thread was seen to be idle woke nobody: look again.
+            if self.calls and self.leave_idle(gate):
+                continue
+            gate.acquire()
+
+    def take_calls(self) -> None:
+        """Run calls until there are none."""
+        calls = self.calls
+        while True:
+            try:
+                call = calls.popleft()
+            except IndexError:
+                return
+            if calls and not self.waking:
+                self.wake_one()
+            call.run()
+
+    def leave_idle(self, gate: threading.Lock) -> bool:
+        """Not idle after all; False when somebody has chosen this thread to be woken already."""
+        try:
+            self.idle.remove(gate)
+        except ValueError:
+            return False
+        return True
+
+    def post(self, call: Call) -> None:
+        """Have `call.flush()` called on the loop."""
+        self.posted.append(call)
+        # Set before the loop is told and cleared before it looks: a call posted in between is
+        # seen either way.
+        if not self.wake_up_due:
+            self.wake_up_due = True
+            self.loop.call_soon_threadsafe(self.flush_posted)

@@ -343,7 +343,7 @@ class ThreadedExchange(WsgiExchange):
         interface = self.interface
         interface.running += 1
         if interface.pool is not None:
-            interface.pool.submit(self, interface.running)
+            interface.pool.submit(self)
 
     def receive_body(self, data: bytes) -> None:
         self.body.append(data)
