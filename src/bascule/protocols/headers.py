@@ -59,14 +59,16 @@ FORBIDDEN_TRAILERS = frozenset(
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 9110 section 5.5: visible octets, obs-text, and white space inside.
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-# RFC 3986 section 3.2.2, reg-name or IP-literal, and a port. The percent sign covers pct-encoded
-# and zone ids.
+# RFC 3986 section 3.2.2: reg-name or IP-literal, and a port.
 AUTHORITY = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~\-]+)?\])(?::[0-9]{0,5})?"
+    rb"(?:(?:[A-Za-z0-9._~!$&'()*+,;=\-]|%[0-9A-Fa-f]{2})+"
+    rb"|\[([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._~\-]+)?\])(?::[0-9]{0,5})?"
 )
 
 REMEMBERED = 1024
 LONGEST_REMEMBERED = 64
+# A host name has at most 253 octets, and a port five.
+LONGEST_HOST = 260
 
 # RFC 9112 section 6.3 lets a length be any number; no body is longer than a signed 64-bit count.
 MAX_LENGTH = 2**63 - 1
@@ -104,11 +106,23 @@ class HostCache:
 
     def learn(self, authority: bytes) -> bool:
         """True when `authority` is a host with an optional port (RFC 9110 section 7.2)."""
-        if AUTHORITY.fullmatch(authority) is None:
+        match = AUTHORITY.fullmatch(authority)
+        if match is None or (match[1] is not None and not is_ipv6(match[1])):
             return False
-        if len(self.known) < REMEMBERED:
+        if len(self.known) < REMEMBERED and len(authority) <= LONGEST_HOST:
             self.known.add(authority)
         return True
+
+
+def is_ipv6(literal: bytes) -> bool:
+    """Whether the inside of an IP-literal is an address (RFC 3986 section 3.2.2)."""
+    from ipaddress import AddressValueError, IPv6Address
+
+    try:
+        IPv6Address(literal.decode("ascii"))
+    except AddressValueError:
+        return False
+    return True
 
 
 def parse_length(value: bytes) -> int:

@@ -81,7 +81,8 @@ class ChunkedDecoder:
         if end < 0:
             if data.find(b"\n", at) >= 0:
                 raise RequestRefused(400, "bare LF after a chunk size")
-            if len(data) - at > longest:
+            # The CR of the line end may be here already.
+            if len(data) - at > longest + data.endswith(b"\r"):
                 raise RequestRefused(400, f"chunk size line longer than {longest} octets")
             return at
         if end - at > longest:
@@ -130,7 +131,7 @@ class ChunkedDecoder:
             self.phase = DONE
             return at + 2
         end = data.find(b"\r\n\r\n", at)
-        if (end if end >= 0 else len(data)) - at > self.limits.trailer:
+        if (end if end >= 0 else len(data) - partial_end(data)) - at > self.limits.trailer:
             raise RequestRefused(431, f"trailer section longer than {self.limits.trailer} octets")
         if end < 0:
             if data.count(b"\n", at) != data.count(b"\r\n", at):
@@ -157,3 +158,11 @@ class ChunkedDecoder:
                 raise RequestRefused(400, "trailer field name with an underscore")
             return
         self.trailers.append((name, value))
+
+
+def partial_end(data: bytes) -> int:
+    """How many octets at the end may belong to the CRLF CRLF that ends a section."""
+    for end in (b"\r\n\r", b"\r\n", b"\r"):
+        if data.endswith(end):
+            return len(end)
+    return 0

@@ -89,7 +89,9 @@ class Http1Engine:
     # What comes in.
 
     def receive_data(self, data: bytes) -> None:
-        """Keep octets until `next_event` is asked for them."""
+        """Keep octets until `next_event` is asked for them; none behind the end."""
+        if self.state == OVER:
+            return
         if self.position >= len(self.buffer):
             self.buffer = data
             self.scanned = 0

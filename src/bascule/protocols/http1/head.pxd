@@ -22,12 +22,13 @@ cdef class HeadReader:
     cdef public bint expects_continue
     cdef bint closing
     cdef bint persistent
+    cdef bint parser_spent
     cdef public bint keep_alive
     cdef public bytes upgrade
     cdef public bint version_1_1
 
     cpdef forget(self)
-    @cython.locals(line_end=Py_ssize_t, parts=list, method=str)
+    @cython.locals(line_end=Py_ssize_t, line=bytes, parts=list, method=str)
     cpdef Request read(self, bytes head)
     cdef str read_method(self, bytes method)
     cdef read_version(self, bytes version)

@@ -8,7 +8,14 @@ raised through llhttp's callbacks.
 A head is only given to `read` when it is complete, so a parser is never left in the middle of one.
 """
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+import re
+
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidURLError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 
 from bascule.errors import RequestRefused
 from bascule.protocols.events import Request
@@ -16,6 +23,7 @@ from bascule.protocols.headers import (
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
+    HOP_BY_HOP,
     HOST,
     PLAIN,
     TOKEN,
@@ -28,6 +36,7 @@ from bascule.protocols.headers import (
 )
 from bascule.protocols.limits import RequestLimits
 
+VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 NAMES = NameCache()
 HOSTS = HostCache()
 METHODS = {
@@ -36,7 +45,8 @@ METHODS = {
 }
 NO_LENGTH = -1
 SPACE = 0x20
-FRAGMENT = 0x23  # a number: looking for b"#" in octets is slower
+LINE_FEED = 0x0A
+FRAGMENT = 0x23  # numbers: looking for b"#" in octets is slower
 
 
 class HeadReader:
@@ -60,6 +70,7 @@ class HeadReader:
         "longest_line",
         "most_fields",
         "parser",
+        "parser_spent",
         "persistent",
         "refusal",
         "seen_fields",
@@ -86,6 +97,7 @@ class HeadReader:
         self.expects_continue = False
         self.closing = False
         self.persistent = False
+        self.parser_spent = False
         self.keep_alive = True
         self.upgrade: bytes | None = None
         self.version_1_1 = True
@@ -98,8 +110,10 @@ class HeadReader:
             raise RequestRefused(
                 414, f"request line longer than {self.limits.request_line} octets"
             )
-        parts = head[:line_end].split(b" ")
-        if len(parts) != 3:
+        line = head[:line_end]
+        parts = line.split(b" ")
+        # llhttp would take a bare LF in the target for the end of an HTTP/0.9 request line.
+        if len(parts) != 3 or LINE_FEED in line:
             raise RequestRefused(400, "request line is not METHOD SP TARGET SP VERSION")
         method = self.read_method(parts[0])
         self.read_version(parts[2])
@@ -124,7 +138,7 @@ class HeadReader:
         if version == b"HTTP/1.0":
             self.version_1_1 = False
             return
-        if len(version) == 8 and version.startswith(b"HTTP/") and version[5:6].isdigit():
+        if VERSION.fullmatch(version) is not None:
             raise RequestRefused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
         raise RequestRefused(400, "request line does not end with an HTTP version")
 
@@ -179,6 +193,9 @@ class HeadReader:
             self.expects_continue = True
         elif kind == UPGRADE:
             self.upgrade = value
+        elif kind == HOP_BY_HOP:
+            # llhttp takes Proxy-Connection for Connection and may accept nothing after this head.
+            self.parser_spent = True
         return True
 
     def note_connection(self, value: bytes) -> None:
@@ -241,7 +258,7 @@ class HeadReader:
             # llhttp now waits for this body; it is framed by the engine, so the next head gets a
             # new parser.
             self.parser = None
-        elif not self.keep_alive:
+        elif self.parser_spent or not self.keep_alive:
             self.parser = None
         path, _, query = target.partition(b"?")
         return Request(
@@ -290,8 +307,7 @@ class HeadReader:
             raise RequestRefused(400, "request target has user information")
         if authority not in HOSTS.known and not HOSTS.learn(authority):
             raise RequestRefused(400, "request target has no valid host")
-        if self.host is not None:
-            self.check_host()
+        self.check_host()
         self.host = authority
         self.fields = [
             (b"host", authority),
@@ -306,6 +322,8 @@ class HeadReader:
             name, _, value = line.partition(b":")
             if name.lower() == b"transfer-encoding" and value.strip(b" \t").lower() != b"chunked":
                 return judge_transfer_encoding(value.strip(b" \t"))
+        if isinstance(error, HttpParserInvalidURLError):
+            return RequestRefused(400, "malformed request target")
         text = str(error)
         if "method" in text:
             return RequestRefused(501, "method is not known here")

@@ -5,6 +5,7 @@ from bascule.protocols.headers cimport NameCache, parse_length
 cdef NameCache NAMES
 cdef dict STATUS_LINES
 cdef list LENGTHS
+cdef bytes CONTROLS
 
 cdef class ResponseDefaults:
     cdef public bytes date

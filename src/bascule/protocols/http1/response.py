@@ -17,6 +17,7 @@ from bascule.protocols.headers import (
     CONNECTION,
     CONTENT_LENGTH,
     DATE,
+    FORBIDDEN_TRAILERS,
     HOP_BY_HOP,
     PLAIN,
     SERVER,
@@ -26,6 +27,8 @@ from bascule.protocols.headers import (
     parse_length,
 )
 
+FORBIDDEN_OCTETS = bytes({*range(32), 127} - {9})
+CONTROLS = bytes({*FORBIDDEN_OCTETS} - {10, 13})
 NAMES = NameCache()
 LENGTHS = [b"content-length: %d\r\n" % length for length in range(1024)]
 STATUS_LINES = {
@@ -100,8 +103,6 @@ class ResponseWriter:
             raise ResponseError(f"{status} is not an interim status that an application can send")
         if self.started:
             raise ResponseError("an interim response after the response has begun")
-        if self.http_1_0:
-            return b""
         lines: list[bytes] = []
         for name, value in fields:
             kind = self.kind_of(name, value)
@@ -110,6 +111,8 @@ class ResponseWriter:
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
         check_octets(block, len(lines) // 4, fields)
+        if self.http_1_0:
+            return b""
         return b"".join((status_line(status, b""), block, b"\r\n"))
 
     def head(
@@ -284,15 +287,12 @@ class ResponseWriter:
 
     def trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
         """The end of a chunked body with its trailer section (RFC 9112 section 7.1.2)."""
+        if self.complete or not self.started:
+            raise ResponseError("trailers outside a response")
         lines: list[bytes] = []
         for name, value in fields:
-            if self.kind_of(name, value) in (
-                CONTENT_LENGTH,
-                TRANSFER_ENCODING,
-                CONNECTION,
-                HOP_BY_HOP,
-                UPGRADE,
-            ):
+            self.kind_of(name, value)
+            if name.lower() in FORBIDDEN_TRAILERS:
                 raise ResponseError(f"{name!r} may not be a trailer field")
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
@@ -335,12 +335,17 @@ def declared_length(value: bytes, before: int) -> int:
 
 
 def check_octets(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
-    """Names were tokens already; look for line breaks and NUL in all values at once
-    (CVE-2020-7695)."""
-    # Numbers, because `b"\0" in block` first tries to take it for a number and formats an error
-    # about it.
-    if block.count(b"\n") == lines and block.count(b"\r") == lines and 0 not in block:
+    """Names were tokens already; look for line breaks and control octets in all values at once
+    (CVE-2020-7695; RFC 9110 section 5.5).
+    """
+    if (
+        block.count(b"\n") == lines
+        and block.count(b"\r") == lines
+        and len(block.translate(None, CONTROLS)) == len(block)
+    ):
         return
     for name, value in fields:
-        if 10 in value or 13 in value or 0 in value:
-            raise ResponseError(f"value of field {name!r} has a line break or a NUL: {value!r}")
+        if len(value.translate(None, FORBIDDEN_OCTETS)) != len(value):
+            raise ResponseError(
+                f"value of field {name!r} has a line break or a control character: {value!r}"
+            )
