@@ -1,0 +1,127 @@
+"""An ASGI application for tests of processes: what it does stands in the path."""
+
+import asyncio
+import threading
+
+LARGE = b"0123456789abcdef" * 65536
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+    else:
+        await PATHS.get(scope["path"], hello)(scope, receive, send)
+
+
+async def live(receive, send):
+    while True:
+        message = await receive()
+        print(message["type"], "seen")
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def respond(send, body, *headers):
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read(receive):
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client left")
+        body += message["body"]
+        more = message["more_body"]
+    return body
+
+
+async def hello(scope, receive, send):
+    await respond(send, b"hello from asgi", (b"content-type", b"text/plain"))
+
+
+async def echo(scope, receive, send):
+    await respond(send, await read(receive))
+
+
+async def large(scope, receive, send):
+    await respond(send, LARGE)
+
+
+async def stream(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(32):
+        await send({"type": "http.response.body", "body": LARGE, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+async def stubborn(scope, receive, send):
+    """Answers nothing, and does not let itself be cancelled."""
+    await receive()
+    print("stubborn begins")
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            print("stubborn was cancelled")
+
+
+async def block(scope, receive, send):
+    """Stops the whole loop."""
+    print("the loop is blocked")
+    threading.Event().wait()
+
+
+async def fail(scope, receive, send):
+    raise ZeroDivisionError("the application's own")
+
+
+async def client(scope, receive, send):
+    """What TLS tells of the client."""
+    tls = scope["extensions"].get("tls", {})
+    name = tls.get("client_cert_name") or "nobody"
+    await respond(send, f"{scope['scheme']} {name} {scope['client'] and 'tcp'}".encode())
+
+
+async def turns(scope, receive, send):
+    """Takes as many turns of the loop as the query says."""
+    for _ in range(int(scope["query_string"] or b"0")):
+        await asyncio.sleep(0)
+    await respond(send, b"after %b turns" % scope["query_string"])
+
+
+PATHS = {
+    "/echo": echo,
+    "/large": large,
+    "/stream": stream,
+    "/stubborn": stubborn,
+    "/block": block,
+    "/fail": fail,
+    "/client": client,
+    "/turns": turns,
+}
+
+
+async def no_startup(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database at db:5432"})
+
+
+async def endless_startup(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    print("startup begins")
+    await asyncio.Event().wait()
+
+
+async def endless_shutdown(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("shutdown begins")
+        await asyncio.Event().wait()
+    else:
+        await hello(scope, receive, send)

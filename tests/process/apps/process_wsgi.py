@@ -1,0 +1,56 @@
+"""A WSGI application for tests of processes: what it does stands in the path."""
+
+import threading
+
+LARGE = b"0123456789abcdef" * 65536
+
+
+def application(environ, start_response):
+    return PATHS.get(environ["PATH_INFO"], hello)(environ, start_response)
+
+
+def hello(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello from wsgi"]
+
+
+def echo(environ, start_response):
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [body]
+
+
+def large(environ, start_response):
+    start_response("200 OK", [])
+    return [LARGE]
+
+
+def stream(environ, start_response):
+    start_response("200 OK", [])
+    return (LARGE for _ in range(32))
+
+
+def stubborn(environ, start_response):
+    """Never comes back."""
+    print("stubborn begins")
+    threading.Event().wait()
+
+
+def fail(environ, start_response):
+    raise ZeroDivisionError("the application's own")
+
+
+def client(environ, start_response):
+    start_response("200 OK", [])
+    name = environ.get("SSL_CLIENT_S_DN") or "nobody"
+    return [f"{environ['wsgi.url_scheme']} {name}".encode()]
+
+
+PATHS = {
+    "/echo": echo,
+    "/large": large,
+    "/stream": stream,
+    "/stubborn": stubborn,
+    "/fail": fail,
+    "/client": client,
+}
