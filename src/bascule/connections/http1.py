@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import Any
 
 from bascule.connections.hub import Hub
-from bascule.errors import ResponseError
+from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.exchange import Carrier, Endpoint, Exchange
 from bascule.loop import sendfile
 from bascule.protocols.events import BodyData, BodyEnd, Refused, Request
@@ -129,11 +129,9 @@ class Http1Connection(Carrier):
         self.engine.receive_eof()
         if self.phase == LINGERING:
             return False
-        if self.exchange is None:
-            return self.phase == CLOSING
-        if not self.pumping:
-            self.pump()
         self.finished_at = self.hub.now
+        if self.phase < CLOSING and not self.pumping:
+            self.pump()
         return self.endpoint.tls is None
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -232,8 +230,10 @@ class Http1Connection(Carrier):
         elif exchange is not None:
             # The client stopped in the middle of a request body: there is no response to it.
             self.abort()
-        elif not event.clean or self.phase < CLOSING:
+        elif event.clean or self.finished_at:
             self.close()
+        else:
+            self.linger()
 
     def refuse(self, status: int, reason: str) -> None:
         """Answer what breaks the protocol, and close. An exchange under way learns that its client
@@ -245,6 +245,7 @@ class Http1Connection(Carrier):
         if exchange is not None:
             exchange.disconnect()
         if engine.response_started and not engine.response_complete:
+            self.record(self.status)
             self.abort()
             return
         engine.begin_refusal()
@@ -325,14 +326,21 @@ class Http1Connection(Carrier):
         if prefix:
             self.transport.write(prefix)
         self.congested = True
+        self.watch_writes()
         self.file_task = self.hub.loop.create_task(self.copy_file(file, offset, count, end))
+        # Not in the task: one that is cancelled before its first step never sees its file.
+        self.file_task.add_done_callback(lambda _: file.close())
 
     def send_small_file(
         self, file: Any, offset: int, count: int, end: bool, prefix: bytes | None
     ) -> None:
         """Also closes the file of a response that has no body (`prefix` is None)."""
-        with file:
-            data = b"" if prefix is None else os.pread(file.fileno(), count, offset)
+        try:
+            with file:
+                data = b"" if prefix is None else os.pread(file.fileno(), count, offset)
+        except OSError as error:
+            self.file_unreadable(error)
+            return
         if prefix is not None and len(data) != count:
             self.file_changed(count - len(data))
             return
@@ -345,17 +353,21 @@ class Http1Connection(Carrier):
     async def copy_file(self, file: Any, offset: int, count: int, end: bool) -> None:
         """Have the kernel send the file; each piece must be gone within the write deadline."""
         missing = count
-        with file:
+        loop, transport, drain = self.hub.loop, self.transport, self.drain_writes
+        try:
             while missing:
                 self.unwritten_since = self.hub.now
                 size = min(missing, FILE_PIECE)
-                sent = await sendfile(
-                    self.hub.loop, self.transport, file, offset, size, drain=self.drain_writes
-                )
+                sent = await sendfile(loop, transport, file, offset, size, drain=drain)
                 if sent == 0:
                     break
                 offset += sent
                 missing -= sent
+        except ClientDisconnected:
+            return
+        except OSError as error:
+            self.file_unreadable(error)
+            return
         self.file_task = None
         self.congested = self.writing_paused
         if missing:
@@ -366,7 +378,6 @@ class Http1Connection(Carrier):
             self.transport.write(suffix)
         if end:
             self.complete()
-            self.go_on()
         elif self.exchange is not None and not self.congested:
             self.exchange.resume_writing()
 
@@ -375,6 +386,10 @@ class Http1Connection(Carrier):
         if self.writing_paused:
             self.drained = self.hub.loop.create_future()
             await self.drained
+
+    def file_unreadable(self, error: OSError) -> None:
+        logger.error("a file could not be read while it was sent: %s", error)
+        self.abort()
 
     def file_changed(self, missing: int) -> None:
         logger.error(
@@ -410,14 +425,14 @@ class Http1Connection(Carrier):
                 f"the application sent a body with status {self.status}; it was dropped",
             )
         if not engine.keep_alive or self.hub.draining:
-            if engine.body_ended and not engine.buffered:
+            if self.finished_at or (engine.body_ended and not engine.buffered):
                 self.close()
             else:
                 self.linger()
             return
         self.resume_reading()
         if not self.pumping:
-            if engine.body_ended and not engine.buffered:
+            if engine.body_ended and not engine.buffered and not self.finished_at:
                 self.rest()
             else:
                 # Not here: this may be inside a task, and the next exchange begins in a task of
@@ -463,6 +478,7 @@ class Http1Connection(Carrier):
             self.close()
             return
         self.phase = LINGERING
+        self.watch_writes()
         self.deadline = self.hub.now + self.hub.deadlines.linger
         self.resume_reading()
         self.transport.write_eof()
@@ -495,6 +511,10 @@ class Http1Connection(Carrier):
         if phase == BUSY:
             self.tick_busy(now)
         elif phase == CLOSING:
+            self.check_writes(now)
+        elif phase == LINGERING and self.transport.get_write_buffer_size():
+            # The deadline is for what comes after the response, not for the response.
+            self.deadline = now + self.hub.deadlines.linger
             self.check_writes(now)
         elif now >= self.deadline:
             self.expire()
@@ -537,7 +557,7 @@ class Http1Connection(Carrier):
     def check_writes(self, now: float) -> None:
         """Abort when the client has not taken an octet for the length of the write deadline."""
         size = self.transport.get_write_buffer_size()
-        if self.file_task is None and (size == 0 or size != self.unwritten):
+        if size != self.unwritten or (size == 0 and self.file_task is None):
             self.unwritten = size
             self.unwritten_since = now
         elif now - self.unwritten_since > self.hub.deadlines.write:

@@ -11,6 +11,7 @@ cdef ReadyAwaitable READY
 cdef class Waiting:
     cdef AsgiExchange exchange
     cdef bint finished
+    cdef object future
 
     cdef attempt(self)
     cdef advance(self)
@@ -56,6 +57,7 @@ cdef class AsgiInterface(Interface):
     cdef object eager
     cdef public object step
     cdef public object context
+    cdef public object base_context
 
     cdef begin_task(self, AsgiExchange exchange)
     @cython.locals(endpoint=Endpoint, raw_path=bytes)

@@ -86,11 +86,12 @@ READY = ReadyAwaitable()
 class Waiting:
     """A hand-written coroutine that waits on futures of its exchange until `step` has a result."""
 
-    __slots__ = ("exchange", "finished")
+    __slots__ = ("exchange", "finished", "future")
 
     def __init__(self, exchange: "AsgiExchange") -> None:
         self.exchange = exchange
         self.finished = False
+        self.future: Future[None] | None = None
 
     def attempt(self) -> object:
         """The result, or None while there is none."""
@@ -118,19 +119,22 @@ class Waiting:
         if result is not None:
             self.finished = True
             raise StopIteration(result if result is not READY else None)
-        future = self.exchange.wait()
+        future = self.future = self.exchange.wait()
         # What Future.__await__ does: it tells the task that the future was meant for it.
         future._asyncio_future_blocking = True
         return future
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
         """Cancellation arrives here; whatever was not received stays with the exchange."""
-        self.finished = True
+        self.close()
         raise kind if value is None else value
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Wait no longer."""
         self.finished = True
+        waiters = self.exchange.waiters
+        if self.future in waiters:
+            waiters.remove(self.future)
 
 
 class Receive(Waiting):
@@ -313,9 +317,11 @@ class AsgiExchange(Exchange):
         self.state = COMPLETE if end else SENDING
         try:
             self.carrier.respond(self.status, self.fields, body, end)
-        except ResponseError:
+        except BaseException:
             self.state = HEAD_KEPT
             raise
+        if end:
+            self.wake_reader()
 
     def carrier_send(self, body: bytes, end: bool) -> None:
         """Send body. The state changes first: with the end of a response the carrier is somebody
@@ -324,9 +330,11 @@ class AsgiExchange(Exchange):
             self.state = COMPLETE
         try:
             self.carrier.send(body, end)
-        except ResponseError:
+        except BaseException:
             self.state = SENDING
             raise
+        if end:
+            self.wake_reader()
 
     def send_other(self, kind: str, message: Message) -> None:
         """Everything that is not the usual start and body."""
@@ -350,6 +358,7 @@ class AsgiExchange(Exchange):
         if not message.get("more_trailers", False):
             self.carrier.send_trailers(self.response_trailers)
             self.state = COMPLETE
+            self.wake_reader()
 
     def send_path(self, message: Message) -> None:
         """http.response.pathsend: a whole file by its absolute path."""
@@ -361,6 +370,7 @@ class AsgiExchange(Exchange):
                 self.announce(size)
             self.state = COMPLETE
             self.carrier.send_file(file, 0, size, True)
+            self.wake_reader()
         except BaseException:
             file.close()
             raise
@@ -426,7 +436,17 @@ class AsgiInterface(Interface):
     weakly.
     """
 
-    __slots__ = ("app", "context", "eager", "loop", "root_path", "state", "step", "tasks")
+    __slots__ = (
+        "app",
+        "base_context",
+        "context",
+        "eager",
+        "loop",
+        "root_path",
+        "state",
+        "step",
+        "tasks",
+    )
 
     def __init__(
         self,
@@ -441,6 +461,9 @@ class AsgiInterface(Interface):
         self.root_path = root_path
         self.state = state
         self.tasks: set[Task[None]] = set()
+        # What each call starts from. A task would copy the context it is made in, which may be
+        # that of another call: callbacks of a transport run in the one that resumed its reading.
+        self.base_context = contextvars.copy_context()
         self.eager = start_eagerly if sys.version_info >= (3, 12) else start_in_place
         self.step: Callable[[], None] | None = None
         self.context: contextvars.Context | None = None
@@ -473,7 +496,6 @@ class AsgiInterface(Interface):
         root_path = self.root_path
         if root_path:
             path = root_path + path
-            raw_path = root_path.encode() + raw_path
         scope: Scope = {
             "type": "http",
             "asgi": {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION},
@@ -529,7 +551,9 @@ def start_in_place(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
     loop: Any = interface.loop
     loop.call_soon = interface.keep_step
     try:
-        task: Task[None] = Task(coroutine, loop=loop, name=TASK_NAME)
+        task: Task[None] = Task(
+            coroutine, loop=loop, name=TASK_NAME, context=interface.base_context.copy()
+        )
     finally:
         del loop.call_soon
     step = interface.step

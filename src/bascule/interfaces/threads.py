@@ -1,4 +1,4 @@
-"""The bounded pool of long-lived threads that call WSGI applications, and the way back to the loop.
+"""The bounded pool of long-lived threads for WSGI applications, and the way back to the loop.
 
 Threads are started when requests are waiting for one, never more than the limit, and stay: a
 thread-local database connection made by a request is there for the next one, so there are as many
@@ -36,8 +36,8 @@ class Call(Protocol):
 class ThreadPool:
     """At most `limit` threads.
 
-    Everything shared between threads is changed by single operations on lists and deques, which the
-    interpreter's lock makes atomic; `growing` guards what is not.
+    Everything shared between threads is changed by single operations on lists and deques, which
+    the interpreter's lock makes atomic; `growing` guards what is not.
     """
 
     __slots__ = (
@@ -95,7 +95,8 @@ class ThreadPool:
     # BOTH SIDES
 
     def wake_one(self) -> None:
-        """Wake the thread that was idle last, or start one if none is idle and there may be more."""
+        """Wake the thread that was idle last, or start one if none is idle and there may be
+        more."""
         try:
             gate = self.idle.pop()
         except IndexError:

@@ -133,6 +133,7 @@ class Http1Engine:
                     if not self.writer.complete:
                         return None
                     self.state = HEAD if self.writer.keep_alive else OVER
+                    self.request = None
                     continue
                 if state == HEAD:
                     return self.next_head()
