@@ -95,10 +95,13 @@ class Server:
             await self._stopped.wait()
             return
         self._stopping = True
-        if self._worker is not None:
-            await self._worker.drain(self._give_up)
-            self._worker = None
+        worker = self._worker
+        if worker is not None:
+            worker.stop_accepting()
         close_listeners(self._opened)
+        if worker is not None:
+            await worker.drain(self._give_up)
+            self._worker = None
         self._stopped.set()
 
     async def serve(self) -> None:

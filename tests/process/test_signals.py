@@ -168,6 +168,7 @@ def test_a_second_signal_ends_a_process_whose_loop_is_blocked():
         client.request("GET", "/block")
         server.wait_for_output("the loop is blocked")
         server.signal(signal.SIGINT)
+        server.wait_for_output("stopping")
         server.signal(signal.SIGINT)
         server.wait(deadline=5)
 

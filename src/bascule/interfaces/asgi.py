@@ -536,7 +536,10 @@ EagerTask: Any = Task
 
 def start_eagerly(interface: AsgiInterface, coroutine: Any) -> "Task[None]":
     """Python 3.12 and later run the first step of a task while it is made."""
-    task: Task[None] = EagerTask(coroutine, loop=interface.loop, name=TASK_NAME, eager_start=True)
+    context = interface.base_context.copy()
+    task: Task[None] = EagerTask(
+        coroutine, loop=interface.loop, name=TASK_NAME, context=context, eager_start=True
+    )
     return task
 
 

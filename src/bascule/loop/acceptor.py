@@ -32,6 +32,14 @@ Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio
 # would let one worker take what its idle siblings could serve.
 ACCEPTS_PER_TURN = 32
 
+# Seconds that a TLS client has to answer the close_notify of a connection that is closed; many
+# never do, and everything was sent by then.
+SHUTDOWN_TIMEOUT = 2.0
+
+# How many turns closing may take to empty the kernel's queue: 2,048 connections, the default
+# backlog.
+MOST_TURNS = 64
+
 # Seconds until accepting is tried again when the system has no file descriptor or memory left.
 # Connections end all the time, so this is short; the kernel's queue holds the waiting ones
 # meanwhile.
@@ -76,7 +84,12 @@ async def listen(
     """
     connect = _connector(loop, ssl)
     if ssl is not None:
-        connect = partial(connect, ssl=ssl, ssl_handshake_timeout=ssl_handshake_timeout)
+        connect = partial(
+            connect,
+            ssl=ssl,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+        )
         _ignore_broken_handshakes(loop)
     if sock.family != socket.AF_UNIX:
         # Connections inherit it. The transports set it too, but only on sockets whose protocol
@@ -150,6 +163,15 @@ class Acceptor:
         self._accepting = True
         self._loop.add_reader(self._fd, self._accept)
 
+    def finish(self) -> None:
+        """Accept the connections that are waiting already, then close: nobody who was let into
+        the queue is turned away.
+        """
+        turns = MOST_TURNS if self._accepting else 0
+        while turns and self._accept():
+            turns -= 1
+        self.close()
+
     def close(self) -> None:
         """Accept no more. Handshakes go on, the socket stays open; closing twice does nothing."""
         self.pause()
@@ -161,14 +183,15 @@ class Acceptor:
         for task in self._pending:
             task.cancel()
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Accept what one turn may; True when there may be more."""
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 conn, _ = self._sock.accept()
             except OSError as exc:
                 if exc.errno not in NOTHING_TO_ACCEPT:
                     self._wait_for_resources(exc)
-                return
+                return False
             if self._starved:
                 self._starved = False
                 logger.warning("accepting connections again")
@@ -177,7 +200,8 @@ class Acceptor:
             self._pending.add(task)
             task.add_done_callback(partial(self._settle, conn))
             if not self._accepting:
-                return
+                return False
+        return True
 
     def _settle(self, conn: socket.socket, task: "asyncio.Task[Any]") -> None:
         """Forget a connection that has its transport; close one that came to nothing.

@@ -29,6 +29,8 @@ logger = logging.getLogger("bascule")
 
 EXIT_OK = 0
 EXIT_FORCED = 1
+# After a second signal: as long as it takes to close connections and let go of the loop.
+FORCED_GRACE = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -55,20 +57,29 @@ def run(
         interface = detect_interface(app, settings.interface)
         if settings.log_config is None:
             logs.survive_application()
-        return Process(settings, app, interface, sockets or opened).run()
+        return Process(settings, app, interface, sockets or opened, opened).run()
     finally:
         close_listeners(opened)
 
 
 class Process:
-    """The worker of this process, its loop, and its signals."""
+    """The worker of this process, its loop, and its signals.
+
+    sockets: to serve on. opened: those of them to close when it stops; emptied then.
+    """
 
     def __init__(
-        self, settings: Settings, app: Any, interface: str, sockets: Sequence[socket.socket]
+        self,
+        settings: Settings,
+        app: Any,
+        interface: str,
+        sockets: Sequence[socket.socket],
+        opened: list[socket.socket],
     ) -> None:
         self.settings = settings
         self.interface = interface
         self.sockets = sockets
+        self.opened = opened
         self.access = (
             AccessLog(settings.log_format, settings.debug) if settings.access_log else None
         )
@@ -91,21 +102,37 @@ class Process:
     async def main(self, loop: asyncio.AbstractEventLoop) -> int:
         stop = asyncio.Event()
         give_up = asyncio.Event()
-
-        def on_signal() -> None:
-            if stop.is_set():
-                give_up.set()
-            stop.set()
-
         await self.worker.start()
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, on_signal)
+        self.catch_signals(loop, stop, give_up)
         self.say_ready(loop)
         await stop.wait()
-        logger.info("stopping: finishing what is in flight")
+        self.worker.stop_accepting()
+        close_listeners(self.opened)
+        self.opened.clear()
         await self.worker.drain(give_up)
         logger.info("stopped")
         return EXIT_FORCED if give_up.is_set() else EXIT_OK
+
+    def catch_signals(
+        self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, give_up: asyncio.Event
+    ) -> None:
+        """The first signal sets `stop`, the next `give_up`; if nobody hears that, the process
+        ends.
+        """
+        caught: list[int] = []
+
+        def on_signal(number: int, frame: object) -> None:
+            event = give_up if caught else stop
+            caught.append(number)
+            loop.call_soon_threadsafe(event.set)
+            if event is stop:
+                logger.info("stopping: finishing what is in flight")
+            else:
+                signal.setitimer(signal.ITIMER_REAL, FORCED_GRACE)
+
+        signal.signal(signal.SIGALRM, lambda number, frame: leave(EXIT_FORCED))
+        for number in STOP_SIGNALS:
+            signal.signal(number, on_signal)
 
     def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:
         scheme = "https" if self.settings.ssl_certfile else "http"

@@ -156,9 +156,9 @@ class Worker:
 
     async def drain(self, give_up: asyncio.Event) -> None:
         """Stop accepting and finish what is in flight, until the deadline or until `give_up` is
-        set."""
-        for acceptor in self.acceptors:
-            acceptor.close()
+        set.
+        """
+        self.stop_accepting()
         hub = self.hub
         if hub is not None:
             hub.drain()
@@ -176,12 +176,35 @@ class Worker:
                 acceptor.abort()
             hub.abort()
             await self.until_cancelled(hub.interface.close())
-        if not give_up.is_set():
-            await self.lifespan.shutdown()
+        await self.shut_application_down(give_up)
         if self.ticker is not None:
             self.ticker.cancel()
         if self.access is not None:
             self.access.close()
+
+    def stop_accepting(self) -> None:
+        """Take the connections that wait in the kernel's queue, and no more after them."""
+        for acceptor in self.acceptors:
+            acceptor.finish()
+
+    async def shut_application_down(self, give_up: asyncio.Event) -> None:
+        """Lifespan shutdown, which has as long as requests have."""
+        if give_up.is_set():
+            return
+        tasks = [
+            asyncio.ensure_future(self.lifespan.shutdown()),
+            asyncio.ensure_future(give_up.wait()),
+        ]
+        seconds = self.settings.timeout_graceful_shutdown
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            logger.warning(
+                "lifespan shutdown had not finished after %g s (--timeout-graceful-shutdown)",
+                seconds,
+            )
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CANCEL_GRACE)
 
     async def until_quiet(self, hub: Hub, give_up: asyncio.Event) -> None:
         while not (hub.quiet and not any(acceptor.pending for acceptor in self.acceptors)):
