@@ -1,4 +1,4 @@
-"""Serves an application in the process of the tests, so that both sides can tell each other things.
+"""Serves an application in the process of the tests, so that both sides can talk.
 
     with Served(app, "asyncio", threads=2) as served:
         client = served.connect()
@@ -110,6 +110,18 @@ class Served:
         """Run a coroutine on the server's loop and wait for its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(DEADLINE)
 
+    def wait_until_quiet(self) -> None:
+        """Wait until the server has noticed by itself that everybody is gone."""
+        self.run(self._until(lambda: bool(self.hub.quiet)))
+
+    def wait_until_unconnected(self) -> None:
+        """Wait until the last connection is gone; applications may still run."""
+        self.run(self._until(lambda: not self.hub.connections))
+
+    def wait_until_idle(self) -> None:
+        """Wait until no application runs; connections may still be open."""
+        self.run(self._until(lambda: not self.hub.interface.running))
+
     def taken_log(self) -> str:
         """What the server has logged since the last call; the test answers for it."""
         lines, self._log.lines = self._log.lines, []
@@ -125,7 +137,7 @@ class Served:
             client.close()
         try:
             if settle and self.hub is not None and not self._stop_wanted.is_set():
-                self.run(self._settled())
+                self.wait_until_quiet()
         finally:
             self._end()
         self._ended.result()
@@ -209,9 +221,8 @@ class Served:
                 thread.join(DEADLINE)
                 assert not thread.is_alive(), f"{thread.name} is left"
 
-    async def _settled(self) -> None:
-        """Wait until the server has noticed by itself that everybody is gone."""
+    async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE / 2):
-            while not self.hub.quiet:
+            while not condition():
                 # A turn of the loop: nothing says when the last connection is forgotten.
                 await asyncio.sleep(0)

@@ -18,6 +18,7 @@ A phase says which deadline is running; `tick` looks at it.
 import logging
 import os
 from asyncio import Future, Task, Transport
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -282,7 +283,8 @@ class Http1Connection(Carrier):
         engine = self.engine
         data = engine.send_head(status, fields, body, end, reason)
         self.status = status
-        self.octets = len(body)
+        if self.access is not None and engine.has_body:
+            self.octets = len(body)
         transport = self.transport
         transport.write(data)
         unsent = engine.take_unsent()
@@ -297,7 +299,8 @@ class Http1Connection(Carrier):
                 "body while a file is still being sent; await the send of the file first"
             )
         framed = self.engine.send_data(data, end)
-        self.octets += len(data)
+        if framed:
+            self.octets += len(data)
         # A connection that broke is closed a turn of the loop before it is lost: its transport
         # would count, and complain about, what an application writes meanwhile.
         if framed and not self.transport.is_closing():
@@ -329,7 +332,7 @@ class Http1Connection(Carrier):
         self.watch_writes()
         self.file_task = self.hub.loop.create_task(self.copy_file(file, offset, count, end))
         # Not in the task: one that is cancelled before its first step never sees its file.
-        self.file_task.add_done_callback(lambda _: file.close())
+        self.file_task.add_done_callback(partial(close_file, file))
 
     def send_small_file(
         self, file: Any, offset: int, count: int, end: bool, prefix: bytes | None
@@ -568,6 +571,10 @@ class Http1Connection(Carrier):
 
 
 NOWHERE = Endpoint(None, None)
+
+
+def close_file(file: Any, task: Task[None]) -> None:
+    file.close()
 
 
 def endpoint_of(transport: Any) -> Endpoint:

@@ -150,8 +150,8 @@ class Hub:
 
     def set_date(self) -> None:
         """RFC 9110 section 6.6.1, formatted once a tick instead of once a response."""
-        if self.date_header:
-            self.defaults.date = b"date: %b\r\n" % http_date(time.time())
+        line = b"date: %b\r\n" % http_date(time.time()) if self.date_header else b""
+        self.defaults.date = line
 
     def drain(self) -> None:
         """Close what is idle; what is busy closes behind its response."""

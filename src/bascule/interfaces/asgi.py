@@ -213,9 +213,8 @@ class AsgiExchange(Exchange):
                 # The application let the OSError of `send` end it, which is the usual way to stop.
                 forget_frames(error)
             else:
+                # SystemExit too: one request does not end the process for all the others.
                 self.fail("raised", error)
-                if not isinstance(error, Exception):
-                    raise
         else:
             if self.state != COMPLETE and not self.disconnected:
                 self.fail("returned without completing its response", None)
@@ -318,7 +317,7 @@ class AsgiExchange(Exchange):
         try:
             self.carrier.respond(self.status, self.fields, body, end)
         except BaseException:
-            self.state = HEAD_KEPT
+            self.state = IDLE
             raise
         if end:
             self.wake_reader()
@@ -356,7 +355,8 @@ class AsgiExchange(Exchange):
         """http.response.trailers; several are joined until the last."""
         self.response_trailers += message.get("headers", ())
         if not message.get("more_trailers", False):
-            self.carrier.send_trailers(self.response_trailers)
+            trailers, self.response_trailers = self.response_trailers, []
+            self.carrier.send_trailers(trailers)
             self.state = COMPLETE
             self.wake_reader()
 

@@ -46,6 +46,7 @@ cdef class Http1Engine:
     cpdef bytes send_head(self, int status, list fields, bytes body, bint end, bytes reason=*)
     cpdef bytes send_data(self, bytes data, bint end)
     cpdef bytes send_trailers(self, list fields)
+    cdef bint wants_trailers(self) except -1
     cpdef bytes send_file_prefix(self, long long size, bint end)
     cpdef bytes send_file_suffix(self, long long size, bint end)
     cpdef begin_refusal(self)

@@ -24,7 +24,12 @@ from bascule.errors import RequestRefused
 from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
 from bascule.protocols.http1.chunked import ChunkedDecoder
 from bascule.protocols.http1.head import HeadReader
-from bascule.protocols.http1.response import CONTINUE, ResponseDefaults, ResponseWriter
+from bascule.protocols.http1.response import (
+    CONTINUE,
+    NOTHING,
+    ResponseDefaults,
+    ResponseWriter,
+)
 from bascule.protocols.limits import RequestLimits
 
 Event = Request | BodyData | BodyEnd | Refused | Closed
@@ -301,9 +306,18 @@ class Http1Engine:
         return self.writer.data(data, end)
 
     def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """The end of the body with trailer fields, which only chunked bodies can carry. Raises
-        ResponseError."""
-        return self.writer.trailers(fields)
+        """The end of the body with trailer fields, which only chunked bodies can carry, and which
+        go only to clients that asked for them (RFC 9110 section 6.5.1). Raises ResponseError.
+        """
+        return self.writer.trailers(fields, self.wants_trailers())
+
+    def wants_trailers(self) -> bool:
+        """The TE field of the request has `trailers` (RFC 9110 section 10.1.4)."""
+        request = self.request
+        if request is None:
+            return False
+        lists = [value for name, value in request.fields if name == b"te"]
+        return b"trailers" in [one.strip(b" \t").lower() for one in b",".join(lists).split(b",")]
 
     def send_file_prefix(self, size: int, end: bool) -> bytes | None:
         """What to write before `size` octets of a file, or None when none may be written. Raises
@@ -338,6 +352,11 @@ class Http1Engine:
     def dropped_body(self) -> bool:
         """The application sent a body with a status that cannot have one."""
         return self.writer.dropped_body
+
+    @property
+    def has_body(self) -> bool:
+        """The response has a body on the wire: not to HEAD, not 204 or 304."""
+        return self.writer.framing != NOTHING
 
     @property
     def keep_alive(self) -> bool:

@@ -39,7 +39,7 @@ cdef class ResponseWriter:
     cpdef count(self, long long size, bint end)
     cpdef bytes file_prefix(self, long long size, bint end)
     cpdef bytes file_suffix(self, long long size, bint end)
-    cpdef bytes trailers(self, list fields)
+    cpdef bytes trailers(self, list fields, bint wanted=*)
 
 cdef bytes status_line(int status, bytes reason)
 cdef bytes length_line(long long length)

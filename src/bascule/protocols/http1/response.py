@@ -285,8 +285,10 @@ class ResponseWriter:
             return b""
         return (b"\r\n" if size else b"") + (b"0\r\n\r\n" if end else b"")
 
-    def trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """The end of a chunked body with its trailer section (RFC 9112 section 7.1.2)."""
+    def trailers(self, fields: list[tuple[bytes, bytes]], wanted: bool = True) -> bytes:
+        """The end of a chunked body with its trailer section (RFC 9112 section 7.1.2), which is
+        left out, but checked, for clients that do not want one.
+        """
         if self.complete or not self.started:
             raise ResponseError("trailers outside a response")
         lines: list[bytes] = []
@@ -297,7 +299,7 @@ class ResponseWriter:
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
         check_octets(block, len(fields), fields)
-        if self.framing != CHUNKED:
+        if self.framing != CHUNKED or not wanted:
             return self.data(b"", True)
         self.complete = True
         return b"".join((b"0\r\n", block, b"\r\n"))
