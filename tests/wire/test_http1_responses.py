@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def request(self) -> bytes:
-        head = f"{self.method} / HTTP/{self.version}\r\nHost: a.example\r\n"
+        head = f"{self.method} / HTTP/{self.version}\r\nHost: a.example\r\nTE: trailers\r\n"
         return f"{head}Connection: {self.connection}\r\n\r\n".encode()
 
     @property

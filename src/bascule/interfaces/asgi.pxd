@@ -33,6 +33,7 @@ cdef class AsgiExchange(Exchange):
     cdef list waiters
     cdef object task
 
+    cdef judge_return(self)
     cdef fail(self, str what, object error)
     cdef next_message(self)
     cdef keep_head(self, object message)

@@ -216,11 +216,20 @@ class AsgiExchange(Exchange):
                 # SystemExit too: one request does not end the process for all the others.
                 self.fail("raised", error)
         else:
-            if self.state != COMPLETE and not self.disconnected:
-                self.fail("returned without completing its response", None)
+            self.judge_return()
         finally:
             interface.running -= 1
             interface.tasks.discard(self.task)
+
+    def judge_return(self) -> None:
+        """The application returned: was the response complete, or was nobody left to get one?"""
+        if self.state == COMPLETE or self.disconnected:
+            return
+        if self.finished_sending:
+            self.state = COMPLETE
+            self.carrier.abort()
+        else:
+            self.fail("returned without completing its response", None)
 
     def fail(self, what: str, error: BaseException | None) -> None:
         """The application will not finish the response: a 500 if there is time, else an aborted

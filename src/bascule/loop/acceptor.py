@@ -167,7 +167,7 @@ class Acceptor:
         """Accept the connections that are waiting already, then close: nobody who was let into
         the queue is turned away.
         """
-        turns = MOST_TURNS if self._accepting else 0
+        turns = MOST_TURNS if self._accepting and self._sock.fileno() >= 0 else 0
         while turns and self._accept():
             turns -= 1
         self.close()

@@ -414,7 +414,7 @@ def test_a_long_request_line_in_a_long_head() -> None:
 
 def test_the_writer_is_reached() -> None:
     """What response.py promises is there through the engine."""
-    one = engine(GET)
+    one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nTE: deflate, trailers\r\n\r\n")
     request(one)
     assert b"103" in one.send_informational(103, [])
     one.send_head(200, [], b"", False)
@@ -422,6 +422,14 @@ def test_the_writer_is_reached() -> None:
     assert one.send_file_suffix(1, False) == b"\r\n"
     assert one.send_trailers([(b"x", b"y")]) == b"0\r\nx: y\r\n\r\n"
     assert not one.dropped_body
+
+
+def test_trailers_are_for_clients_that_asked() -> None:
+    """RFC 9110 section 6.5.1."""
+    one = engine(GET)
+    request(one)
+    one.send_head(200, [], b"", False)
+    assert one.send_trailers([(b"x", b"y")]) == b"0\r\n\r\n"
 
 
 def test_upgrade_is_offered() -> None:
