@@ -46,7 +46,7 @@ READ_AHEAD = 65536
 # (sendfile).
 SMALL_FILE = 65536
 # How much the kernel is asked to send at a time: each piece has the whole write deadline.
-FILE_PIECE = 1048576
+FILE_PIECE = 262144
 
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
 

@@ -1,15 +1,15 @@
 """Sending a file over a connection: by sendfile(2) where transport and file allow, else in pieces.
 
-sendfile(2) is used with aiofastnet's transports on plain connections. Everything else reads and
-writes: TLS has to encrypt, uvloop has no sendfile for its transports, and that of asyncio waits
-for ever when the connection is aborted meanwhile, which is what a write deadline does.
+sendfile(2) is used on plain connections, with a loop of our own around it: uvloop has none for its
+transports, and asyncio's waits for ever when the connection is aborted meanwhile, which is what a
+write deadline does. Everything else reads and writes: TLS has to encrypt.
 """
 
 import asyncio
 import os
 import stat
 from collections.abc import Awaitable, Callable
-from typing import IO, Any
+from typing import IO
 
 from bascule.errors import ClientDisconnected
 
@@ -18,6 +18,9 @@ PIECE = 65536
 
 # Read what is in the page cache, refuse what is not (preadv2(2)); Linux only.
 CACHED_ONLY: int | None = getattr(os, "RWF_NOWAIT", None)
+
+# Seconds after which a sender that waits looks whether its connection is still there.
+LOOK_AGAIN = 0.25
 
 Drain = Callable[[], Awaitable[None]]
 Read = Callable[[int], Awaitable[bytes | bytearray]]
@@ -70,12 +73,72 @@ async def _send_regular(
     count: int,
     drain: Drain,
 ) -> int:
-    if _has_sendfile(transport):
+    sock = transport.get_extra_info("socket")
+    if transport.get_extra_info("sslcontext") is None and sock is not None:
+        await _until_written(transport, drain)
+        # A descriptor of our own: the loop does not let anybody wait on that of a transport, and
+        # this one cannot become another connection's when the transport is closed meanwhile.
+        out = os.dup(sock.fileno())
         try:
-            return await _send_natively(transport, file, offset, count)
-        except NotImplementedError:
-            pass  # a TLS transport that encrypts by itself
+            return await _send_from_kernel(loop, transport, out, file.fileno(), offset, count)
+        finally:
+            os.close(out)
     return await _send_pieces(transport, _read_file(loop, file.fileno(), offset), count, drain)
+
+
+async def _until_written(transport: asyncio.WriteTransport, drain: Drain) -> None:
+    """Wait until nothing is left in the transport: the kernel must not overtake it."""
+    transport.set_write_buffer_limits(high=0)
+    try:
+        while transport.get_write_buffer_size():
+            await drain()
+            if transport.is_closing():
+                raise _left(None)
+    finally:
+        transport.set_write_buffer_limits()
+
+
+async def _send_from_kernel(
+    loop: asyncio.AbstractEventLoop,
+    transport: asyncio.WriteTransport,
+    out: int,
+    source: int,
+    offset: int,
+    count: int,
+) -> int:
+    sent = 0
+    while sent < count:
+        if transport.is_closing():
+            raise _left(None)
+        try:
+            octets = os.sendfile(out, source, offset + sent, count - sent)
+        except BlockingIOError:
+            await _until_writable(loop, out)
+            continue
+        except ConnectionError as exc:
+            raise _left(exc) from None
+        if octets == 0:
+            break
+        sent += octets
+        # A fast reader takes everything at once: let the other connections have their turn.
+        await asyncio.sleep(0)
+    return sent
+
+
+async def _until_writable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    """Wait until the socket takes more, or for a moment: nobody says when its transport is
+    closed."""
+    writable = loop.create_future()
+    loop.add_writer(fd, _set, writable)
+    try:
+        await asyncio.wait([writable], timeout=LOOK_AGAIN)
+    finally:
+        loop.remove_writer(fd)
+
+
+def _set(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _regular_size(file: IO[bytes]) -> int | None:
@@ -85,33 +148,6 @@ def _regular_size(file: IO[bytes]) -> int | None:
     except (AttributeError, OSError):
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _has_sendfile(transport: asyncio.WriteTransport) -> bool:
-    try:
-        from aiofastnet import Transport
-    except ImportError:
-        return False
-    return isinstance(transport, Transport)
-
-
-async def _send_natively(transport: Any, file: IO[bytes], offset: int, count: int) -> int:
-    """Raises NotImplementedError, with nothing sent, when this transport cannot do it."""
-    try:
-        waiter = transport.sendfile(file, offset, count)
-    except ConnectionError as exc:
-        raise _left(exc) from None
-    if waiter is not None:
-        # wait() does not raise what the future holds: an aborted connection cancels it, and that
-        # must not look like this task's own cancellation.
-        await asyncio.wait([waiter])
-        if waiter.cancelled():
-            raise _left(None)
-        error = waiter.exception()
-        if error is not None:
-            raise _left(error)
-    # The transport takes the end of the file for the end of its work, without a word.
-    return max(0, min(count, os.fstat(file.fileno()).st_size - offset))
 
 
 def _left(error: BaseException | None) -> ClientDisconnected:

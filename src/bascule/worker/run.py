@@ -5,6 +5,7 @@ the same again      stop at once, exit 1
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -105,6 +106,10 @@ class Process:
         await self.worker.start()
         self.catch_signals(loop, stop, give_up)
         self.say_ready(loop)
+        # What is here now stays: looking through it again and again for garbage would be for
+        # nothing.
+        gc.collect()
+        gc.freeze()
         await stop.wait()
         self.worker.stop_accepting()
         close_listeners(self.opened)

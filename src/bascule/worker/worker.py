@@ -36,6 +36,8 @@ WARN_EVERY = 10.0
 # With --debug, a tick this many seconds late says that the loop was blocked; asyncio's own
 # threshold.
 BLOCKED = 0.1
+# A client that is in its TLS handshake when the server stops gets this many seconds to finish it.
+HANDSHAKE_GRACE = 2.0
 # What is left of the application gets this long to notice that it was cancelled.
 CANCEL_GRACE = 1.0
 
@@ -207,7 +209,10 @@ class Worker:
         await asyncio.wait(tasks, timeout=CANCEL_GRACE)
 
     async def until_quiet(self, hub: Hub, give_up: asyncio.Event) -> None:
-        while not (hub.quiet and not any(acceptor.pending for acceptor in self.acceptors)):
+        patience = hub.loop.time() + HANDSHAKE_GRACE
+        while not hub.quiet or (
+            any(acceptor.pending for acceptor in self.acceptors) and hub.loop.time() < patience
+        ):
             if give_up.is_set():
                 return
             # In steps of a tick: a response that ends now may have been the last.
