@@ -2,6 +2,7 @@
 `Server`."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +23,12 @@ def serve(app: object, **options: Any) -> int:
     Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or
     StartupError.
     """
-    if isinstance(app, str):
-        return run(Settings.of(target=app, **options))
-    return run(Settings.of(**options), app=app)
+    settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
+    if settings.reload:
+        raise UsageError(
+            "reload starts the process again, which `bascule dev` does; serve() cannot"
+        )
+    return run(settings, app=None if isinstance(app, str) else app)
 
 
 class Server:
@@ -54,6 +58,8 @@ class Server:
         self.settings = Settings.of(
             **({"target": app, **options} if isinstance(app, str) else options)
         )
+        for name, value in self.settings.app_environment.items():
+            os.environ.setdefault(name, value)
         if isinstance(app, str):
             app = load_target(app, self.settings.factory, self.settings.app_dir)
         self._app = app
