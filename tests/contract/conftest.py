@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from support.certificates import Certificates, make_certificates
 from support.client import Http1Client
 from support.inprocess import Served
 
@@ -51,6 +52,11 @@ def serve(served: Callable[..., Served]) -> Callable[..., Served]:
         return served(app, **{"lifespan": "off", "interface": "asgi3", **options}).start()
 
     return start
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(params=[4, 0], ids=["threads", "inline"])

@@ -132,6 +132,10 @@ class Served:
         """Tell the server to stop, as SIGTERM would; `close` waits for it."""
         self.loop.call_soon_threadsafe(self._stop_wanted.set)
 
+    def wait_until_ended(self) -> None:
+        """Wait until the server has stopped. Raises what was left behind."""
+        self._ended.result(DEADLINE)
+
     def close(self, *, settle: bool = True) -> None:
         """Stop, and see that nothing is left. Without `settle` requests may be under way."""
         if self._is_closed:
@@ -159,7 +163,7 @@ class Served:
     def _end(self) -> None:
         self._is_closed = True
         try:
-            if self._started.exception(DEADLINE) is None:
+            if self._started.exception(DEADLINE) is None and not self._ended.done():
                 self.begin_stop()
             self._thread.join(DEADLINE)
             assert not self._thread.is_alive(), "the server does not stop"
