@@ -1,4 +1,4 @@
-"""What a server writes: its log, its access log, its own header fields, and nothing on the disk."""
+"""What a server writes: its logs, its own header fields, and nothing on the disk."""
 
 import json
 import os

@@ -187,9 +187,7 @@ def test_lifespan_shutdown_runs_when_the_last_request_has_ended():
 
 
 def test_a_lifespan_shutdown_without_end_is_bounded():
-    with serve(
-        ("process_asgi:endless_shutdown", "--timeout-graceful-shutdown", "0.3")
-    ) as server:
+    with serve(("process_asgi:endless_shutdown", "--timeout-graceful-shutdown", "0.3")) as server:
         server.wait_for_output("listening on")
         server.signal(signal.SIGTERM)
         server.wait_for_output("shutdown begins")

@@ -1,4 +1,4 @@
-"""UNIX sockets, several addresses, inherited descriptors, TLS: each with a real process behind it."""
+"""UNIX sockets, several addresses, inherited descriptors and TLS, on real processes."""
 
 import os
 import re
@@ -274,7 +274,7 @@ def test_tls_1_2_is_served_and_1_1_is_refused(files, authority, trusting):
         with connect(server, newer) as client:
             assert client.sock.version() == "TLSv1.2"
             assert ask(client).status == 200
-        with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION|UNEXPECTED_EOF"):
+        with pytest.raises(ssl.SSLError, match=r"PROTOCOL_VERSION|UNEXPECTED_EOF"):
             connect(server, limited_to(authority, ssl.TLSVersion.TLSv1_1))
         assert_healthy(server, trusting)
         assert "Traceback" not in server.output()
@@ -351,9 +351,7 @@ def is_turned_away(server, context):
 
 
 @pytest.mark.parametrize("app", ["process_asgi:app", "process_wsgi"])
-def test_client_certificates_that_are_required(
-    files, trusting, known_client, strange_client, app
-):
+def test_client_certificates_that_are_required(files, trusting, known_client, strange_client, app):
     with serve_tls(files, app, *client_certificates(files, "required")) as server:
         assert is_turned_away(server, trusting)
         assert is_turned_away(server, strange_client)
@@ -365,9 +363,7 @@ def test_client_certificates_that_are_required(
 
 
 def test_client_certificates_that_are_optional(files, trusting, known_client, strange_client):
-    with serve_tls(
-        files, "process_wsgi", *client_certificates(files, "optional")
-    ) as server:
+    with serve_tls(files, "process_wsgi", *client_certificates(files, "optional")) as server:
         with connect(server, trusting) as client:
             assert ask(client, "/client").body == b"https nobody"
         with connect(server, known_client) as client:

@@ -1,4 +1,4 @@
-"""asyncio's side of a connection, made for tests: a loop whose clock stands still, and a transport.
+"""asyncio's side of a connection, for tests: a loop whose clock stands still, a transport.
 
     loop = FakeLoop()
     client = FakeTransport(loop)

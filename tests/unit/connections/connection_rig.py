@@ -89,7 +89,8 @@ class Rig:
 
     def close(self) -> None:
         """End everything; what the application still does is cancelled."""
-        threads = list(self.interface.pool.threads) if getattr(self.interface, "pool", None) else []
+        pool = getattr(self.interface, "pool", None)
+        threads = list(pool.threads) if pool else []
         self.interface.close()
         self.hub.abort()
         self.loop.settle()

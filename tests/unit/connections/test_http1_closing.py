@@ -1,4 +1,4 @@
-"""A client that is gone, at every point of an exchange: nothing is left behind, the log says so."""
+"""A client that is gone, at every point of an exchange: nothing is left, the log says so."""
 
 import threading
 

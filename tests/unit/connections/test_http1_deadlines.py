@@ -284,7 +284,7 @@ def test_what_comes_while_lingering_is_taken_and_thrown_away(rig):
 
 @pytest.mark.parametrize("size", [1000, 1_000_000])
 def test_the_linger_deadline_cuts_no_response_short(rig, size):
-    """The response to a request whose body is not read is still being taken: it is not finished."""
+    """The answer to a request whose body nobody reads is still being taken."""
     client = rig.connect(reads=False)
     head = request("/", f"Content-Length: {size}", "Connection: close", method="POST")
     client.send(head)

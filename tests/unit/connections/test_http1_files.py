@@ -110,7 +110,7 @@ def read_steadily(rig, client, octets_a_second):
 
 
 def test_a_slow_reader_that_reads_all_the_time_is_not_cut_off(rig, make_file):
-    """The write deadline is for clients that take nothing; a slow modem takes an octet at a time."""
+    """The write deadline is for clients that take nothing; a slow modem takes a little."""
     client = rig.connect(reads=False)
     client.send(request())
     send_path(rig.calls[0], make_file(SIZES[-1]))
