@@ -1,0 +1,42 @@
+"""What of the settings reaches which layer."""
+
+from bascule.settings import Settings
+from bascule.worker.plan import deadlines, extra_lines, request_limits, server_line
+
+
+def test_the_defaults_are_those_of_the_layers_below():
+    from bascule.connections.hub import Deadlines
+    from bascule.protocols.limits import RequestLimits
+
+    settings = Settings.of()
+    assert request_limits(settings) == RequestLimits()
+    assert deadlines(settings) == Deadlines()
+
+
+def test_each_limit_is_its_own():
+    limits = request_limits(
+        Settings.of(
+            limit_request_line=101,
+            limit_request_head=1002,
+            limit_request_fields=3,
+            limit_request_body=4,
+        )
+    )
+    assert (limits.request_line, limits.head, limits.fields, limits.body) == (101, 1002, 3, 4)
+
+
+def test_each_deadline_is_its_own():
+    found = deadlines(
+        Settings.of(
+            timeout_keep_alive=1, timeout_request_head=2, timeout_write=3, limit_body_rate=4
+        )
+    )
+    assert (found.keep_alive, found.request_head, found.write, found.body_rate) == (1, 2, 3, 4)
+
+
+def test_fields_become_lines():
+    settings = Settings.of(header=["X-One: 1", "X-Two: a: b"])
+    assert extra_lines(settings).lower() == b"x-one: 1\r\nx-two: a: b\r\n"
+    assert extra_lines(Settings.of()) == b""
+    assert server_line(Settings.of()) == b"server: bascule\r\n"
+    assert server_line(Settings.of(server_header=False)) == b""

@@ -1,0 +1,397 @@
+"""bascule.Server: from start to stop inside a loop that is somebody else's."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+
+import pytest
+from worker_rig import App, Client, run
+
+from bascule import Server
+from bascule.errors import BindError, SettingsError, StartupError, TargetError, UsageError
+
+LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+
+
+def is_free(url):
+    host, _, port = url.removeprefix("http://").partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+# Start and stop.
+
+
+@LOOPS
+def test_it_serves_from_start_to_stop(loop):
+    async def main():
+        app = App()
+        server = Server(app, port=0)
+        assert server.addresses == []
+        await server.start()
+        (url,) = server.addresses
+        assert app.phases == ["startup"]
+        client = await Client.connect(url)
+        assert await client.ask() == b"served /"
+        assert app.phases == ["startup"]
+        await server.stop()
+        assert await client.ended() == b""
+        assert app.phases == ["startup", "shutdown"]
+        assert server.addresses == []
+        assert is_free(url)
+        await client.close()
+
+    run(main(), loop)
+
+
+@LOOPS
+def test_stop_finishes_what_is_in_flight(loop):
+    async def main():
+        app = App()
+        server = Server(app, port=0)
+        await server.start()
+        (url,) = server.addresses
+        busy, idle = await Client.connect(url), await Client.connect(url)
+        assert await idle.ask() == b"served /"
+        app.entered.clear()
+        busy.send("/slow")
+        await app.entered.wait()
+        stopping = asyncio.create_task(server.stop())
+        assert await idle.ended() == b""
+        assert not stopping.done()
+        assert app.phases == ["startup"]
+        app.release.set()
+        assert await busy.body() == b"served /slow"
+        await stopping
+        assert app.phases == ["startup", "shutdown"]
+        await busy.close()
+        await idle.close()
+
+    run(main(), loop)
+
+
+@LOOPS
+def test_a_second_stop_gives_up_what_is_in_flight(loop):
+    async def main():
+        app = App()
+        server = Server(app, port=0)
+        await server.start()
+        client = await Client.connect(server.addresses[0])
+        client.send("/slow")
+        await app.entered.wait()
+        first = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        await server.stop()
+        assert await client.ended() == b""
+        await first
+        assert "shutdown" not in app.phases
+        await client.close()
+
+    run(main(), loop)
+
+
+def test_stop_gives_up_by_itself_at_its_deadline(caplog):
+    async def main():
+        app = App()
+        server = Server(app, port=0, timeout_graceful_shutdown=0.1)
+        await server.start()
+        client = await Client.connect(server.addresses[0])
+        client.send("/slow")
+        await app.entered.wait()
+        await server.stop()
+        assert await client.ended() == b""
+        assert app.phases == ["startup", "shutdown"]
+        await client.close()
+
+    run(main())
+    assert "1 requests were still running after 0.1 s" in caplog.text
+
+
+@LOOPS
+def test_serve_serves_until_it_is_cancelled(loop):
+    async def main():
+        app = App()
+        started = asyncio.Event()
+
+        async def startup():
+            started.set()
+
+        app.hooks["startup"] = startup
+        server = Server(app, port=0)
+        serving = asyncio.create_task(server.serve())
+        await started.wait()
+        while not server.addresses:
+            await asyncio.sleep(0)
+        client = await Client.connect(server.addresses[0])
+        assert await client.ask() == b"served /"
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert await client.ended() == b""
+        assert app.phases == ["startup", "shutdown"]
+        await client.close()
+
+    run(main(), loop)
+
+
+def test_serve_returns_when_it_is_stopped_elsewhere():
+    async def main():
+        server = Server(App(), port=0)
+        serving = asyncio.create_task(server.serve())
+        while not server.addresses:
+            await asyncio.sleep(0)
+        await server.stop()
+        await serving
+
+    run(main())
+
+
+def test_a_stop_that_is_cancelled_can_be_called_again():
+    async def main():
+        app = App()
+        server = Server(app, port=0)
+        await server.start()
+        client = await Client.connect(server.addresses[0])
+        client.send("/slow")
+        await app.entered.wait()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(server.stop(), 0.05)
+        async with asyncio.timeout(5):
+            await server.stop()
+        assert await client.ended() == b""
+        await client.close()
+
+    run(main())
+
+
+def test_a_server_starts_once():
+    async def main():
+        server = Server(App(), port=0)
+        await server.start()
+        with pytest.raises(UsageError):
+            await server.start()
+        await server.stop()
+        with pytest.raises(UsageError):
+            await server.start()
+
+    run(main())
+
+
+def test_a_stop_before_the_start_is_the_end():
+    async def main():
+        server = Server(App(), port=0)
+        await server.stop()
+        with pytest.raises(UsageError):
+            await server.start()
+
+    run(main())
+
+
+def test_a_stop_during_the_start_leaves_nothing_serving():
+    async def main():
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def startup():
+            begun.set()
+            await go_on.wait()
+
+        app = App(startup=startup)
+        server = Server(app, port=0)
+        starting = asyncio.create_task(server.start())
+        await begun.wait()
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait([starting, stopping])
+        starting.exception()
+        assert server.addresses == []
+        assert app.phases in (["startup"], ["startup", "shutdown"])
+
+    run(main())
+
+
+def test_two_servers_in_one_loop():
+    async def main():
+        servers = [Server(App(), port=0), Server(App(), port=0)]
+        for server in servers:
+            await server.start()
+        for server in servers:
+            client = await Client.connect(server.addresses[0])
+            assert await client.ask() == b"served /"
+            await client.close()
+        await servers[0].stop()
+        client = await Client.connect(servers[1].addresses[0])
+        assert await client.ask() == b"served /"
+        await client.close()
+        await servers[1].stop()
+
+    run(main())
+
+
+# What it leaves to its owner.
+
+
+def test_signals_and_logging_stay_their_owners():
+    def owned():
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+        return [
+            [signal.getsignal(number) for number in numbers],
+            list(logging.getLogger("bascule").handlers),
+            list(logging.getLogger().handlers),
+        ]
+
+    async def main():
+        before = owned()
+        server = Server(App(), port=0)
+        await server.start()
+        assert owned() == before
+        await server.stop()
+        assert owned() == before
+
+    run(main(), "asyncio")
+
+
+@LOOPS
+def test_sockets_that_are_given_stay_open(loop):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        async def main():
+            for _ in range(2):
+                server = Server(App(), sockets=[listener])
+                await server.start()
+                assert server.addresses == [url]
+                client = await Client.connect(url)
+                assert await client.ask() == b"served /"
+                await client.close()
+                await server.stop()
+                assert listener.fileno() >= 0
+
+        run(main(), loop)
+
+
+# What does not start.
+
+
+def test_wrong_options_and_targets_are_refused_at_once():
+    async def main():
+        with pytest.raises(SettingsError):
+            Server(App(), prot=8000)
+        with pytest.raises(TargetError):
+            Server("no_such_module_here:app")
+        with pytest.raises(TargetError):
+            Server(object())
+
+    run(main())
+
+
+def test_an_address_in_use_raises():
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as holder:
+            app = App()
+            server = Server(app, port=holder.getsockname()[1])
+            with pytest.raises(BindError):
+                await server.start()
+            assert app.phases == []
+
+    run(main())
+
+
+async def fail():
+    raise StartupError("no database")
+
+
+class Failing(App):
+    """Says that its startup failed, and then does not end."""
+
+    async def live(self, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        await asyncio.Event().wait()
+
+
+def test_a_startup_that_fails_raises_and_leaves_nothing():
+    before = len(os.listdir("/proc/self/fd"))
+
+    async def main():
+        server = Server(Failing(), port=0)
+        with pytest.raises(StartupError, match="no database"):
+            await server.start()
+        assert server.addresses == []
+
+    run(main())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_start_that_is_cancelled_leaves_nothing():
+    async def main():
+        begun = asyncio.Event()
+
+        async def startup():
+            begun.set()
+            await asyncio.Event().wait()
+
+        server = Server(App(startup=startup), port=0)
+        starting = asyncio.create_task(server.start())
+        await begun.wait()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert server.addresses == []
+
+    run(main())
+
+
+def test_a_socket_that_cannot_be_used_leaves_nothing_of_the_others(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as good, socket.socket() as bad:
+        good.setblocking(False)
+        bad.close()
+
+        async def main():
+            app = App()
+            server = Server(app, sockets=[good, bad])
+            with pytest.raises((OSError, ValueError, UsageError)):
+                await server.start()
+            assert app.phases == ["startup", "shutdown"]
+            assert server.addresses == []
+
+        run(main(), "asyncio")
+
+
+# Warnings of the worker's own.
+
+
+class JumpingClock:
+    """A loop's clock, and how far it is ahead: what a blocked loop looks like to a tick."""
+
+    def __init__(self):
+        self.ahead = 0.0
+        self.real = asyncio.get_running_loop().time
+
+    def time(self):
+        return self.real() + self.ahead
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_blocked_loop_is_told_while_debugging(caplog, debug):
+    async def main():
+        server = Server(App(), port=0, debug=debug)
+        await server.start()
+        hub = server._worker.hub
+        # The first turn of the tick looks at the clock as it is.
+        await asyncio.sleep(0)
+        hub.loop = clock = JumpingClock()
+        clock.ahead = 100.0
+        before = hub.now
+        while hub.now < before + 100:
+            await asyncio.sleep(0)
+        await server.stop()
+
+    run(main(), "asyncio")
+    assert ("the event loop was blocked for 100." in caplog.text) == debug
