@@ -24,6 +24,7 @@ HOT_MODULES = (
     "bascule.protocols.http1.chunked",
     "bascule.protocols.http1.response",
     "bascule.protocols.http1.engine",
+    "bascule.observability.access",
     "bascule.interfaces.exchange",
     "bascule.interfaces.asgi",
     "bascule.interfaces.environ",

@@ -25,6 +25,7 @@ cdef class Http1Connection(Carrier):
     cdef long long unwritten
     cdef long long octets
     cdef int status
+    cdef str client_name
     cdef object file_task
     cdef object drained
 

@@ -58,6 +58,7 @@ class Http1Connection(Carrier):
         "access",
         "body_octets",
         "body_since",
+        "client_name",
         "congested",
         "deadline",
         "drained",
@@ -101,6 +102,7 @@ class Http1Connection(Carrier):
         self.started_at = 0.0
         self.status = 0
         self.octets = 0
+        self.client_name: str | None = None
         self.file_task: Task[None] | None = None
         self.writing_paused = False
         self.drained: Future[None] | None = None
@@ -454,9 +456,11 @@ class Http1Connection(Carrier):
         request = self.engine.request
         if request is None:
             return
-        client = self.endpoint.client
+        if self.client_name is None:
+            client = self.endpoint.client
+            self.client_name = f"{client[0]}:{client[1]}" if client else ""
         access.record(
-            f"{client[0]}:{client[1]}" if client else "",
+            self.client_name,
             request.method,
             request.target,
             request.http_version,

@@ -41,6 +41,8 @@ Entry = tuple[str, str, bytes, str, int, int, float]
 # Writes a batch; False when it had to be dropped.
 Write = Callable[[list[Entry]], bool]
 
+# Every octet that may need an escape: all but printable ASCII, the quote and the backslash.
+SUSPECT = bytes({*range(33), *range(127, 256), *b'"\\'})
 UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 
 
@@ -140,11 +142,22 @@ def text_lines(now: str, entries: list[Entry]) -> list[str]:
 
     2026-08-01T12:30:00+02:00 127.0.0.1:54321 - "GET /path?x HTTP/1.1" 200 1234 0.8ms
     """
-    return [
-        f'{now} {_safe(client) or "-"} - "{_safe(method)} {_safe(target.decode("latin-1"))} '
-        f'HTTP/{_safe(version)}" {status} {octets} {seconds * 1000:.1f}ms\n'
-        for client, method, target, version, status, octets, seconds in entries
-    ]
+    lines = []
+    for client, method, target, version, status, octets, seconds in entries:
+        path = target.decode("latin-1")
+        # The usual request is recognised as harmless without the regular expression.
+        if len(target.translate(None, SUSPECT)) != len(target):
+            path = _safe(path)
+        if not (method.isalpha() and method.isascii()):
+            method = _safe(method)
+        if version not in ("1.1", "1.0"):
+            version = _safe(version)
+        tenths = int(seconds * 10000 + 0.5)
+        lines.append(
+            f'{now} {_safe(client) or "-"} - "{method} {path} HTTP/{version}" '
+            f"{status} {octets} {tenths // 10}.{tenths % 10}ms\n"
+        )
+    return lines
 
 
 def _safe(text: str) -> str:

@@ -149,7 +149,10 @@ class ResponseWriter:
                     date = b""
                 elif kind == SERVER:
                     server = b""
-            lines += (name, b": ", value, b"\r\n")
+            lines.append(name)
+            lines.append(b": ")
+            lines.append(value)
+            lines.append(b"\r\n")
             count += 1
         block = b"".join(lines)
         check_octets(block, count, fields)
