@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.asgi import body, respond, start
+from support.asgi import body, mutable_parts, respond, start
 from support.client import Http1Client
 from support.flag import DEADLINE, Flag
 from support.http import RawClient
@@ -208,23 +208,6 @@ def test_unix_socket(served: Serve, tmp_path: Any) -> None:
         one.close()
     assert tuple(scope["server"]) == (path, None)
     assert scope["client"] is None
-
-
-def mutable_parts(value: Any) -> dict[int, Any]:
-    """Every dict and list inside `value`, by identity."""
-    found: dict[int, Any] = {}
-    children = (
-        value.values()
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list | tuple)
-        else ()
-    )
-    if isinstance(value, dict | list | set | bytearray):
-        found[id(value)] = value
-    for child in children:
-        found |= mutable_parts(child)
-    return found
 
 
 def test_requests_share_nothing_mutable(serve: Serve) -> None:

@@ -48,3 +48,13 @@ def app(function: Any) -> Any:
         await function(receive, send)
 
     return application
+
+
+def mutable_parts(value: Any) -> dict[int, Any]:
+    """Every dict and list inside `value`, by identity."""
+    found: dict[int, Any] = {id(value): value} if isinstance(value, dict | list) else {}
+    children = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list | tuple):
+        for child in children:
+            found |= mutable_parts(child)
+    return found

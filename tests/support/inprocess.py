@@ -73,6 +73,7 @@ class Served:
         self.port: int = self._listener.getsockname()[1] if self._is_own_listener else 0
         self._stop_wanted = asyncio.Event()
         self._stop_now = False
+        self._app_threads: list[threading.Thread] = []
         self._is_closed = False
         self._started: Future[None] = Future()
         self._ended: Future[None] = Future()
@@ -148,6 +149,9 @@ class Served:
         finally:
             self._end()
         self._ended.result()
+        for thread in self._app_threads:
+            thread.join(DEADLINE)
+            assert not thread.is_alive(), f"{thread.name} is left"
         assert self.taken_log() == ""
         assert self.trouble == []
 
@@ -211,6 +215,8 @@ class Served:
             self._started.set_result(None)
             await self._stop_wanted.wait()
             await self._stop()
+            pool = getattr(self.hub.interface, "pool", None)
+            self._app_threads = list(pool.threads) if pool is not None else []
         if not self._stop_now:
             self._check_leaks()
 
@@ -226,10 +232,6 @@ class Served:
         if self.hub is not None:
             assert self.hub.connections == set()
             assert self.hub.interface.running == 0
-        for thread in threading.enumerate():
-            if thread.name.startswith("bascule-"):
-                thread.join(DEADLINE)
-                assert not thread.is_alive(), f"{thread.name} is left"
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE / 2):
