@@ -2,6 +2,7 @@
 
 import random
 import socket
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.commands import clean_environment
 from support.http import RawClient, exchange, raw_exchange, request_bytes
 from support.inprocess import Served
 from support.server import running
@@ -170,6 +172,61 @@ def test_the_number_of_connections():
             second.request("GET", "/")
             assert second.read_response().status == 200
         assert server.stop() == 0
+
+
+def test_the_number_of_connections_holds_in_a_rush():
+    """All of them knock before the server opens its door."""
+    served = Served(process_asgi.app, limit_connections=3)
+    with crowd(10, RawClient, served.port) as clients, served:
+        for client in clients:
+            client.request("GET", "/")
+        for number, client in enumerate(clients):
+            assert client.read_response().status == 200
+            assert served.run(count(served.hub)) <= 3, f"at client {number}"
+            client.close()
+        assert "3 connections are open" in served.taken_log()
+
+
+async def count(hub):
+    return len(hub.connections)
+
+
+def test_running_out_of_descriptors_is_said_and_got_over():
+    """Twenty descriptors cannot hold sixty clients; those that wait are served in their turn."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, number = listener.getsockname()[1], listener.fileno()
+        command = f'ulimit -n 40; exec "$0" -m bascule serve {ASGI} --fd {number}'
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command, sys.executable],
+            cwd=APPS,
+            env=clean_environment(),
+            pass_fds=[number],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        assert exchange(port, "GET", "/").status == 200
+        with crowd(60, RawClient, port) as clients:
+            for client in clients:
+                client.request("GET", "/")
+            for client in clients:
+                assert client.read_response().status == 200
+                client.close()
+        assert_prompt(port)
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    assert process.returncode == 0
+    # Each time it runs out is said, and each time that is over; the attempts between are not.
+    starved = errors.count("cannot accept connections")
+    assert 1 <= starved <= 10
+    assert errors.count("accepting connections again") == starved
+    assert "Traceback" not in errors
 
 
 # Slow clients.
@@ -343,6 +400,23 @@ def test_a_process_that_was_dropped_often_has_nothing_to_wait_for():
         # The drain ends when every connection has: what is left would hold it up.
         assert server.stop(deadline=10) == 0
         assert "were still running" not in server.output()
+
+
+@pytest.mark.parametrize("args", [(ASGI,), (WSGI,), (WSGI, "--threads", "0")])
+def test_python_in_development_mode_has_nothing_to_say(args):
+    """-X dev tells of what is not closed, not awaited, or called from the wrong thread."""
+    chance = random.Random(17)
+    env = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "default"}
+    with serve(*args, "--no-access-log", env=env) as server:
+        for _ in range(50):
+            drop_off(server.port, chance)
+        assert exchange(server.port, "GET", "/stream").status == 200
+        assert_prompt(server.port)
+        assert server.stop() == 0
+        output = server.output()
+    assert "Warning" not in output
+    assert "Traceback" not in output
+    assert "Executing <" not in output
 
 
 def test_refused_requests_do_not_wear_the_server_out():

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,43 @@ def test_a_request_whose_head_is_on_its_way_is_still_served():
         assert idle.read_to_end() == b""
         late.send(b"Host: test\r\n\r\n")
         assert late.read_response().body == b"hello from asgi"
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_had_arrived_before_the_signal_is_answered(kind):
+    """A server that was busy elsewhere finds all of it at once: connections that wait to be
+    accepted, requests on them, requests on connections that were idle, and the signal.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(serve(kind))
+        clients = [stack.enter_context(go_idle(server)) for _ in range(5)]
+        server.signal(signal.SIGSTOP)
+        clients += [stack.enter_context(RawClient(server.port)) for _ in range(40)]
+        for client in clients:
+            client.request("GET", "/")
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGCONT)
+        for client in clients:
+            assert client.read_response().status == 200
+            assert client.read_to_end() == b""
+        assert server.wait() == 0
+
+
+def test_requests_that_wait_for_a_thread_are_answered():
+    with ExitStack() as stack:
+        server = stack.enter_context(serve((WSGI, "--threads", "1")))
+        idle = stack.enter_context(go_idle(server))
+        busy = stack.enter_context(begin_upload(server))
+        waiting = [stack.enter_context(RawClient(server.port)) for _ in range(3)]
+        for client in waiting:
+            client.request("POST", "/echo", body=b"in the queue")
+        server.signal(signal.SIGTERM)
+        assert idle.read_to_end() == b""
+        busy.send(b"hello")
+        assert busy.read_response("POST").body == b"hello"
+        for client in waiting:
+            assert client.read_response("POST").body == b"in the queue"
         assert server.wait() == 0
 
 
