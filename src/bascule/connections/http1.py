@@ -323,7 +323,11 @@ class Http1Connection(Carrier):
             raise ResponseError(
                 "a second file while the first is still being sent; await its send first"
             )
-        prefix = self.engine.send_file_prefix(count, end)
+        try:
+            prefix = self.engine.send_file_prefix(count, end)
+        except ResponseError:
+            file.close()
+            raise
         if prefix is None or count <= SMALL_FILE:
             self.send_small_file(file, offset, count, end, prefix)
             return
@@ -369,6 +373,8 @@ class Http1Connection(Carrier):
                 offset += sent
                 missing -= sent
         except ClientDisconnected:
+            # Learned from the kernel, which the transport has not asked.
+            self.abort()
             return
         except OSError as error:
             self.file_unreadable(error)

@@ -387,8 +387,14 @@ class AsgiExchange(Exchange):
     def announce(self, size: int) -> None:
         """Send the kept head before a file whose length is known; declare the length if nobody
         did."""
-        if not any(name.lower() == b"content-length" for name, _ in self.fields):
+        declared = [value for name, value in self.fields if name.lower() == b"content-length"]
+        if not declared:
             self.fields = [*self.fields, (b"content-length", b"%d" % size)]
+        elif declared != [b"%d" % size]:
+            self.state = IDLE
+            raise ResponseError(
+                f"a file of {size} octets with a Content-Length of {declared[0]!r}"
+            )
         self.carrier_respond(b"", False)
 
     def send_zerocopy(self, message: Message) -> None:
@@ -526,7 +532,10 @@ class AsgiInterface(Interface):
             },
         }
         if endpoint.tls is not None:
-            scope["extensions"]["tls"] = endpoint.tls.copy()
+            scope["extensions"]["tls"] = {
+                key: list(value) if type(value) is list else value
+                for key, value in endpoint.tls.items()
+            }
         if self.state is not None:
             scope["state"] = self.state.copy()
         return scope

@@ -363,8 +363,14 @@ class ThreadedExchange(WsgiExchange):
             self.submit()
 
     def tick(self) -> None:
-        """A client that wants an answer before it sends its whole body gets one."""
-        if not self.started and not self.disconnected:
+        """A client that sends its body slowly gets a thread all the same, but never the last one
+        while others are busy: that one is for requests that are here.
+        """
+        pool = self.interface.pool
+        running = self.interface.running
+        if self.started or self.disconnected or pool is None:
+            return
+        if running == 0 or running < pool.limit - 1:
             self.submit()
 
     def resume_writing(self) -> None:
