@@ -134,6 +134,10 @@ class Hub:
             )
             self.set_accepting(False)
 
+    def has_room(self, pending: int) -> bool:
+        """Whether another connection may be accepted beside `pending` that are being set up."""
+        return len(self.connections) + pending < self.max_connections
+
     def closed(self, connection: Connection) -> None:
         """A connection is gone; there may be room again."""
         full = len(self.connections) == self.max_connections

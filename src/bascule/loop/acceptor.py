@@ -136,6 +136,8 @@ class Acceptor:
         self._fd = sock.fileno()
         self._accepting = False
         self._closed = False
+        # Asked with the number of pending connections before each is accepted; False pauses.
+        self.may_accept: Callable[[int], bool] = _always
         self._starved = False
         self._retry: asyncio.TimerHandle | None = None
         self._pending: set[asyncio.Task[Any]] = set()
@@ -190,6 +192,9 @@ class Acceptor:
     def _accept(self) -> bool:
         """Accept what one turn may; True when there may be more."""
         for _ in range(ACCEPTS_PER_TURN):
+            if not self.may_accept(len(self._pending)):
+                self.pause()
+                return False
             try:
                 conn, _ = self._sock.accept()
             except OSError as exc:
@@ -227,6 +232,10 @@ class Acceptor:
         if not self._starved:
             self._starved = True
             logger.warning(_explain(exc))
+
+
+def _always(pending: int) -> bool:
+    return True
 
 
 def _explain(exc: OSError) -> str:

@@ -75,16 +75,16 @@ class Worker:
         self.hub = hub = self.make_hub(loop, self.make_interface(loop))
         self.ticker = loop.create_task(self.tick(hub), name="bascule tick")
         for sock in self.sockets:
-            self.acceptors.append(
-                await listen(
-                    loop,
-                    lambda: Http1Connection(hub),
-                    sock,
-                    backlog=self.settings.backlog,
-                    ssl=tls,
-                    ssl_handshake_timeout=self.settings.timeout_request_head,
-                )
+            acceptor = await listen(
+                loop,
+                lambda: Http1Connection(hub),
+                sock,
+                backlog=self.settings.backlog,
+                ssl=tls,
+                ssl_handshake_timeout=self.settings.timeout_request_head,
             )
+            acceptor.may_accept = lambda pending: hub.has_room(pending)
+            self.acceptors.append(acceptor)
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """The one interface that is used; the other is not even imported."""
@@ -144,6 +144,9 @@ class Worker:
         while True:
             await asyncio.sleep(TICK)
             hub.tick()
+            if hub.has_room(0) and not hub.draining:
+                # Room may also come from a connection that failed before it was one.
+                self.set_accepting(True)
             self.limited.flush(time.monotonic())
             if self.access is not None:
                 self.access.flush()
