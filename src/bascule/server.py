@@ -67,22 +67,25 @@ class Server:
         self._given = sockets
         self._opened: list[socket.socket] = []
         self._worker: Worker | None = None
+        self._began = False
         self._stopping = False
+        self._draining: asyncio.Task[None] | None = None
         self._give_up = asyncio.Event()
         self._stopped = asyncio.Event()
 
     @property
     def addresses(self) -> list[str]:
-        """Where it listens, as URLs or unix:PATH; empty before `start` and after `stop`."""
-        if self._worker is None:
+        """Where it listens, as URLs or unix:PATH; empty before `start` and from `stop` on."""
+        if self._worker is None or self._stopping:
             return []
         scheme = "https" if self.settings.ssl_certfile else "http"
         return [describe(sock, scheme) for sock in self._worker.sockets]
 
     async def start(self) -> None:
         """Listen, run lifespan startup, accept. Raises BindError, UsageError or StartupError."""
-        if self._worker is not None or self._stopping:
-            raise UsageError("this server was started before; make a new one")
+        if self._began or self._stopping:
+            raise UsageError("this server was started or stopped before; make a new one")
+        self._began = True
         if self._given is None:
             self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
         worker = Worker(self._app, self._interface, self.settings, self._given or self._opened)
@@ -91,24 +94,29 @@ class Server:
         except BaseException:
             close_listeners(self._opened)
             raise
+        if self._stopping:
+            await self._drain(worker)
+            raise UsageError("this server was stopped while it started")
         self._worker = worker
 
     async def stop(self) -> None:
         """Drain: finish what is in flight, within timeout_graceful_shutdown. A second call stops
-        at once."""
+        at once. Cancelling a call leaves the drain going.
+        """
         if self._stopping:
             self._give_up.set()
-            await self._stopped.wait()
-            return
         self._stopping = True
-        worker = self._worker
-        if worker is not None:
-            worker.stop_accepting()
-        close_listeners(self._opened)
-        if worker is not None:
-            await worker.drain(self._give_up)
-            self._worker = None
+        if self._worker is not None and self._draining is None:
+            self._draining = asyncio.create_task(self._drain(self._worker))
+        if self._draining is not None:
+            await asyncio.shield(self._draining)
         self._stopped.set()
+
+    async def _drain(self, worker: Worker) -> None:
+        worker.stop_accepting()
+        close_listeners(self._opened)
+        await worker.drain(self._give_up)
+        self._worker = None
 
     async def serve(self) -> None:
         """Start, and serve until cancelled (which drains) or stopped."""

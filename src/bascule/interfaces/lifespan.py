@@ -86,6 +86,12 @@ class Lifespan:
         self._task.cancel()
         await asyncio.wait((self._task,))
 
+    async def abandon(self) -> None:
+        """Cancel what is left of the application's lifespan, whether it was shut down or not."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,), timeout=1.0)
+
     async def _run(self) -> None:
         scope = {
             "type": "lifespan",

@@ -68,7 +68,28 @@ class Worker:
         self.ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the application and begin to accept. Raises StartupError or UsageError."""
+        """Start the application and begin to accept. Raises StartupError or UsageError, and leaves
+        nothing behind then.
+        """
+        try:
+            await self.begin()
+        except BaseException:
+            await self.undo()
+            raise
+
+    async def undo(self) -> None:
+        """Take back what a start had done when it failed."""
+        for acceptor in self.acceptors:
+            acceptor.abort()
+        if self.ticker is not None:
+            self.ticker.cancel()
+        if self.hub is not None:
+            self.hub.abort()
+            self.hub.interface.close()
+        await self.lifespan.shutdown()
+        await self.lifespan.abandon()
+
+    async def begin(self) -> None:
         loop = asyncio.get_running_loop()
         tls = self.tls_context()
         await self.lifespan.startup()
@@ -182,6 +203,7 @@ class Worker:
             hub.abort()
             await self.until_cancelled(hub.interface.close())
         await self.shut_application_down(give_up)
+        await self.lifespan.abandon()
         if self.ticker is not None:
             self.ticker.cancel()
         if self.access is not None:
