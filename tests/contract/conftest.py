@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from support.certificates import Certificates, make_certificates
-from support.client import Http1Client
-from support.inprocess import Served
+pytest.register_assert_rewrite("support.inprocess", "support.client")
+
+from support.certificates import Certificates, make_certificates  # noqa: E402
+from support.client import Http1Client  # noqa: E402
+from support.inprocess import Served  # noqa: E402
 
 FAILED = pytest.StashKey[bool]()
 

@@ -172,13 +172,13 @@ class Http1Stream:
 
     def read_broken(self) -> bytes:
         """What comes of the body until the server breaks the response off, as it must."""
-        data = b""
+        pieces = []
         try:
             while piece := self.read():
-                data += piece
+                pieces.append(piece)
         except ConnectionEnded:
-            return data
-        raise AssertionError(f"the response ended as if it were whole: {data[-1000:]!r}")
+            return b"".join(pieces)
+        raise AssertionError(f"the response ended as if it were whole: {pieces[-1:]!r:.1000}")
 
     def _note_interim(self, event: h11.InformationalResponse) -> Interim:
         self._interim.append(Interim(event.status_code, _text(event.headers)))
