@@ -217,7 +217,9 @@ class WsgiExchange(Exchange):
 
     def put_wrapped(self, wrapper: FileWrapper) -> bool:
         """Send a real file from the kernel; False when it is no real file."""
-        file = wrapper.filelike
+        file = kernel_file(wrapper.filelike)
+        if file is None:
+            return False
         try:
             descriptor = os.dup(file.fileno())
         except (AttributeError, OSError, ValueError):
@@ -718,6 +720,17 @@ def close(iterable: object) -> None:
     closer = getattr(iterable, "close", None)
     if closer is not None:
         closer()
+
+
+def kernel_file(file: Any) -> Any:
+    """The file that the kernel can send in place of `file`, or None.
+
+    A fileno() is not enough: that of a GzipFile gives what is compressed.
+    """
+    while hasattr(file, "file"):
+        # Wrappers of tempfile and of Django.
+        file = file.file
+    return file if isinstance(getattr(file, "raw", file), io.FileIO) else None
 
 
 def learn_status(status: str) -> tuple[int, bytes]:
