@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 # Variables with our prefix that are no settings: BASCULE_PURE chooses between compiled and plain
-# modules, before there are any settings, the next is for building; the other one is how a supervisor hands its listening
-# sockets to its child.
+# modules, before there are any settings, the next is for building; the other one is how a
+# supervisor hands its listening sockets to its child.
 SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
 OTHER_VARIABLES = frozenset({"BASCULE_PURE", "BASCULE_REQUIRE_COMPILED", SOCKETS_VARIABLE})
 _SUFFIXES = [option.variable.removeprefix(VARIABLE_PREFIX) for option in OPTIONS.values()]
