@@ -119,7 +119,7 @@ def test_the_time_without_an_octet_taken(target):
             # The only thread is free again, and so is the client.
             assert exchange(server.port, "GET", "/").status == 200
             server.wait_for_output("reads nothing: connection closed")
-            assert len(client.read_to_end()) < 32 << 20
+            assert len(client.read_to_end()) < 8 << 20
         assert server.stop() == 0
         assert "Traceback" not in server.output()
 
@@ -289,7 +289,7 @@ def test_readers_that_do_not_read(args):
         assert_prompt(server.port)
         for client in slow:
             client.unread = b"H"
-            assert len(client.read_response().body) == 32 << 20
+            assert len(client.read_response().body) == 8 << 20
 
 
 def test_a_reader_of_a_whole_response_occupies_no_thread():

@@ -149,7 +149,7 @@ def test_a_response_that_is_being_read_is_finished(kind):
             # With --threads 0 the loop may be inside the application until the client reads.
             assert idle.read_to_end() == b""
         reader.unread = begin
-        assert len(reader.read_response().body) == 32 << 20
+        assert len(reader.read_response().body) == 8 << 20
         assert reader.read_to_end() == b""
         assert server.wait() == 0
 
@@ -199,6 +199,21 @@ def test_an_application_that_never_comes_back_does_not_keep_the_process(kind):
         assert client.read_to_end() == b""
         assert server.wait(deadline=10) == 0
         assert "left behind" in server.output()
+
+
+def test_a_thread_that_is_cut_off_has_a_moment_to_tidy_up():
+    with (
+        serve((WSGI, "--timeout-graceful-shutdown", "0.3")) as server,
+        RawClient(server.port) as client,
+    ):
+        client.request("POST", "/unhurried", UPLOAD)
+        assert client.receive() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        server.signal(signal.SIGTERM)
+        assert client.read_to_end() == b""
+        assert server.wait() == 0
+        output = server.output()
+    assert "tidied up" in output
+    assert "left behind" not in output
 
 
 def test_a_second_signal_ends_a_process_whose_loop_is_blocked():

@@ -234,17 +234,25 @@ def assert_healthy(server, context):
 @pytest.mark.parametrize("app", ["process_asgi:app", "process_wsgi"])
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_requests_over_tls(files, trusting, app, loop):
-    with serve_tls(files, app, "--loop", loop) as server, connect(server, trusting) as client:
-        assert client.sock.version() == "TLSv1.3"
-        assert ask(client).body.startswith(b"hello from")
-        assert ask(client, "/client").body.startswith(b"https nobody")
-        client.request("POST", "/echo", body=LARGE)
-        assert client.read_response("POST").body == LARGE
-        assert len(ask(client, "/stream").body) == 32 * len(LARGE)
+    with serve_tls(files, app, "--loop", loop) as server:
+        with connect(server, trusting) as client:
+            assert client.sock.version() == "TLSv1.3"
+            assert ask(client).body.startswith(b"hello from")
+            assert ask(client, "/client").body.startswith(b"https nobody")
+            client.request("POST", "/echo", body=LARGE)
+            assert client.read_response("POST").body == LARGE
+            assert len(ask(client, "/stream").body) == 8 * len(LARGE)
         assert server.stop() == 0
         output = server.output()
     assert "WARNING" not in output
     assert "Traceback" not in output
+
+
+def test_an_idle_client_that_does_not_answer_holds_up_no_stop(files, trusting):
+    """TLS asks for a goodbye from both; who says none is not waited for as for a request."""
+    with serve_tls(files) as server, connect(server, trusting) as client:
+        assert ask(client).status == 200
+        assert server.stop(deadline=8) == 0
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -55,7 +55,7 @@ async def large(scope, receive, send):
 
 async def stream(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    for _ in range(32):
+    for _ in range(8):
         await send({"type": "http.response.body", "body": LARGE, "more_body": True})
     await send({"type": "http.response.body"})
 

@@ -27,13 +27,22 @@ def large(environ, start_response):
 
 def stream(environ, start_response):
     start_response("200 OK", [])
-    return (LARGE for _ in range(32))
+    return (LARGE for _ in range(8))
 
 
 def stubborn(environ, start_response):
     """Never comes back."""
     print("stubborn begins")
     threading.Event().wait()
+
+
+def unhurried(environ, start_response):
+    """Has something to do when its client has left."""
+    try:
+        environ["wsgi.input"].read()
+    except OSError:
+        print("tidied up:", sum(range(3_000_000)))
+        raise
 
 
 def fail(environ, start_response):
@@ -51,6 +60,7 @@ PATHS = {
     "/large": large,
     "/stream": stream,
     "/stubborn": stubborn,
+    "/unhurried": unhurried,
     "/fail": fail,
     "/client": client,
 }
