@@ -113,7 +113,8 @@ class Lifespan:
             "lifespan.shutdown.complete": (self._stopped, False),
             "lifespan.shutdown.failed": (self._stopped, True),
         }.get(kind, (None, False))
-        if future is None or future.done():
+        early = future is self._stopped and self._started is not None and not self._started.done()
+        if future is None or future.done() or early:
             raise NotLifespan(f"{kind!r} is not expected in the lifespan here")
         if failed:
             text = message.get("message", "")
