@@ -303,10 +303,14 @@ class Http1Connection(Carrier):
         framed = self.engine.send_data(data, end)
         if framed:
             self.octets += len(data)
-        # A connection that broke is closed a turn of the loop before it is lost: its transport
-        # would count, and complain about, what an application writes meanwhile.
-        if framed and not self.transport.is_closing():
-            self.transport.write(framed)
+        if framed:
+            if self.transport.is_closing():
+                # A connection that broke is closed a turn of the loop before it is lost. Its
+                # transport would count, and complain about, what is written meanwhile; and an
+                # application on the loop's own thread must give way for that turn to come.
+                self.congested = True
+            else:
+                self.transport.write(framed)
         if end:
             self.complete()
 

@@ -13,10 +13,11 @@ at is written by only one of them.
 import io
 import logging
 import os
+import stat
 import threading
 from asyncio import AbstractEventLoop, Task, _set_running_loop
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -220,17 +221,12 @@ class WsgiExchange(Exchange):
         file = kernel_file(wrapper.filelike)
         if file is None:
             return False
-        try:
-            descriptor = os.dup(file.fileno())
-        except (AttributeError, OSError, ValueError):
-            return False
         if self.status == 0 or self.head_sent:
-            os.close(descriptor)
             return False
-        raw = os.fdopen(descriptor, "rb", buffering=0)
+        raw = os.fdopen(os.dup(file.fileno()), "rb", buffering=0)
         try:
             offset = file.tell()
-            count = max(os.fstat(descriptor).st_size - offset, 0)
+            count = max(os.fstat(raw.fileno()).st_size - offset, 0)
             if self.length == NO_LENGTH:
                 self.fields.append((b"Content-Length", b"%d" % count))
             elif self.length < count:
@@ -583,8 +579,10 @@ class InlineExchange(WsgiExchange):
         self.call(io.BytesIO(body[0] if len(body) == 1 else b"".join(body)))
         return self.walk()
 
-    def go_on(self) -> bool:
-        return self.walk()
+    def go_on(self) -> None:
+        """The client has caught up, or is gone: walk on, unless that has been done."""
+        if self.interface.current is self and self.result is not None:
+            self.step(self.walk)
 
     def done(self) -> None:
         self.interface.running -= 1
@@ -596,22 +594,36 @@ class InlineExchange(WsgiExchange):
         return not self.ended and self.carrier.congested
 
     def resume_writing(self) -> None:
-        if self.interface.current is self and self.result is not None:
-            self.step(self.go_on)
+        # In the loop's next turn: a transport of asyncio that is closed inside its own call of
+        # resume_writing loses its connection twice.
+        self.interface.loop.call_soon(self.go_on)
 
     def wake_reader(self) -> None:
         """Nobody waits: the body is read whole before the call."""
 
     def put_head(self, body: bytes, end: bool) -> None:
-        self.carrier.respond(self.status, self.fields, body, end, self.reason)
+        try:
+            self.carrier.respond(self.status, self.fields, body, end, self.reason)
+        except ResponseError:
+            # Nothing is out: the client can still have a 500.
+            self.head_sent = self.ended = False
+            raise
 
     def put_data(self, data: bytes, end: bool) -> None:
         if self.disconnected:
             self.check_connected()
-        self.carrier.send(data, end)
+        try:
+            self.carrier.send(data, end)
+        except ResponseError:
+            self.ended = False
+            raise
 
     def put_file(self, file: Any, offset: int, count: int) -> None:
-        self.carrier.send_file(file, offset, count, True)
+        try:
+            self.carrier.send_file(file, offset, count, True)
+        except ResponseError:
+            self.ended = False
+            raise
 
     def put_hint(self, fields: list[tuple[bytes, bytes]]) -> None:
         self.carrier.inform(103, fields)
@@ -679,13 +691,16 @@ class Result:
 
     def __init__(self, iterable: Iterable[bytes]) -> None:
         self.iterable = iterable
-        self.iterator = iter(iterable)
+        self.iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> "Result":
+        # Not at once: what cannot be iterated has a close() all the same.
+        if self.iterator is None:
+            self.iterator = iter(self.iterable)
         return self
 
     def __next__(self) -> bytes:
-        return next(self.iterator)
+        return next(self.iterator)  # type: ignore[arg-type]  # __iter__ has been called
 
 
 class BodyReader(io.RawIOBase):
@@ -725,12 +740,19 @@ def close(iterable: object) -> None:
 def kernel_file(file: Any) -> Any:
     """The file that the kernel can send in place of `file`, or None.
 
-    A fileno() is not enough: that of a GzipFile gives what is compressed.
+    A fileno() is not enough: that of a GzipFile gives what is compressed, and a pipe has neither
+    a size nor a position.
     """
     while hasattr(file, "file"):
         # Wrappers of tempfile and of Django.
         file = file.file
-    return file if isinstance(getattr(file, "raw", file), io.FileIO) else None
+    if not isinstance(getattr(file, "raw", file), io.FileIO):
+        return None
+    try:
+        return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except (OSError, ValueError):
+        # Closed, or without a descriptor: reading it will tell.
+        return None
 
 
 def learn_status(status: str) -> tuple[int, bytes]:
