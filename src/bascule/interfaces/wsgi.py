@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import threading
-from asyncio import AbstractEventLoop, Task, _set_running_loop
+from asyncio import AbstractEventLoop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -533,8 +533,9 @@ class InlineExchange(WsgiExchange):
     __slots__ = ()
 
     def start(self) -> None:
-        """Wait for the whole body, then for the turn."""
-        if self.body_ended:
+        """Wait for the whole body, then for the turn. The end of a body that came in the same
+        packet was here before, and has done that."""
+        if self.request.ended:
             self.interface.enqueue(self)
         elif self.request.expects_continue:
             self.carrier.want_body()
@@ -678,10 +679,9 @@ class WsgiInterface(Interface):
             if not following.disconnected:
                 self.enqueue(following)
 
-    def close(self) -> list[Task[None]]:
+    def close(self) -> None:
         if self.pool is not None:
             self.pool.close()
-        return []
 
 
 class Result:

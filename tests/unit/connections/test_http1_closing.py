@@ -349,6 +349,24 @@ def test_with_threads_0_a_client_that_leaves_makes_room_for_the_next(make_rig):
     rig.assert_nothing_left()
 
 
+@pytest.mark.parametrize("reads", [True, False], ids=["quick", "slow"])
+def test_with_threads_0_a_body_in_the_packet_of_its_head_is_one_call(make_rig, reads):
+    calls = []
+
+    def application(environ, start_response):
+        calls.append(environ["wsgi.input"].read())
+        return long_answer(environ, start_response)
+
+    rig = make_rig(application, threads=0)
+    client = rig.connect(reads=reads)
+    client.send(request(method="POST", body=b"hello"))
+    client.start_reading()
+    assert statuses(client) == [200]
+    assert calls == [b"hello"]
+    client.send_eof()
+    rig.assert_nothing_left()
+
+
 @pytest.mark.parametrize("threads", [0, 1])
 def test_wsgi_reads_a_body_that_arrived_in_pieces(make_rig, threads):
     def application(environ, start_response):
