@@ -540,12 +540,10 @@ class AsgiInterface(Interface):
             scope["state"] = self.state.copy()
         return scope
 
-    def close(self) -> list[Task[None]]:
+    def close(self) -> None:
         """Cancel what is still running."""
-        tasks = list(self.tasks)
-        for task in tasks:
+        for task in list(self.tasks):
             task.cancel()
-        return tasks
 
 
 # Python 3.11's has no `eager_start`, which is why it is not called through its own type here.

@@ -11,13 +11,8 @@ this file, so a new wire protocol brings both interfaces, and a new interface br
 protocol.
 """
 
-from typing import TYPE_CHECKING
-
 from bascule.errors import ClientDisconnected
 from bascule.protocols.events import Request
-
-if TYPE_CHECKING:
-    from asyncio import Task
 
 # Body octets that may wait in an exchange before its carrier stops reading from the client. Most
 # forms and JSON bodies are smaller, and reach the application whole; thousands of uploads at once
@@ -221,6 +216,5 @@ class Interface:
         """A new exchange, not started yet."""
         raise NotImplementedError
 
-    def close(self) -> "list[Task[None]]":
-        """Give back what the interface holds; returns tasks that were cancelled just now."""
-        return []
+    def close(self) -> None:
+        """Give back what the interface holds, and cancel what can be cancelled."""

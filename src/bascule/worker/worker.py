@@ -40,6 +40,8 @@ BLOCKED = 0.1
 HANDSHAKE_GRACE = 2.0
 # What is left of the application gets this long to notice that it was cancelled.
 CANCEL_GRACE = 1.0
+# The same where somebody has asked to stop at once.
+HURRIED_GRACE = 0.1
 
 
 class Worker:
@@ -201,7 +203,8 @@ class Worker:
             for acceptor in self.acceptors:
                 acceptor.abort()
             hub.abort()
-            await self.until_cancelled(hub.interface.close())
+            hub.interface.close()
+            await self.until_cancelled(hub, give_up)
         await self.shut_application_down(give_up)
         await self.lifespan.abandon()
         if self.ticker is not None:
@@ -247,9 +250,14 @@ class Worker:
             except TimeoutError:
                 pass
 
-    async def until_cancelled(self, tasks: "list[asyncio.Task[None]]") -> None:
-        if tasks:
-            await asyncio.wait(tasks, timeout=CANCEL_GRACE)
+    async def until_cancelled(self, hub: Hub, give_up: asyncio.Event) -> None:
+        """Give what was cut off the time to notice: tasks are cancelled, threads find their client
+        gone.
+        """
+        grace = HURRIED_GRACE if give_up.is_set() else CANCEL_GRACE
+        patience = hub.loop.time() + grace
+        while hub.interface.running and hub.loop.time() < patience:
+            await asyncio.sleep(TICK / 10)
 
     @property
     def left_running(self) -> bool:
