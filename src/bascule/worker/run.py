@@ -44,6 +44,7 @@ def run(
     app: the application, instead of the settings' target.
     Raises UsageError or StartupError before anything is served.
     """
+    occupy_standard_descriptors()
     logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
     for name, value in settings.app_environment.items():
         os.environ.setdefault(name, value)
@@ -61,6 +62,19 @@ def run(
         return Process(settings, app, interface, sockets or opened, opened).run()
     finally:
         close_listeners(opened)
+
+
+def occupy_standard_descriptors() -> None:
+    """Open /dev/null where a standard stream was closed, as some service managers start programs.
+
+    The next file, socket or event loop would get its number otherwise: what a library prints to
+    descriptor 2 would go to a client, and libuv ends the process when it is to close one of the
+    three.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        # Like the streams themselves, for what the application starts.
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 class Process:
