@@ -26,6 +26,7 @@ HOT_MODULES = (
     "bascule.protocols.http1.engine",
     "bascule.observability.access",
     "bascule.interfaces.exchange",
+    "bascule.interfaces.asgi_call",
     "bascule.interfaces.asgi",
     "bascule.interfaces.environ",
     "bascule.interfaces.threads",

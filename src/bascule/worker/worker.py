@@ -269,6 +269,6 @@ def adapted(app: Any, interface: str) -> Any:
     """The application as the interfaces call it: ASGI 2 is made into ASGI 3."""
     if interface != "asgi2":
         return app
-    from bascule.interfaces.asgi import from_asgi2
+    from bascule.interfaces.asgi_call import from_asgi2
 
     return from_asgi2(app)

@@ -1,0 +1,49 @@
+import cython
+
+from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
+from bascule.protocols.events cimport Request
+
+cdef class ReadyAwaitable:
+    pass
+
+cdef class Waiting:
+    cdef AsgiCall call
+    cdef bint finished
+    cdef object future
+
+    cdef attempt(self)
+    cdef advance(self)
+
+cdef class Receive(Waiting):
+    pass
+
+cdef class Drained(Waiting):
+    pass
+
+cdef class AsgiCall(Exchange):
+    cdef public AsgiCaller interface
+    cdef public list waiters
+    cdef public object task
+
+    cpdef scope(self)
+    cpdef next_message(self)
+    cpdef bint is_congested(self) except -1
+    cpdef judge_return(self)
+    cpdef fail(self, str what, object error)
+    cpdef wait(self)
+    cpdef log_failure(self, str what, object error)
+
+cdef class AsgiCaller(Interface):
+    cdef public object app
+    cdef public object loop
+    cdef public str root_path
+    cdef public object state
+    cdef public set tasks
+    cdef object eager
+    cdef public object step
+    cdef public object context
+    cdef public object base_context
+
+    cdef begin_task(self, AsgiCall call)
+    @cython.locals(endpoint=Endpoint, raw_path=bytes)
+    cpdef scope(self, str kind, Request request, Carrier carrier, dict extensions)

@@ -1,0 +1,407 @@
+"""Calling an ASGI 3 application: what its HTTP requests and its WebSockets share.
+
+    AsgiCaller       one application in one worker: makes scopes, starts tasks
+    AsgiCall         one call of it: the task, and what wakes it
+    Receive, Drained the awaitables that `receive` and `send` return when there is something to
+                     wait for
+    ReadyAwaitable   the one they return when there is not
+
+`receive` and `send` are not coroutine functions. They return objects that carry the whole
+coroutine protocol, because applications await them, hand them to create_task, and wrap them in
+wait_for. Nothing is created for the common case, a `send` to a client that keeps up.
+
+What the messages are, and their order, is in `asgi` for HTTP and in `asgi_websocket`.
+"""
+
+import contextvars
+import logging
+import sys
+from asyncio import AbstractEventLoop, CancelledError, Future, Task
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from bascule.errors import ClientDisconnected
+from bascule.interfaces.exchange import Carrier, Exchange, Interface
+from bascule.protocols.events import Request
+from bascule.types import ASGI3App, Message, Scope
+
+logger = logging.getLogger("bascule.asgi")
+
+ASGI_VERSION = "3.0"
+# Of the HTTP and of the WebSocket specification, which are one document.
+SPEC_VERSION = "2.5"
+# A name that is given costs less than one that asyncio has to count up.
+TASK_NAME = "bascule request"
+
+PERCENT = 0x25
+
+Extensions = dict[str, dict[str, object]]
+
+
+class ReadyAwaitable:
+    """An awaitable that has nothing to wait for and returns None. It has no state, so one serves
+    everybody."""
+
+    __slots__ = ()
+
+    def __await__(self) -> "ReadyAwaitable":
+        return self
+
+    def __iter__(self) -> "ReadyAwaitable":
+        return self
+
+    def __next__(self) -> None:
+        raise StopIteration
+
+    def send(self, value: object) -> None:
+        """One step of the coroutine protocol."""
+        raise StopIteration
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
+        """Raise what is thrown in, as a coroutine that has not started would."""
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+READY = ReadyAwaitable()
+
+
+class Waiting:
+    """A hand-written coroutine that waits on futures of its call until `attempt` has a result."""
+
+    __slots__ = ("call", "finished", "future")
+
+    def __init__(self, call: "AsgiCall") -> None:
+        self.call = call
+        self.finished = False
+        self.future: Future[None] | None = None
+
+    def attempt(self) -> object:
+        """The result, or None while there is none."""
+        raise NotImplementedError
+
+    def __await__(self) -> "Waiting":
+        return self
+
+    def __iter__(self) -> "Waiting":
+        return self
+
+    def __next__(self) -> object:
+        return self.advance()
+
+    def send(self, value: object) -> object:
+        """One step of the coroutine protocol."""
+        return self.advance()
+
+    def advance(self) -> object:
+        """Finish with StopIteration when the result is there, else give the loop a future to wait
+        for."""
+        if self.finished:
+            raise RuntimeError("this awaitable was awaited before; call it again instead")
+        result = self.attempt()
+        if result is not None:
+            self.finished = True
+            raise StopIteration(result if result is not READY else None)
+        future = self.future = self.call.wait()
+        # What Future.__await__ does: it tells the task that the future was meant for it.
+        future._asyncio_future_blocking = True
+        return future
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
+        """Cancellation arrives here; whatever was not received stays with the call."""
+        self.close()
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """Wait no longer."""
+        self.finished = True
+        waiters = self.call.waiters
+        if self.future in waiters:
+            waiters.remove(self.future)
+
+
+class Receive(Waiting):
+    """What `await receive()` waits on. The message is taken when it is awaited, so a cancelled one
+    loses nothing."""
+
+    __slots__ = ()
+
+    def attempt(self) -> object:
+        return self.call.next_message()
+
+
+class Drained(Waiting):
+    """What `await send()` waits on while the client reads slower than the application writes."""
+
+    __slots__ = ()
+
+    def attempt(self) -> object:
+        return None if self.call.is_congested() else READY
+
+
+class AsgiCall(Exchange):
+    """One call of an ASGI application. Subclasses know the messages and their order.
+
+    Rules for all: a disconnect cancels nothing behind the application's back; the task is in
+    `interface.tasks` until it is done, because the loop itself only holds tasks weakly.
+    """
+
+    __slots__ = ("interface", "task", "waiters")
+
+    interface: "AsgiCaller"
+    task: "Task[None] | None"
+    waiters: "list[Future[None]]"
+
+    # For subclasses to say.
+
+    def scope(self) -> Scope:
+        """What the application is called with."""
+        raise NotImplementedError
+
+    def receive(self) -> Receive:
+        """ASGI `receive`."""
+        raise NotImplementedError
+
+    def send(self, message: Message) -> ReadyAwaitable | Drained:
+        """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
+        raise NotImplementedError
+
+    def next_message(self) -> Message | None:
+        """What `receive` returns now, or None."""
+        raise NotImplementedError
+
+    def is_congested(self) -> bool:
+        """`send` has to wait."""
+        raise NotImplementedError
+
+    def judge_return(self) -> None:
+        """The application has returned."""
+        raise NotImplementedError
+
+    def fail(self, what: str, error: BaseException | None) -> None:
+        """The application has raised, or broken its promise."""
+        raise NotImplementedError
+
+    # The call.
+
+    def start(self) -> None:
+        """Call the application in a task of its own."""
+        self.interface.running += 1
+        self.interface.begin_task(self)
+
+    async def run(self) -> None:
+        """The whole life of the call."""
+        interface = self.interface
+        try:
+            await interface.app(self.scope(), self.receive, self.send)
+        except CancelledError:
+            self.fail("was cancelled", None)
+            raise
+        except BaseException as error:
+            if self.disconnected and is_disconnect(error):
+                # The application let the OSError of `send` end it, which is the usual way to stop.
+                forget_frames(error)
+            else:
+                # SystemExit too: one request does not end the process for all the others.
+                self.fail("raised", error)
+        else:
+            self.judge_return()
+        finally:
+            interface.running -= 1
+            interface.tasks.discard(self.task)
+
+    # From the carrier.
+
+    def resume_writing(self) -> None:
+        self.wake_reader()
+
+    def wake_reader(self) -> None:
+        waiters = self.waiters
+        if waiters:
+            self.waiters = []
+            for future in waiters:
+                if not future.done():
+                    future.set_result(None)
+
+    # For the awaitables.
+
+    def wait(self) -> "Future[None]":
+        """A future that is done when anything happens to this call."""
+        future: Future[None] = self.interface.loop.create_future()
+        self.waiters.append(future)
+        return future
+
+    def log_failure(self, what: str, error: BaseException | None) -> None:
+        """A line, and the traceback if there is one, for the application's developers."""
+        logger.error(
+            "ASGI application %s: %s %s",
+            what,
+            self.request.method,
+            printable(self.request.path),
+            exc_info=error,
+        )
+
+
+class AsgiCaller(Interface):
+    """Calls one ASGI 3 application on the loop.
+
+    state: what lifespan startup left, copied into each scope; None when there was no lifespan.
+    tasks: the calls that did not finish in their first step; the loop itself only holds tasks
+    weakly.
+    """
+
+    __slots__ = (
+        "app",
+        "base_context",
+        "context",
+        "eager",
+        "loop",
+        "root_path",
+        "state",
+        "step",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        app: ASGI3App,
+        loop: AbstractEventLoop,
+        root_path: str = "",
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.running = 0
+        self.app = app
+        self.loop = loop
+        self.root_path = root_path
+        self.state = state
+        self.tasks: set[Task[None]] = set()
+        # What each call starts from. A task would copy the context it is made in, which may be
+        # that of another call: callbacks of a transport run in the one that resumed its reading.
+        self.base_context = contextvars.copy_context()
+        self.eager = start_eagerly if sys.version_info >= (3, 12) else start_in_place
+        self.step: Callable[[], None] | None = None
+        self.context: contextvars.Context | None = None
+
+    def begin_task(self, call: AsgiCall) -> None:
+        """Run the first step of the call now and leave the rest, if there is any, to the loop."""
+        task = self.eager(self, call.run())
+        if not task.done():
+            call.task = task
+            self.tasks.add(task)
+
+    def keep_step(
+        self, step: Callable[[], None], context: contextvars.Context | None = None
+    ) -> None:
+        """Stands in for `loop.call_soon` while a task is made; see `start_in_place`."""
+        self.step = step
+        self.context = context
+
+    def scope(
+        self, kind: str, request: Request, carrier: Carrier, extensions: Extensions
+    ) -> Scope:
+        """What the scopes of HTTP and of WebSockets have in common, for the call to complete."""
+        endpoint = carrier.endpoint
+        raw_path = request.path
+        if PERCENT in raw_path:
+            path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        else:
+            path = raw_path.decode("ascii")
+        root_path = self.root_path
+        if root_path:
+            path = root_path + path
+        scope: Scope = {
+            "type": kind,
+            "asgi": {"version": ASGI_VERSION, "spec_version": SPEC_VERSION},
+            "http_version": request.http_version,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": request.query,
+            "root_path": root_path,
+            "headers": request.fields,
+            "client": endpoint.client,
+            "server": endpoint.server,
+            "extensions": extensions,
+        }
+        if endpoint.tls is not None:
+            extensions["tls"] = {
+                key: list(value) if type(value) is list else value
+                for key, value in endpoint.tls.items()
+            }
+        if self.state is not None:
+            scope["state"] = self.state.copy()
+        return scope
+
+    def close(self) -> None:
+        """Cancel what is still running."""
+        for task in list(self.tasks):
+            task.cancel()
+
+
+# Python 3.11's has no `eager_start`, which is why it is not called through its own type here.
+EagerTask: Any = Task
+
+
+def start_eagerly(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
+    """Python 3.12 and later run the first step of a task while it is made."""
+    context = interface.base_context.copy()
+    task: Task[None] = EagerTask(
+        coroutine, loop=interface.loop, name=TASK_NAME, context=context, eager_start=True
+    )
+    return task
+
+
+def start_in_place(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
+    """The same for Python 3.11, where a new task asks `loop.call_soon` for its first step.
+
+    For the moment of its making it finds `keep_step` there, and the step runs here, in the task's
+    own context. The task is an ordinary one and current_task() is true throughout; what is saved
+    is a turn of the loop. Only allowed where no other task is running, which callbacks of a
+    transport are not.
+    """
+    loop: Any = interface.loop
+    loop.call_soon = interface.keep_step
+    try:
+        task: Task[None] = Task(
+            coroutine, loop=loop, name=TASK_NAME, context=interface.base_context.copy()
+        )
+    finally:
+        del loop.call_soon
+    step = interface.step
+    context = interface.context
+    interface.step = interface.context = None
+    if context is not None and step is not None:
+        context.run(step)
+    return task
+
+
+def from_asgi2(app: Any) -> ASGI3App:
+    """ASGI 2 applications are called twice: with the scope, then with receive and send."""
+
+    async def asgi3(scope: Scope, receive: Any, send: Any) -> None:
+        await app(scope)(receive, send)
+
+    return asgi3
+
+
+def is_disconnect(error: BaseException | None) -> bool:
+    """ClientDisconnected, or what an application made of it (Starlette raises its own)."""
+    while error is not None and not isinstance(error, ClientDisconnected):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks: they keep the application's frames alive, and with them generators
+    that should be closed now.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def printable(path: bytes) -> str:
+    """A path for the log: llhttp let only visible ASCII through."""
+    return path.decode("ascii", "backslashreplace")
