@@ -7,6 +7,7 @@
     │   └── BindError        an address could not be listened on
     ├── StartupError         the application's fault: it did not start; exit code 3
     ├── RequestRefused       the client's fault: answered with `status`, then closed
+    ├── MessageRefused       the client's fault: its WebSocket is closed with `code`
     ├── ResponseError        the application's fault: HTTP does not allow what it sent
     └── ClientDisconnected   nobody's fault: the client left; an OSError, as ASGI asks
 
@@ -60,18 +61,34 @@ class RequestRefused(BasculeError):
     """A request breaks the protocol or a limit.
 
     `status` is the response to give (RFC 9110 section 15), `reason` one line for the client and
-    the log.
+    the log, `fields` what the response says beside it in its head.
     """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(
+        self, status: int, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         super().__init__(reason)
         self.status = status
+        self.reason = reason
+        self.fields = fields
+
+
+class MessageRefused(BasculeError):
+    """What came over a WebSocket breaks the protocol or a limit.
+
+    `code` is the close code (RFC 6455 section 7.4), `reason` one line for the client and the log:
+    ASCII, at most the 123 octets that fit into a Close frame.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
         self.reason = reason
 
 
 class ResponseError(BasculeError, RuntimeError):
     """The application's response breaks HTTP: a forbidden octet, contradicting framing, a wrong
-    length.
+    length; or what it sends over a WebSocket is nothing that a WebSocket can carry.
 
     Raised into the application at the call that did it.
     """

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 HOT_MODULES = (
     "bascule.protocols.events",
     "bascule.protocols.headers",
+    "bascule.protocols.websocket.frames",
+    "bascule.protocols.websocket.deflate",
+    "bascule.protocols.websocket.engine",
     "bascule.protocols.http1.head",
     "bascule.protocols.http1.chunked",
     "bascule.protocols.http1.response",

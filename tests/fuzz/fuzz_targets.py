@@ -20,7 +20,7 @@ from support.wire import Outcome, feed, random_pieces
 LIMITS = RequestLimits(
     request_line=120, head=600, fields=12, body=400, chunk_line=40, trailer=120, discard=60
 )
-REFUSALS = {400, 413, 414, 417, 431, 501, 505}
+REFUSALS = {400, 413, 414, 417, 426, 431, 501, 505}
 CLEAN_HEAD = b"GET /clean HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 

@@ -174,6 +174,9 @@ STRICTER: dict[str, Callable[[Sight], object]] = {
         s.lengths and s.values(b"transfer-encoding")
     ),
     "Transfer-Encoding in HTTP/1.0 is taken by h11": lambda s: s.words[-1] == b"HTTP/1.0",
+    "WebSocket handshakes are left to the user of h11": lambda s: (
+        b"websocket" in b",".join(s.values(b"upgrade")).lower()
+    ),
     "expectations are left to the user of h11": lambda s: (
         {value.lower() for value in s.values(b"expect")} - {b"100-continue"}
     ),

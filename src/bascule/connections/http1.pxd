@@ -37,7 +37,7 @@ cdef class Http1Connection(Carrier):
     @cython.locals(exchange=Exchange)
     cdef take(self, object event)
     @cython.locals(engine=Http1Engine, exchange=Exchange)
-    cdef refuse(self, int status, str reason)
+    cdef refuse(self, int status, str reason, tuple fields=*)
     @cython.locals(hub=Hub)
     cdef rest(self)
     cdef send_small_file(self, object file, object offset, object count, bint end, bytes prefix)

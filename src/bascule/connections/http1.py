@@ -229,7 +229,7 @@ class Http1Connection(Carrier):
             if exchange is not None:
                 exchange.end_body(event.trailers)
         elif kind is Refused:
-            self.refuse(event.status, event.reason)
+            self.refuse(event.status, event.reason, event.fields)
         elif exchange is not None:
             # The client stopped in the middle of a request body: there is no response to it.
             self.abort()
@@ -238,7 +238,9 @@ class Http1Connection(Carrier):
         else:
             self.linger()
 
-    def refuse(self, status: int, reason: str) -> None:
+    def refuse(
+        self, status: int, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         """Answer what breaks the protocol, and close. An exchange under way learns that its client
         is gone."""
         self.hub.warn("refused", f"{printable_peer(self.endpoint)}: {status} {reason}")
@@ -254,7 +256,8 @@ class Http1Connection(Carrier):
         engine.begin_refusal()
         self.status = status
         self.octets = 0
-        self.transport.write(engine.send_head(status, [TEXT], reason.encode() + b"\n", True))
+        body = reason.encode() + b"\n"
+        self.transport.write(engine.send_head(status, [TEXT, *fields], body, True))
         self.record(status)
         self.linger()
 

@@ -12,6 +12,7 @@ cdef class Request:
     cdef public bint ended
     cdef public bint expects_continue
     cdef public int stream_id
+    cdef public object websocket
 
 cdef class BodyData:
     cdef public bytes data
@@ -27,4 +28,22 @@ cdef class Closed:
 cdef class Refused:
     cdef public int status
     cdef public str reason
+    cdef public tuple fields
     cdef public int stream_id
+
+cdef class Ping:
+    cdef public bytes payload
+
+cdef class Pong:
+    cdef public bytes payload
+
+cdef class PeerClosed:
+    cdef public int code
+    cdef public str reason
+
+cdef class Failed:
+    cdef public int code
+    cdef public str reason
+
+cdef class Lost:
+    pass

@@ -4,9 +4,16 @@ A request arrives as one `Request`, then any number of `BodyData`, then one `Bod
 without a body has `Request.ended` set and nothing follows. `Refused` is the last event of a
 connection: nothing that came after it on the wire is looked at (CVE-2024-49768 is what happens
 otherwise).
+
+A WebSocket message arrives whole, as the `str` or the `bytes` that it is, without an object around
+it. `Ping` and `Pong` come between messages; `PeerClosed`, `Failed` or `Lost` is the last event.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bascule.protocols.websocket.handshake import Offer
 
 
 class Request:
@@ -27,6 +34,8 @@ class Request:
     expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110
     section 10.1.1).
     stream_id: the HTTP/2 stream, 0 in HTTP/1.1.
+    websocket: the client's side of the handshake where the request asks for a WebSocket, else
+    None.
     """
 
     __slots__ = (
@@ -41,6 +50,7 @@ class Request:
         "scheme",
         "stream_id",
         "target",
+        "websocket",
     )
 
     def __init__(
@@ -66,6 +76,7 @@ class Request:
         self.ended = ended
         self.expects_continue = expects_continue
         self.stream_id = 0
+        self.websocket: Offer | None = None
 
     def __repr__(self) -> str:
         line = f"{self.method} {self.target!r} HTTP/{self.http_version}"
@@ -112,14 +123,78 @@ class Closed:
 
 
 class Refused:
-    """The request breaks the protocol or a limit: answer `status`, say `reason`, close."""
+    """The request breaks the protocol or a limit: answer `status` with `fields` in the head, say
+    `reason`, close."""
 
-    __slots__ = ("reason", "status", "stream_id")
+    __slots__ = ("fields", "reason", "status", "stream_id")
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(
+        self, status: int, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         self.status = status
         self.reason = reason
+        self.fields = fields
         self.stream_id = 0
 
     def __repr__(self) -> str:
         return f"<Refused {self.status} {self.reason}>"
+
+
+class Ping:
+    """The peer asks for a Pong with the same payload (RFC 6455 section 5.5.2)."""
+
+    __slots__ = ("payload",)
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"<Ping {self.payload!r}>"
+
+
+class Pong:
+    """The answer to a Ping, or a sign of life that nobody asked for (RFC 6455 section 5.5.3)."""
+
+    __slots__ = ("payload",)
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"<Pong {self.payload!r}>"
+
+
+class PeerClosed:
+    """The peer's Close frame. `code` is 1005 where it carries none (RFC 6455 section 7.1.5)."""
+
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<PeerClosed {self.code} {self.reason!r}>"
+
+
+class Failed:
+    """The peer breaks the WebSocket protocol or a limit: close with `code` and `reason` (RFC 6455
+    section 7.1.7)."""
+
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<Failed {self.code} {self.reason}>"
+
+
+class Lost:
+    """The peer will send no more, and no Close frame came: 1006 (RFC 6455 section 7.1.5)."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<Lost>"

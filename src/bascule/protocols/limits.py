@@ -40,3 +40,26 @@ class RequestLimits:
     chunk_line: int = 1024
     trailer: int = 8192
     discard: int = 262144
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketLimits:
+    """Sizes in octets, counts in pieces. All of them end in 1009, "too big to process" (RFC 6455
+    section 7.4.1).
+
+    message: longest message, after decompression. 16 MiB is what other servers take; a message is
+    kept
+        whole until it ends, so this is also what one connection can make the server keep.
+    frame: longest payload of one frame on the wire, judged by its header, before any of it is
+    here. The
+        same number: what is not compressed cannot be longer, and what is compressed has no
+        reason to be.
+    fragments: most frames of one message. Empty ones cost a client six octets and never reach the
+        other limits. 16 MiB in pieces of 16 KiB make 1,024. Past it also 1009 and not 1008: the
+        message is too much to process, no policy is broken, and a client that is told so can send
+        larger frames.
+    """
+
+    message: int = 16777216
+    frame: int = 16777216
+    fragments: int = 1024

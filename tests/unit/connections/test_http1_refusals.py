@@ -20,6 +20,17 @@ def test_a_refusal_says_why_and_closes(rig):
     assert "192.0.2.1:50000" in rig.warnings[0][1]
 
 
+def test_a_refusal_says_in_its_head_what_would_do_instead(rig):
+    """RFC 6455 section 4.4."""
+    client = rig.connect()
+    client.send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 7\r\n\r\n"
+    )
+    assert statuses(client) == [426]
+    assert b"\r\nsec-websocket-version: 13\r\n" in client.received
+
+
 def test_a_refusal_carries_the_fields_of_every_response(rig):
     rig.hub.defaults.extra = b"x-frame-options: DENY\r\n"
     client = rig.connect()

@@ -49,6 +49,8 @@ cdef class Http1Engine:
     cdef bint wants_trailers(self) except -1
     cpdef bytes send_file_prefix(self, long long size, bint end)
     cpdef bytes send_file_suffix(self, long long size, bint end)
+    cpdef bytes send_switching(self, list fields)
+    cpdef bytes take_rest(self)
     cpdef begin_refusal(self)
     cpdef bytes take_unsent(self)
     cpdef stop_keep_alive(self)

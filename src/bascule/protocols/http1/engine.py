@@ -149,7 +149,7 @@ class Http1Engine:
                     return event
         except RequestRefused as refused:
             self.state = OVER
-            return Refused(refused.status, refused.reason)
+            return Refused(refused.status, refused.reason, refused.fields)
 
     def next_head(self) -> Event | None:
         buffer = self.buffer
@@ -327,6 +327,20 @@ class Http1Engine:
     def send_file_suffix(self, size: int, end: bool) -> bytes:
         """What to write behind them."""
         return self.writer.file_suffix(size, end)
+
+    def send_switching(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """101 (RFC 9110 section 15.2.2), behind which this engine has no part in the connection.
+        Raises ResponseError."""
+        head = self.writer.switching(fields)
+        self.state = OVER
+        return head
+
+    def take_rest(self) -> bytes:
+        """What was received behind the head, for the protocol that was switched to."""
+        rest = self.buffer[self.position :]
+        self.buffer = b""
+        self.position = self.scanned = 0
+        return rest
 
     def begin_refusal(self) -> None:
         """The next response answers what was refused: it is the last on this connection."""

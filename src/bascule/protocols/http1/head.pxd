@@ -41,8 +41,9 @@ cdef class HeadReader:
     cdef note_transfer_encoding(self, bytes value)
     cdef bint note_underscore(self) except -1
     cdef refuse(self, int status, str reason)
-    @cython.locals(ended=bint, path=bytes, query=bytes)
+    @cython.locals(ended=bint, path=bytes, query=bytes, request=Request)
     cdef Request finish(self, str method, bytes target)
+    cdef read_upgrade(self, Request request)
     cdef check_host(self)
     cdef check_body_size(self)
     cdef bytes read_other_form(self, str method, bytes target)

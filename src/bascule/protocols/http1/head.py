@@ -35,6 +35,7 @@ from bascule.protocols.headers import (
     parse_length,
 )
 from bascule.protocols.limits import RequestLimits
+from bascule.protocols.websocket.handshake import is_websocket_upgrade, read_offer
 
 VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 NAMES = NameCache()
@@ -150,8 +151,8 @@ class HeadReader:
         try:
             parser.feed_data(head)
         except HttpParserUpgrade:
-            # An Upgrade field stops llhttp at the end of the head. Switching protocols is optional
-            # for a server (RFC 9110 section 7.8); the request is served as it is.
+            # An Upgrade field stops llhttp at the end of the head, which is all there is of it;
+            # whether to switch is decided by `finish` and by the application.
             self.parser = None
         except HttpParserError as error:
             self.parser = None
@@ -261,7 +262,7 @@ class HeadReader:
         elif self.parser_spent or not self.keep_alive:
             self.parser = None
         path, _, query = target.partition(b"?")
-        return Request(
+        request = Request(
             method,
             target,
             path,
@@ -272,6 +273,19 @@ class HeadReader:
             ended,
             self.expects_continue and self.version_1_1 and not ended,
         )
+        if self.upgrade is not None:
+            self.read_upgrade(request)
+        return request
+
+    def read_upgrade(self, request: Request) -> None:
+        """The one protocol that can be switched to; every other Upgrade is ignored (RFC 9110
+        section 7.8)."""
+        if not is_websocket_upgrade(request.method, request.http_version, request.fields):
+            return
+        if not request.ended:
+            # The frames would begin behind it, and the client would have to send it first.
+            raise RequestRefused(400, "a WebSocket handshake with a body")
+        request.websocket = read_offer(request.fields)
 
     def check_host(self) -> None:
         """RFC 9112 section 3.2: one valid Host in HTTP/1.1; an http authority is never empty."""

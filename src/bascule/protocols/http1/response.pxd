@@ -26,6 +26,8 @@ cdef class ResponseWriter:
 
     cpdef begin(self, bint head_only, bint http_1_0, bint keep_alive)
     cpdef bytes informational(self, int status, list fields)
+    @cython.locals(lines=list, kind=int, date=bytes, server=bytes, block=bytes)
+    cpdef bytes switching(self, list fields)
     @cython.locals(lines=list, length=cython.longlong, count=Py_ssize_t, keep_alive=bint, kind=int, date=bytes,
                    server=bytes, block=bytes)
     cpdef bytes head(self, int status, bytes reason, list fields, bytes body, bint end)

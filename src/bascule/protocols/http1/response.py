@@ -167,6 +167,27 @@ class ResponseWriter:
             end,
         )
 
+    def switching(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """101 with the fields that make the switch, `Upgrade` and `Connection` among them (RFC
+        9110 section 7.8). Raises ResponseError."""
+        if self.started:
+            raise ResponseError("the protocol cannot be switched after the response has begun")
+        lines: list[bytes] = []
+        date = self.defaults.date
+        server = self.defaults.server
+        for name, value in fields:
+            kind = self.kind_of(name, value)
+            if kind == DATE:
+                date = b""
+            elif kind == SERVER:
+                server = b""
+            lines += (name, b": ", value, b"\r\n")
+        block = b"".join(lines)
+        check_octets(block, len(fields), fields)
+        self.started = self.complete = True
+        self.keep_alive = False
+        return b"".join((STATUS_LINES[101], block, date, server, self.defaults.extra, b"\r\n"))
+
     def kind_of(self, name: bytes, value: bytes) -> int:
         entry = NAMES.known.get(name)
         if entry is None:

@@ -433,9 +433,51 @@ def test_trailers_are_for_clients_that_asked() -> None:
 
 
 def test_upgrade_is_offered() -> None:
-    one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
     request(one)
-    assert one.upgrade == b"websocket"
+    assert one.upgrade == b"h2c"
+
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: %b\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def test_switching_hands_over_what_is_behind_the_head() -> None:
+    one = engine(HANDSHAKE % b"13" + GET[:5])
+    assert request(one).websocket is not None
+    assert one.next_event() is None
+    one.receive_data(GET[5:])
+    assert one.next_event() is None
+    head = one.send_switching([(b"upgrade", b"websocket"), (b"connection", b"Upgrade")])
+    assert head == (
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n"
+    )
+    assert (one.response_started, one.response_complete, one.keep_alive) == (True, True, False)
+    assert one.next_event() is None
+    assert one.take_rest() == GET
+    assert one.take_rest() == b""
+    one.receive_data(GET)
+    assert (one.next_event(), one.buffered) == (None, 0)
+
+
+def test_a_switch_that_cannot_be_leaves_the_response_open() -> None:
+    one = engine(HANDSHAKE % b"13" + GET)
+    request(one)
+    with pytest.raises(ResponseError, match="line break"):
+        one.send_switching([(b"x", b"a\r\nb")])
+    assert answer(one).startswith(b"HTTP/1.1 200 OK")
+    with pytest.raises(ResponseError, match="after the response has begun"):
+        one.send_switching([])
+    assert request(one).websocket is None
+
+
+def test_a_refusal_says_what_belongs_into_its_head() -> None:
+    refused = refusal(engine(HANDSHAKE % b"8"))
+    assert refused.status == 426
+    assert refused.fields == ((b"sec-websocket-version", b"13"),)
+    assert refusal(engine(b"GET\r\n\r\n")).fields == ()
 
 
 def test_a_large_body_is_not_copied() -> None:

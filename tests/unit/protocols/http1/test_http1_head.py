@@ -78,11 +78,40 @@ def test_framing_is_told() -> None:
 
 def test_upgrade_is_told_but_not_obeyed() -> None:
     one = reader()
-    request = one.read(head(b"Host: a", b"Connection: Upgrade", b"Upgrade: websocket"))
-    assert one.upgrade == b"websocket"
+    request = one.read(head(b"Host: a", b"Connection: Upgrade", b"Upgrade: h2c"))
+    assert one.upgrade == b"h2c"
+    assert request.websocket is None
     assert request.ended
     one.read(head(b"Host: a"))
     assert one.upgrade is None
+
+
+HANDSHAKE = [
+    b"Connection: Upgrade",
+    b"Upgrade: websocket",
+    b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+]
+
+
+def test_a_websocket_handshake_is_told() -> None:
+    one = reader()
+    request = one.read(
+        head(
+            b"Host: a",
+            *HANDSHAKE,
+            b"Sec-WebSocket-Protocol: chat, b",
+            b"Sec-WebSocket-Extensions: x",
+            b"Sec-WebSocket-Extensions: y",
+            b"Content-Length: 0",
+        )
+    )
+    offer = request.websocket
+    assert offer is not None
+    assert offer.key == b"AAAAAAAAAAAAAAAAAAAAAA=="
+    assert offer.subprotocols == ["chat", "b"]
+    assert offer.extensions == [b"x", b"y"]
+    assert one.read(head(b"Host: a")).websocket is None
 
 
 EVERYTHING = [
@@ -102,7 +131,8 @@ EVERYTHING = [
         head(*EVERYTHING, line=b"POST /first HTTP/1.0"),
         head(b"Host: a", b"Transfer-Encoding: chunked", line=b"POST /first HTTP/1.1"),
         head(b"Host: a", b"Proxy-Connection: close"),
-        head(b"Host: a", b"Connection: Upgrade", b"Upgrade: websocket"),
+        head(b"Host: a", b"Connection: Upgrade", b"Upgrade: h2c"),
+        head(b"Host: a", *HANDSHAKE),
         head(b"Connection: keep-alive", line=b"GET / HTTP/1.0"),
     ],
 )
@@ -113,6 +143,7 @@ def test_nothing_is_left_for_the_next_head(first: bytes) -> None:
     assert (request.method, request.target, request.http_version) == ("GET", b"/second", "1.1")
     assert request.fields == [(b"host", b"b.example")]
     assert (request.content_length, request.ended, request.expects_continue) == (-1, True, False)
+    assert request.websocket is None
     assert (one.keep_alive, one.chunked, one.upgrade) == (True, False, None)
 
 

@@ -1,5 +1,7 @@
 """protocols/http1/response.py: how a response is framed, and what an application may not say."""
 
+from typing import Any
+
 import pytest
 
 from bascule.errors import ResponseError
@@ -163,6 +165,35 @@ def test_the_application_has_the_word_on_date_and_server() -> None:
         b"Server: theirs",
         b"x-extra: 1",
     ]
+
+
+def test_a_switch_has_the_servers_own_fields() -> None:
+    one = ResponseWriter(defaults())
+    head = one.switching([(b"upgrade", b"x"), (b"Connection", b"Upgrade")])
+    assert lines(head) == [
+        b"HTTP/1.1 101 Switching Protocols",
+        b"upgrade: x",
+        b"Connection: Upgrade",
+        b"date: now",
+        b"server: ours",
+        b"x-extra: 1",
+    ]
+
+
+def test_the_application_has_the_word_on_date_and_server_of_a_switch() -> None:
+    one = ResponseWriter(defaults())
+    head = one.switching([(b"Date", b"then"), (b"Server", b"theirs")])
+    assert lines(head)[1:] == [b"Date: then", b"Server: theirs", b"x-extra: 1"]
+
+
+@pytest.mark.parametrize(
+    "field", [(b"a b", b"c"), ("x", b"y"), (b"x", "y"), (b"x", b"a\nb"), (b"x", b"\0")]
+)
+def test_a_switch_has_no_field_that_a_response_cannot_have(field: Any) -> None:
+    one = ResponseWriter(defaults())
+    with pytest.raises(ResponseError):
+        one.switching([field])
+    assert not one.started
 
 
 @pytest.mark.parametrize(

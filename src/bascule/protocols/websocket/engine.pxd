@@ -1,0 +1,69 @@
+import cython
+
+from bascule.protocols.websocket.deflate cimport Deflate
+from bascule.protocols.websocket.frames cimport FrameHeader, frame
+from bascule.protocols.websocket cimport masking
+
+cpdef bint may_close_with(long long code)
+
+cdef class WebSocketEngine:
+    cdef public object limits
+    cdef unsigned long long longest_frame
+    cdef long long longest_message
+    cdef public Deflate deflate
+    cdef FrameHeader header
+    cdef bytes buffer
+    cdef Py_ssize_t position
+    cdef bytearray pending
+    cdef bint eof
+    cdef public int state
+    cdef public bint close_sent
+    cdef public bint close_received
+    cdef long long left
+    cdef unsigned int key
+    cdef bint final
+    cdef int opcode
+    cdef Deflate inflater
+    cdef long long fragments
+    cdef long long size
+    cdef bytearray message
+    cdef bytes unfinished
+
+    cpdef receive_data(self, bytes data)
+    cpdef receive_eof(self)
+    @cython.locals(before=Py_ssize_t)
+    cpdef next_event(self)
+    @cython.locals(pending=bytearray)
+    cdef bint refill(self) except -1
+    cdef lost(self)
+    cdef fail(self, int code, str reason)
+    cdef end(self)
+    @cython.locals(header=FrameHeader)
+    cdef next_frame(self)
+    @cython.locals(opcode=int, start=Py_ssize_t, size=Py_ssize_t)
+    cdef next_control(self, FrameHeader header)
+    @cython.locals(code=int, reason=str)
+    cdef read_close(self, bytes payload)
+    @cython.locals(length=cython.longlong)
+    cdef begin_frame(self, FrameHeader header)
+    cdef begin_message(self, FrameHeader header)
+    cdef continue_message(self, FrameHeader header)
+    cdef too_long(self)
+    @cython.locals(start=Py_ssize_t, size=Py_ssize_t, octets=bytes, ends=bint, inflater=Deflate,
+                   gathered=bytearray)
+    cdef take_payload(self)
+    @cython.locals(piece=bytes, gathered=bytearray)
+    cdef bytearray inflate(self, Deflate inflater, bytes octets, bint ends)
+    @cython.locals(octets_and_before=bytes, decoded=tuple, gathered=bytearray)
+    cdef bytearray keep(self, bytes octets)
+    @cython.locals(is_text=bint)
+    cdef end_message(self, object octets)
+    @cython.locals(octets=bytes)
+    cpdef bytes send_text(self, str text)
+    cpdef bytes send_binary(self, bytes data)
+    cdef bytes send_message(self, int opcode, bytes octets)
+    cpdef bytes send_ping(self, bytes payload=*)
+    cpdef bytes send_pong(self, bytes payload)
+    cdef bytes send_control(self, int opcode, bytes payload)
+    cpdef bytes send_close(self, object code, str reason=*)
+    cdef closed(self)
