@@ -3,6 +3,7 @@
     serve(app, **options)   serve until a signal comes
     Server                  the same inside an event loop of yours
     Settings                all options, by the names of `bascule serve --help`
+    websocket(request)      the WebSocket of a request, in a view that WSGI calls
 
 Nothing is imported before it is asked for: workers pay memory for what they use only.
 """
@@ -14,17 +15,19 @@ from bascule.speed import force_pure_if_asked
 force_pure_if_asked()
 
 if TYPE_CHECKING:
+    from bascule.interfaces.wsgi_websocket import websocket
     from bascule.server import Server, serve
     from bascule.settings import Settings
     from bascule.version import __version__
 
-__all__ = ["Server", "Settings", "__version__", "serve"]
+__all__ = ["Server", "Settings", "__version__", "serve", "websocket"]
 
 _HOMES = {
     "Server": "bascule.server",
     "Settings": "bascule.settings",
     "__version__": "bascule.version",
     "serve": "bascule.server",
+    "websocket": "bascule.interfaces.wsgi_websocket",
 }
 
 

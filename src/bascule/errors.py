@@ -10,6 +10,7 @@
     ├── MessageRefused       the client's fault: its WebSocket is closed with `code`
     ├── ResponseError        the application's fault: HTTP does not allow what it sent
     └── ClientDisconnected   nobody's fault: the client left; an OSError, as ASGI asks
+        └── WebSocketClosed  the WebSocket was closed; says with which code
 
 Each says whose fault it is by its place in the tree, and what to answer by its fields.
 """
@@ -97,3 +98,15 @@ class ResponseError(BasculeError, RuntimeError):
 class ClientDisconnected(BasculeError, OSError):
     """The client closed the connection. Raised by ASGI `send()` (HTTP specification 2.4) and WSGI
     writes."""
+
+
+class WebSocketClosed(ClientDisconnected):
+    """A WebSocket is used that was closed, by the client, the application or the server.
+
+    `code` and `reason` say how (RFC 6455 section 7.4.1); 1006 where there was no Close frame.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"the WebSocket is closed: {code}{' ' + reason if reason else ''}")
+        self.code = code
+        self.reason = reason

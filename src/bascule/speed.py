@@ -31,10 +31,15 @@ HOT_MODULES = (
     "bascule.interfaces.exchange",
     "bascule.interfaces.asgi_call",
     "bascule.interfaces.asgi",
+    "bascule.interfaces.session",
+    "bascule.interfaces.asgi_websocket",
     "bascule.interfaces.environ",
     "bascule.interfaces.threads",
     "bascule.interfaces.wsgi",
+    "bascule.interfaces.wsgi_websocket",
     "bascule.connections.hub",
+    "bascule.connections.stall",
+    "bascule.connections.websocket",
     "bascule.connections.http1",
 )
 

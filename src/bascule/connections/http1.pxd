@@ -1,6 +1,7 @@
 import cython
 
 from bascule.connections.hub cimport Hub
+from bascule.connections.stall cimport StallWatch
 from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
 from bascule.protocols.events cimport BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine cimport Http1Engine
@@ -20,9 +21,8 @@ cdef class Http1Connection(Carrier):
     cdef double finished_at
     cdef double body_since
     cdef double started_at
-    cdef double unwritten_since
     cdef long long body_octets
-    cdef long long unwritten
+    cdef StallWatch writes
     cdef long long octets
     cdef int status
     cdef str client_name

@@ -17,14 +17,18 @@ A phase says which deadline is running; `tick` looks at it.
 
 import logging
 import os
+import socket
 from asyncio import Future, Task, Transport
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
 
+from bascule.connections.endpoint import NOWHERE, endpoint_of, printable_peer
 from bascule.connections.hub import Hub
+from bascule.connections.stall import StallWatch
 from bascule.errors import ClientDisconnected, ResponseError
-from bascule.interfaces.exchange import Carrier, Endpoint, Exchange
+from bascule.interfaces.exchange import Carrier, Exchange
 from bascule.loop import sendfile
 from bascule.protocols.events import BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine import Http1Engine
@@ -49,6 +53,7 @@ SMALL_FILE = 65536
 FILE_PIECE = 262144
 
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
+BUSY_FIELDS = [TEXT, (b"retry-after", b"1")]
 
 
 class Http1Connection(Carrier):
@@ -76,8 +81,7 @@ class Http1Connection(Carrier):
         "status",
         "transport",
         "unstarted",
-        "unwritten",
-        "unwritten_since",
+        "writes",
         "writing_paused",
     )
 
@@ -97,8 +101,7 @@ class Http1Connection(Carrier):
         self.finished_at = 0.0
         self.body_since = 0.0
         self.body_octets = 0
-        self.unwritten = 0
-        self.unwritten_since = 0.0
+        self.writes = StallWatch()
         self.started_at = 0.0
         self.status = 0
         self.octets = 0
@@ -202,15 +205,12 @@ class Http1Connection(Carrier):
         interface = hub.interface
         exchange = interface.exchange(request, self)
         self.exchange = exchange
-        if hub.max_running and interface.running >= hub.max_running:
-            self.respond(
-                503,
-                [TEXT, (b"retry-after", b"1")],
-                b"more requests than this server takes at once\n",
-                True,
-            )
+        if hub.max_running and hub.busy >= hub.max_running:
+            self.respond(503, BUSY_FIELDS, b"more requests than this server takes at once\n", True)
             hub.warn("concurrency", f"more than {hub.max_running} requests at once: answered 503")
         elif request.ended:
+            if request.websocket is not None:
+                self.deadline = hub.now + hub.deadlines.websocket_handshake
             exchange.start()
         else:
             self.body_since = hub.now
@@ -372,7 +372,7 @@ class Http1Connection(Carrier):
         loop, transport, drain = self.hub.loop, self.transport, self.drain_writes
         try:
             while missing:
-                self.unwritten_since = self.hub.now
+                self.watch_writes()
                 size = min(missing, FILE_PIECE)
                 sent = await sendfile(loop, transport, file, offset, size, drain=drain)
                 if sent == 0:
@@ -414,6 +414,50 @@ class Http1Connection(Carrier):
             "a file became %d octets shorter while it was sent; the connection is closed", missing
         )
         self.abort()
+
+    def accept(
+        self, session: Any, subprotocol: str | None, fields: list[tuple[bytes, bytes]]
+    ) -> None:
+        # Not before there is one: many applications have no WebSockets.
+        from bascule.connections.websocket import accepted
+
+        engine, transport = self.engine, self.transport
+        connection, answer = accepted(
+            self.hub, transport, self.endpoint, self.offer(), session, subprotocol, fields
+        )
+        head = engine.send_switching(answer)
+        self.hand_over(connection)
+        transport.write(head)
+        connection.begin(engine.take_rest(), engine.eof)
+
+    def tunnel(self, exchange: Exchange, sock: socket.socket) -> Callable[[], None]:
+        from bascule.connections.tunnel import Tunnel
+
+        engine = self.engine
+        self.offer()
+        # The application writes its answer itself.
+        engine.send_switching([])
+        tunnel = Tunnel(self.hub, self.transport, self.endpoint, exchange)
+        self.hand_over(tunnel)
+        tunnel.begin(sock, engine.take_rest())
+        return tunnel.finish
+
+    def offer(self) -> Any:
+        """The WebSocket handshake that the request is. Raises ResponseError."""
+        request = self.engine.request
+        if request is None or request.websocket is None:
+            raise ResponseError("there is no WebSocket handshake to accept")
+        return request.websocket
+
+    def hand_over(self, successor: Any) -> None:
+        """The transport has another protocol from now on."""
+        self.status = 101
+        self.record(101)
+        self.exchange = self.unstarted = None
+        self.resume_reading()
+        self.phase = CLOSED
+        self.hub.replaced(self, successor)
+        self.transport.set_protocol(successor)
 
     def want_body(self) -> None:
         proceed = self.engine.send_continue()
@@ -553,9 +597,23 @@ class Http1Connection(Carrier):
             exchange.tick()
             if self.finished_at and now - self.finished_at >= self.hub.deadlines.half_close:
                 exchange.finish_sending()
+            if exchange.request.websocket is not None and now >= self.deadline:
+                self.expire_handshake(exchange)
         if not self.engine.body_ended:
             self.check_body_rate(now)
         self.check_writes(now)
+
+    def expire_handshake(self, exchange: Exchange) -> None:
+        """The application has not answered a WebSocket handshake in time; for it the client is
+        gone."""
+        if self.engine.response_started or self.hub.interface.websockets is None:
+            return
+        seconds = self.hub.deadlines.websocket_handshake
+        self.hub.warn(
+            "handshake", f"the application left a WebSocket handshake unanswered for {seconds:g} s"
+        )
+        self.respond(503, BUSY_FIELDS, b"the application did not answer in time\n", True)
+        exchange.disconnect()
 
     def check_body_rate(self, now: float) -> None:
         deadlines = self.hub.deadlines
@@ -571,48 +629,18 @@ class Http1Connection(Carrier):
             )
 
     def watch_writes(self) -> None:
-        self.unwritten = self.transport.get_write_buffer_size()
-        self.unwritten_since = self.hub.now
+        self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)
 
     def check_writes(self, now: float) -> None:
         """Abort when the client has not taken an octet for the length of the write deadline."""
         size = self.transport.get_write_buffer_size()
-        if size != self.unwritten or (size == 0 and self.file_task is None):
-            self.unwritten = size
-            self.unwritten_since = now
-        elif now - self.unwritten_since > self.hub.deadlines.write:
+        busy = size > 0 or self.file_task is not None
+        if self.writes.is_stalled(busy, size, now, self.hub.deadlines.write):
             self.hub.warn(
                 "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
             )
             self.abort()
 
 
-NOWHERE = Endpoint(None, None)
-
-
 def close_file(file: Any, task: Task[None]) -> None:
     file.close()
-
-
-def endpoint_of(transport: Any) -> Endpoint:
-    """The two ends of a connection, as ASGI and WSGI show them."""
-    client = transport.get_extra_info("peername")
-    server = transport.get_extra_info("sockname")
-    ends: tuple[Any, Any] = (
-        (client[0], client[1]) if isinstance(client, tuple) else None,
-        (server[0], server[1])
-        if isinstance(server, tuple)
-        else (str(server), None)
-        if server
-        else None,
-    )
-    secured = transport.get_extra_info("ssl_object")
-    if secured is None:
-        return Endpoint(*ends)
-    from bascule.sockets.tls import tls_environ, tls_extension
-
-    return Endpoint(*ends, "https", tls_extension(secured), tls_environ(secured))
-
-
-def printable_peer(endpoint: Endpoint) -> str:
-    return f"{endpoint.client[0]}:{endpoint.client[1]}" if endpoint.client else "a local client"

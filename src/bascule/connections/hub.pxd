@@ -7,6 +7,10 @@ cdef class Hub:
     cdef public object limits
     cdef public object deadlines
     cdef public double keep_alive
+    cdef public double ping_interval
+    cdef public object websocket_limits
+    cdef public bint compress
+    cdef public int websockets
     cdef public object warn
     cdef public ResponseDefaults defaults
     cdef public object access
@@ -21,3 +25,4 @@ cdef class Hub:
 
     cpdef opened(self, object connection)
     cpdef closed(self, object connection)
+    cpdef replaced(self, object connection, object successor)

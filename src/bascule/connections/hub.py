@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bascule.interfaces.exchange import Interface
 from bascule.protocols.http1.response import ResponseDefaults
-from bascule.protocols.limits import RequestLimits
+from bascule.protocols.limits import RequestLimits, WebSocketLimits
 
 TICK = 0.25
 
@@ -33,6 +33,14 @@ class Deadlines:
     linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6).
     half_close: how long a client that closed its sending side is taken for one that waits for its
     response.
+    websocket_handshake: for the application to answer a handshake; browsers give up later, without
+    saying why.
+    websocket_answer: an end of a WebSocket that came behind messages waits this long for the
+    application to answer those.
+    websocket_closing: for the client to answer a Close frame; what clients allow the other way.
+    websocket_ping_interval: of silence, after which a client is asked whether it is there; below
+    the 60 s after which proxies drop idle connections. 0 for never.
+    websocket_ping_timeout: for an answer to that; a phone that changes networks takes a while.
     """
 
     keep_alive: float = 75.0
@@ -42,6 +50,11 @@ class Deadlines:
     body_rate: float = 240.0
     linger: float = 2.0
     half_close: float = 2.0
+    websocket_handshake: float = 30.0
+    websocket_answer: float = 2.0
+    websocket_closing: float = 10.0
+    websocket_ping_interval: float = 20.0
+    websocket_ping_timeout: float = 20.0
 
 
 class AccessRecorder(Protocol):
@@ -77,10 +90,12 @@ class Hub:
     warn: for lines that a client could cause in any number; called with (kind, text).
     max_running: requests at once, 0 for no limit. keep_alive: of the deadlines, wanted most often.
     set_accepting: pauses and resumes the listening sockets.
+    websockets: how many are open. websocket_limits, compress: what their engines are given.
     """
 
     __slots__ = (
         "access",
+        "compress",
         "connections",
         "date_header",
         "deadlines",
@@ -94,8 +109,11 @@ class Hub:
         "max_connections",
         "max_running",
         "now",
+        "ping_interval",
         "set_accepting",
         "warn",
+        "websocket_limits",
+        "websockets",
     )
 
     def __init__(
@@ -111,6 +129,7 @@ class Hub:
         self.limits = limits
         self.deadlines = deadlines
         self.keep_alive = deadlines.keep_alive
+        self.ping_interval = deadlines.websocket_ping_interval
         self.warn = warn
         self.defaults = ResponseDefaults()
         self.access: AccessRecorder | None = None
@@ -120,6 +139,9 @@ class Hub:
         self.date_header = True
         self.connections: set[Connection] = set()
         self.draining = False
+        self.websockets = 0
+        self.websocket_limits = WebSocketLimits()
+        self.compress = True
         self.set_accepting: Callable[[bool], None] = ignore
         self.now = loop.time()
         self.set_date()
@@ -144,6 +166,16 @@ class Hub:
         self.connections.discard(connection)
         if full and not self.draining:
             self.set_accepting(True)
+
+    def replaced(self, connection: Connection, successor: Connection) -> None:
+        """A connection goes on as something else."""
+        self.connections.discard(connection)
+        self.connections.add(successor)
+
+    @property
+    def busy(self) -> int:
+        """Requests under way: calls of the application that are no open WebSocket."""
+        return self.interface.running - self.websockets
 
     def tick(self) -> None:
         """Let every connection look at its deadlines."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from bascule.errors import ResponseError
 from bascule.interfaces.asgi_call import (
+    PLAIN_TEXT,
     READY,
     AsgiCall,
     AsgiCaller,
@@ -19,6 +20,7 @@ from bascule.interfaces.asgi_call import (
     Extensions,
     ReadyAwaitable,
     Receive,
+    checked_body,
 )
 from bascule.interfaces.exchange import Carrier, Exchange
 from bascule.protocols.events import Request
@@ -38,7 +40,6 @@ EXPECTED = (
     "where http.response.trailers were announced",
     "after the response",
 )
-PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
 class AsgiExchange(AsgiCall):
@@ -289,14 +290,12 @@ class AsgiInterface(AsgiCaller):
     __slots__ = ()
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
+        if request.websocket is not None and self.websockets is not None:
+            # Not before there is one: many applications have none.
+            from bascule.interfaces.asgi_websocket import AsgiWebSocket
+
+            return AsgiWebSocket(self, request, carrier, self.websockets.queue)
         return AsgiExchange(self, request, carrier)
-
-
-def checked_body(body: object) -> bytes:
-    """Byte strings of other kinds are copied; anything else is the application's mistake."""
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
-    raise ResponseError(f"body is {type(body).__name__}, not bytes")
 
 
 def file_size(file: Any) -> int:

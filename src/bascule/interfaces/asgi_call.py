@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from bascule.errors import ClientDisconnected
-from bascule.interfaces.exchange import Carrier, Exchange, Interface
+from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces.exchange import Carrier, Exchange, Interface, WebSocketPlan
 from bascule.protocols.events import Request
 from bascule.types import ASGI3App, Message, Scope
 
@@ -35,6 +35,7 @@ SPEC_VERSION = "2.5"
 TASK_NAME = "bascule request"
 
 PERCENT = 0x25
+PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 
 Extensions = dict[str, dict[str, object]]
 
@@ -271,8 +272,10 @@ class AsgiCaller(Interface):
         loop: AbstractEventLoop,
         root_path: str = "",
         state: dict[str, Any] | None = None,
+        websockets: WebSocketPlan | None = None,
     ) -> None:
         self.running = 0
+        self.websockets = websockets
         self.app = app
         self.loop = loop
         self.root_path = root_path
@@ -400,6 +403,13 @@ def forget_frames(error: BaseException | None) -> None:
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
+
+
+def checked_body(body: object) -> bytes:
+    """Byte strings of other kinds are copied; anything else is the application's mistake."""
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    raise ResponseError(f"body is {type(body).__name__}, not bytes")
 
 
 def printable(path: bytes) -> str:

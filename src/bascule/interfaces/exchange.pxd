@@ -17,6 +17,8 @@ cdef class Carrier:
     cpdef send_trailers(self, list fields)
     cpdef send_file(self, object file, long long offset, long long count, bint end)
     cpdef inform(self, int status, list fields)
+    cpdef accept(self, object session, str subprotocol, list fields)
+    cpdef tunnel(self, Exchange exchange, object sock)
     cpdef want_body(self)
     cpdef hold_body(self)
     cpdef abort(self)
@@ -45,6 +47,7 @@ cdef class Exchange:
 
 cdef class Interface:
     cdef public int running
+    cdef public object websockets
 
     cpdef Exchange exchange(self, Request request, Carrier carrier)
     cpdef close(self)

@@ -11,6 +11,10 @@ this file, so a new wire protocol brings both interfaces, and a new interface br
 protocol.
 """
 
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from bascule.errors import ClientDisconnected
 from bascule.protocols.events import Request
 
@@ -90,6 +94,21 @@ class Carrier:
 
     def inform(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
         """Send an interim response. Raises ResponseError."""
+        raise NotImplementedError
+
+    def accept(
+        self, session: object, subprotocol: str | None, fields: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Accept the WebSocket handshake that the request is: from here on the client is the
+        `session`'s (a WebSocketSession), and this carrier is not to be called again. Raises
+        ResponseError."""
+        raise NotImplementedError
+
+    def tunnel(self, exchange: "Exchange", sock: socket.socket) -> Callable[[], None]:
+        """Hand the client's octets to `sock`, and what comes from there to the client, unlooked
+        at: the application answers the WebSocket handshake itself. `exchange` is told when the
+        client is gone. Returns what is to be called when the application has finished. Raises
+        ResponseError."""
         raise NotImplementedError
 
     def want_body(self) -> None:
@@ -203,14 +222,32 @@ class Exchange:
             raise ClientDisconnected("the client closed the connection")
 
 
+@dataclass(frozen=True, slots=True)
+class WebSocketPlan:
+    """What an interface is told about WebSockets.
+
+    queue: messages of one WebSocket that may wait unread before its carrier stops reading; the
+    number that users of Uvicorn know.
+    threads: WebSockets of a WSGI application open at once, each of which has a thread for itself;
+    idle ones cost a few tens of kilobytes.
+    """
+
+    queue: int = 32
+    threads: int = 64
+
+
 class Interface:
-    """Makes exchanges for one application. running: applications called that have not returned
-    yet."""
+    """Makes exchanges for one application.
 
-    __slots__ = ("running",)
+    running: applications called that have not returned yet. websockets: None where a WebSocket
+    handshake is served as the plain request that it also is.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("running", "websockets")
+
+    def __init__(self, websockets: WebSocketPlan | None = None) -> None:
         self.running = 0
+        self.websockets = websockets
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         """A new exchange, not started yet."""

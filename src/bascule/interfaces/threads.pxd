@@ -1,6 +1,7 @@
 cdef class ThreadPool:
     cdef public int limit
     cdef public object loop
+    cdef public str name
     cdef public object calls
     cdef public list idle
     cdef public list threads

@@ -47,6 +47,7 @@ class ThreadPool:
         "idle",
         "limit",
         "loop",
+        "name",
         "posted",
         "submitted",
         "threads",
@@ -54,7 +55,8 @@ class ThreadPool:
         "waking",
     )
 
-    def __init__(self, limit: int, loop: AbstractEventLoop) -> None:
+    def __init__(self, limit: int, loop: AbstractEventLoop, name: str = "bascule") -> None:
+        self.name = name
         self.limit = limit
         self.loop = loop
         self.calls: deque[Call] = deque()
@@ -110,7 +112,7 @@ class ThreadPool:
             count = len(self.threads)
             if count < self.limit and not self.closed:
                 thread = threading.Thread(
-                    target=self.work, name=f"bascule-{count + 1}", daemon=True
+                    target=self.work, name=f"{self.name}-{count + 1}", daemon=True
                 )
                 self.threads.append(thread)
                 self.waking = True

@@ -38,9 +38,10 @@ cdef class WsgiExchange(Exchange):
     cdef log(self, str what, object error)
 
 cdef class ThreadedExchange(WsgiExchange):
+    cdef public ThreadPool pool
     cdef object outbox
     cdef object event
-    cdef object error
+    cdef public object error
     cdef bint started
     cdef bint over
     cdef long long received
@@ -52,10 +53,13 @@ cdef class ThreadedExchange(WsgiExchange):
     cdef wake_thread(self)
     cpdef flush(self)
     @cython.locals(kind=int)
-    cdef carry_out(self, tuple operation)
+    cpdef carry_out(self, tuple operation)
+    cpdef bint is_congested(self) except -1
+    cpdef end_call(self)
+    cpdef armed_event(self)
     cdef refuse(self, object error)
     cpdef run(self)
-    cdef put_operation(self, tuple operation)
+    cpdef put_operation(self, tuple operation)
     cdef wait_for_client(self)
     cpdef next_piece(self)
     cdef wait_for_body(self)
@@ -72,8 +76,12 @@ cdef class WsgiInterface(Interface):
     cdef public ThreadPool pool
     cdef public InlineExchange current
     cdef public object waiting
+    cdef public ThreadPool socket_pool
+    cdef public int sockets
+    cdef public object warn
 
     cdef dict environ_base(self, Endpoint endpoint)
+    cpdef ThreadPool socket_threads(self)
     cpdef enqueue(self, InlineExchange exchange)
     cpdef next_inline(self, InlineExchange exchange)
 

@@ -23,7 +23,14 @@ from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.environ import FileWrapper, connection_environ, request_environ
-from bascule.interfaces.exchange import BODY_HIGH_WATER, Carrier, Endpoint, Exchange, Interface
+from bascule.interfaces.exchange import (
+    BODY_HIGH_WATER,
+    Carrier,
+    Endpoint,
+    Exchange,
+    Interface,
+    WebSocketPlan,
+)
 from bascule.interfaces.threads import ThreadPool
 from bascule.protocols.events import Request
 from bascule.types import Environ, ExcInfo, WSGIApp
@@ -304,6 +311,7 @@ class ThreadedExchange(WsgiExchange):
         "event",
         "outbox",
         "over",
+        "pool",
         "queued",
         "received",
         "started",
@@ -312,6 +320,7 @@ class ThreadedExchange(WsgiExchange):
 
     def __init__(self, interface: "WsgiInterface", request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
+        self.pool = interface.pool
         self.outbox: deque[tuple[Any, ...]] = deque()
         self.event: threading.Event | None = None
         self.error: ResponseError | None = None
@@ -338,10 +347,9 @@ class ThreadedExchange(WsgiExchange):
 
     def submit(self) -> None:
         self.started = True
-        interface = self.interface
-        interface.running += 1
-        if interface.pool is not None:
-            interface.pool.submit(self)
+        self.interface.running += 1
+        if self.pool is not None:
+            self.pool.submit(self)
 
     def receive_body(self, data: bytes) -> None:
         self.body.append(data)
@@ -364,8 +372,8 @@ class ThreadedExchange(WsgiExchange):
         """A client that sends its body slowly gets a thread all the same, but never the last one
         while others are busy: that one is for requests that are here.
         """
-        pool = self.interface.pool
-        running = self.interface.running
+        pool = self.pool
+        running = self.interface.running - self.interface.sockets
         if self.started or self.disconnected or pool is None:
             return
         if running == 0 or running < pool.limit - 1:
@@ -394,9 +402,13 @@ class ThreadedExchange(WsgiExchange):
                 self.carry_out(operation)
             except ResponseError as error:
                 self.refuse(error)
-        if self.over or self.disconnected or not self.carrier.congested:
+        if self.over or self.disconnected or not self.is_congested():
             self.written = self.queued
             self.wake_thread()
+
+    def is_congested(self) -> bool:
+        """The client reads slower than the application writes."""
+        return self.carrier.congested
 
     def carry_out(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
@@ -452,11 +464,15 @@ class ThreadedExchange(WsgiExchange):
             self.fail(error)
         finally:
             self.close_result()
-            self.put_operation((DONE,))
+            self.end_call()
+
+    def end_call(self) -> None:
+        """The thread has nothing more to do with it."""
+        self.put_operation((DONE,))
 
     def put_operation(self, operation: tuple[Any, ...]) -> None:
         self.outbox.append(operation)
-        pool = self.interface.pool
+        pool = self.pool
         if pool is not None:
             pool.post(self)
 
@@ -490,12 +506,18 @@ class ThreadedExchange(WsgiExchange):
         while self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
             if self.error is not None:
                 raise self.error
-            event = self.event
-            if event is None:
-                event = self.event = threading.Event()
-            event.clear()
+            event = self.armed_event()
             if self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
                 event.wait()
+
+    def armed_event(self) -> threading.Event:
+        """The event that `wake_thread` sets. What is waited for must be looked at once more before
+        waiting: it may have come just before."""
+        event = self.event
+        if event is None:
+            event = self.event = threading.Event()
+        event.clear()
+        return event
 
     def next_piece(self) -> bytes:
         """The next piece of the body, waiting for it; b"" at its end. Raises
@@ -516,10 +538,7 @@ class ThreadedExchange(WsgiExchange):
             return data
 
     def wait_for_body(self) -> None:
-        event = self.event
-        if event is None:
-            event = self.event = threading.Event()
-        event.clear()
+        event = self.armed_event()
         if not self.body and not self.body_ended and not self.disconnected:
             if self.received == 0:
                 # The first read is what answers 100-continue.
@@ -633,15 +652,44 @@ class InlineExchange(WsgiExchange):
         self.carrier.abort()
 
 
-class WsgiInterface(Interface):
-    """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0."""
+def log_warning(kind: str, text: str) -> None:
+    """Stands in for the hub's `warn`, which counts lines of a kind instead of repeating them."""
+    logger.warning(text)
 
-    __slots__ = ("app", "current", "loop", "pool", "root_path", "waiting")
+
+class WsgiInterface(Interface):
+    """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0.
+
+    sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`. warn: as the
+    hub's.
+    """
+
+    __slots__ = (
+        "app",
+        "current",
+        "loop",
+        "pool",
+        "root_path",
+        "socket_pool",
+        "sockets",
+        "waiting",
+        "warn",
+    )
 
     def __init__(
-        self, app: WSGIApp, loop: AbstractEventLoop, threads: int, root_path: str = ""
+        self,
+        app: WSGIApp,
+        loop: AbstractEventLoop,
+        threads: int,
+        root_path: str = "",
+        websockets: WebSocketPlan | None = None,
+        warn: Callable[[str, str], None] = log_warning,
     ) -> None:
         self.running = 0
+        self.websockets = websockets
+        self.warn = warn
+        self.sockets = 0
+        self.socket_pool: ThreadPool | None = None
         self.app = app
         self.loop = loop
         self.root_path = root_path
@@ -652,6 +700,11 @@ class WsgiInterface(Interface):
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         if self.pool is None:
             return InlineExchange(self, request, carrier)
+        if request.websocket is not None and self.websockets is not None:
+            # Not before there is one: many applications have none.
+            from bascule.interfaces.wsgi_websocket import WebSocketCall
+
+            return WebSocketCall(self, request, carrier)
         return ThreadedExchange(self, request, carrier)
 
     def environ_base(self, endpoint: Endpoint) -> Environ:
@@ -679,9 +732,16 @@ class WsgiInterface(Interface):
             if not following.disconnected:
                 self.enqueue(following)
 
+    def socket_threads(self) -> ThreadPool | None:
+        """The threads of WebSockets."""
+        if self.socket_pool is None and self.websockets is not None:
+            self.socket_pool = ThreadPool(self.websockets.threads, self.loop, "bascule-websocket")
+        return self.socket_pool
+
     def close(self) -> None:
-        if self.pool is not None:
-            self.pool.close()
+        for pool in (self.pool, self.socket_pool):
+            if pool is not None:
+                pool.close()
 
 
 class Result:

@@ -16,6 +16,7 @@ TLS = "TLS"
 DEADLINES = "Deadlines"
 LIMITS = "Limits"
 HTTP = "HTTP"
+WEBSOCKET = "WebSocket"
 
 Interface = Literal["auto", "asgi3", "asgi2", "wsgi"]
 Lifespan = Literal["auto", "on", "off"]
@@ -24,6 +25,7 @@ LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 LogFormat = Literal["text", "json"]
 ClientCertificates = Literal["none", "optional", "required"]
 HeaderMap = Literal["drop", "refuse", "dangerous"]
+WebSockets = Literal["auto", "none"]
 
 MAX_BACKLOG = 2**31 - 1  # listen(2) takes a C int
 
@@ -118,6 +120,15 @@ class Options:
         "Threads that run a WSGI application. 0 runs it on the event loop's own thread, one "
         "request at a time: fastest for short work that waits for nothing, wrong for the rest.",
         reason="Requests that wait for a database overlap, and memory stays small.",
+    )
+    websocket_threads = Option(
+        Whole(0),
+        64,
+        RUNNING,
+        "WebSockets of a WSGI application open at once: each has a thread of its own, beside "
+        "--threads. Past it: 503. 0 for none.",
+        reason="An idle thread costs some tens of kilobytes; many more WebSockets are a case for "
+        "ASGI.",
     )
     loop = Option(
         Choice[Loop](Loop),
@@ -291,6 +302,58 @@ class Options:
         (),
         HTTP,
         'Add this field to every response: "Name: value". May be given several times.',
+    )
+    ws = Option(
+        Choice[WebSockets](
+            WebSockets,
+            synonyms={"websockets": "auto", "websockets-sansio": "auto", "wsproto": "auto"},
+        ),
+        "auto",
+        WEBSOCKET,
+        "Whether WebSocket handshakes are offered to the application; with none they are served "
+        "as the plain requests that they also are. The names of Uvicorn's libraries mean auto.",
+    )
+    ws_max_size = Option(
+        Whole(1, metavar="OCTETS"),
+        16 * 1024 * 1024,
+        WEBSOCKET,
+        "Longest message a client may send, and longest frame. Past it: close code 1009.",
+        reason="Uvicorn's and Hypercorn's number; it counts what has been decompressed.",
+    )
+    ws_max_fragments = Option(
+        Whole(1),
+        1024,
+        WEBSOCKET,
+        "Most frames that one message may come in. Past it: close code 1009.",
+        reason="Each frame costs time however short it is; browsers send messages in one.",
+    )
+    ws_max_queue = Option(
+        Whole(1),
+        32,
+        WEBSOCKET,
+        "Messages of one WebSocket that wait for the application before reading pauses; 128 KiB "
+        "of them pause it too.",
+        reason="Uvicorn's number.",
+    )
+    ws_ping_interval = Option(
+        Maybe(Seconds(0.001)),
+        20.0,
+        WEBSOCKET,
+        "Seconds of silence after which a client is asked whether it is there. none for never.",
+        reason="Below the 60 s after which proxies drop idle connections.",
+    )
+    ws_ping_timeout = Option(
+        Seconds(0.001),
+        20.0,
+        WEBSOCKET,
+        "Seconds a client has to answer that; after that its connection is cut.",
+        reason="A telephone that changes networks takes a while.",
+    )
+    ws_per_message_deflate = Option(
+        Flag(),
+        True,
+        WEBSOCKET,
+        "Compress messages for clients that offer it (RFC 7692).",
     )
     server_header = Option(Flag(), True, HTTP, "Send the Server field.")
     date_header = Option(Flag(), True, HTTP, "Send the Date field.")

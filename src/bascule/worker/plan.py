@@ -1,7 +1,8 @@
 """What each layer below gets of the settings. Only this package sees them whole."""
 
 from bascule.connections.hub import Deadlines
-from bascule.protocols.limits import RequestLimits
+from bascule.interfaces.exchange import WebSocketPlan
+from bascule.protocols.limits import RequestLimits, WebSocketLimits
 from bascule.settings import Settings
 
 
@@ -22,6 +23,24 @@ def deadlines(settings: Settings) -> Deadlines:
         request_head=settings.timeout_request_head,
         write=settings.timeout_write,
         body_rate=settings.limit_body_rate,
+        websocket_ping_interval=settings.ws_ping_interval or 0.0,
+        websocket_ping_timeout=settings.ws_ping_timeout,
+    )
+
+
+def websockets(settings: Settings) -> WebSocketPlan | None:
+    """What an interface is told about WebSockets; None where they are not wanted."""
+    if settings.ws == "none":
+        return None
+    return WebSocketPlan(settings.ws_max_queue, settings.websocket_threads)
+
+
+def websocket_limits(settings: Settings) -> WebSocketLimits:
+    """The limits the engine of a WebSocket is given."""
+    return WebSocketLimits(
+        message=settings.ws_max_size,
+        frame=settings.ws_max_size,
+        fragments=settings.ws_max_fragments,
     )
 
 

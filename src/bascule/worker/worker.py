@@ -22,7 +22,14 @@ from bascule.interfaces.lifespan import Lifespan
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
 from bascule.settings import Settings
-from bascule.worker.plan import deadlines, extra_lines, request_limits, server_line
+from bascule.worker.plan import (
+    deadlines,
+    extra_lines,
+    request_limits,
+    server_line,
+    websocket_limits,
+    websockets,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -115,11 +122,18 @@ class Worker:
         if self.is_wsgi:
             from bascule.interfaces.wsgi import WsgiInterface
 
-            return WsgiInterface(self.app, loop, settings.threads, settings.root_path)
+            return WsgiInterface(
+                self.app,
+                loop,
+                settings.threads,
+                settings.root_path,
+                websockets(settings),
+                self.warn,
+            )
         from bascule.interfaces.asgi import AsgiInterface
 
         state = self.lifespan.state if self.lifespan.supported else None
-        return AsgiInterface(self.app, loop, settings.root_path, state)
+        return AsgiInterface(self.app, loop, settings.root_path, state, websockets(settings))
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         settings = self.settings
@@ -131,6 +145,8 @@ class Worker:
         hub.date_header = settings.date_header
         hub.defaults.server = server_line(settings)
         hub.defaults.extra = extra_lines(settings)
+        hub.websocket_limits = websocket_limits(settings)
+        hub.compress = settings.ws_per_message_deflate
         hub.set_accepting = self.set_accepting
         hub.set_date()
         return hub

@@ -1,0 +1,203 @@
+"""A tunnel: the octets of an upgraded connection, handed to a socket that the application reads.
+
+Some applications bring their own WebSocket engine and want the client's socket (simple-websocket,
+on which flask-sock stands). They get one end of a socket pair; this connection holds the other,
+and copies. TLS ends here, a client that reads slowly holds the application up, not the loop, and
+the drain works: to an application that speaks only through its socket it is told as the client's
+Close frame, with the code the client is to get; engines answer a Close frame with its own code, so
+the client hears that.
+
+    the client closes         the application reads the end
+    the application closes    what it wrote is flushed to the client, then the connection is closed
+    the application's call    the client has the closing deadline to end, then the connection is
+    returns                   cut
+"""
+
+import asyncio
+import socket
+from typing import Any
+
+from bascule.connections.endpoint import printable_peer
+from bascule.connections.hub import Hub
+from bascule.connections.stall import StallWatch
+from bascule.interfaces.exchange import Endpoint, Exchange
+from bascule.interfaces.session import SERVICE_RESTART
+from bascule.protocols.websocket.frames import read_header
+
+# A Close frame as a client sends it: masked, with a key of zeros.
+CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00" + SERVICE_RESTART.to_bytes(2, "big")
+
+
+class Tunnel:
+    """The asyncio protocol of the client's side; `Inner` is that of the application's."""
+
+    def __init__(self, hub: Hub, transport: Any, endpoint: Endpoint, exchange: Exchange) -> None:
+        self.hub = hub
+        self.transport = transport
+        self.endpoint = endpoint
+        self.exchange = exchange
+        self.inner = Inner(self)
+        self.early: list[bytes] = []
+        self.frames = FrameScanner()
+        self.reading = True
+        self.writes = StallWatch()
+        self.deadline = 0.0
+        self.stopping = False
+        self.opening: asyncio.Task[Any] | None = None
+
+    def begin(self, sock: socket.socket, rest: bytes) -> None:
+        """Take over; `rest` is what the client sent behind its handshake."""
+        self.hub.websockets += 1
+        if rest:
+            self.data_received(rest)
+        loop = self.hub.loop
+        self.opening = loop.create_task(loop.connect_accepted_socket(lambda: self.inner, sock))
+        if self.hub.draining:
+            loop.call_soon(self.drain)
+
+    def connected(self) -> None:
+        """The application's side can be written to."""
+        early, self.early = self.early, []
+        for data in early:
+            self.inner.write(data)
+
+    # Callbacks of the client's transport.
+
+    def data_received(self, data: bytes) -> None:
+        if not self.reading:
+            return
+        self.frames.feed(data)
+        if self.inner.transport is None:
+            self.early.append(data)
+        else:
+            self.inner.write(data)
+        if self.stopping:
+            self.say_stop()
+
+    def eof_received(self) -> bool:
+        self.inner.close()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.hub.websockets -= 1
+        self.hub.closed(self)
+        self.inner.close()
+        self.exchange.disconnect()
+
+    def pause_writing(self) -> None:
+        self.inner.hold(True)
+
+    def resume_writing(self) -> None:
+        self.inner.hold(False)
+
+    # The worker.
+
+    def finish(self) -> None:
+        """Nobody waits for the client for ever any more."""
+        if not self.deadline:
+            self.deadline = self.hub.now + self.hub.deadlines.websocket_closing
+
+    def drain(self) -> None:
+        """The worker stops."""
+        self.stopping = True
+        self.say_stop()
+
+    def say_stop(self) -> None:
+        """Between two frames of the client's, tell the application that the client closes; what
+        the client sends after that reaches nobody."""
+        if self.stopping and self.frames.between and self.inner.transport is not None:
+            self.stopping = self.reading = False
+            self.inner.write(CLOSE_FRAME)
+            self.finish()
+
+    def tick(self, now: float) -> None:
+        size = self.transport.get_write_buffer_size()
+        if self.writes.is_stalled(size > 0, size, now, self.hub.deadlines.write):
+            self.hub.warn(
+                "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
+            )
+            self.abort()
+        elif self.deadline and now >= self.deadline:
+            self.abort()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+
+class Inner(asyncio.Protocol):
+    """The end of the socket pair that is the server's."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self.tunnel = tunnel
+        self.transport: Any = None
+        self.closing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.tunnel.connected()
+        if self.closing:
+            self.close()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.tunnel.transport.is_closing():
+            self.tunnel.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self.tunnel.transport.close()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.tunnel.transport.close()
+
+    def pause_writing(self) -> None:
+        """The application does not read."""
+        self.tunnel.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.tunnel.transport.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def hold(self, held: bool) -> None:
+        """The client does not read: then the application's writes are to wait."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if held:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def close(self) -> None:
+        """Let the application read the end, behind what is still to be read."""
+        self.closing = True
+        if self.transport is not None:
+            self.transport.close()
+
+
+class FrameScanner:
+    """Follows the client's frames without looking into them."""
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.skip = 0
+
+    @property
+    def between(self) -> bool:
+        """A frame has ended, and the next has not begun."""
+        return not self.head and not self.skip
+
+    def feed(self, data: bytes) -> None:
+        """The next octets of the client."""
+        data = self.head + data
+        self.head = b""
+        position = min(self.skip, len(data))
+        self.skip -= position
+        while position < len(data):
+            header = read_header(data, position)
+            if header is None:
+                self.head = data[position:]
+                return
+            step = header[4] + header[5]
+            self.skip = max(position + step - len(data), 0)
+            position += step

@@ -1,0 +1,46 @@
+import cython
+
+from bascule.connections.hub cimport Hub
+from bascule.connections.stall cimport StallWatch
+from bascule.interfaces.exchange cimport Endpoint
+from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
+from bascule.protocols.websocket.engine cimport WebSocketEngine
+
+cdef class WebSocketConnection(WebSocketCarrier):
+    cdef public Hub hub
+    cdef object transport
+    cdef public Endpoint endpoint
+    cdef public WebSocketEngine engine
+    cdef public WebSocketSession session
+    cdef public int phase
+    cdef bint pumping
+    cdef bint reading_paused
+    cdef bint failed
+    cdef bint pinged
+    cdef bytes pong_due
+    cdef double heard
+    cdef public double deadline
+    cdef StallWatch writes
+
+    cpdef begin(self, bytes rest, bint eof)
+    cpdef data_received(self, bytes data)
+    @cython.locals(engine=WebSocketEngine)
+    cpdef pump(self)
+    cdef take(self, object event)
+    cdef end(self, int code, str reason, bint echo)
+    cdef answer_ping(self, bytes payload)
+    cdef write(self, bytes data)
+    @cython.locals(engine=WebSocketEngine)
+    cpdef close(self, int code, str reason)
+    cdef resume_reading(self)
+    cdef flush(self)
+    cdef linger(self)
+    cpdef abort(self)
+    @cython.locals(session=WebSocketSession)
+    cpdef drain(self)
+    cpdef tick(self, double now)
+    @cython.locals(silent=double)
+    cdef keep_alive(self, double now)
+    cdef watch_writes(self)
+    cdef check_writes(self, double now)
+    cdef give_up(self, str reason)

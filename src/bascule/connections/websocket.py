@@ -1,0 +1,350 @@
+"""One WebSocket connection: a transport's callbacks, the engine, one session, and deadlines.
+
+    data_received -> engine -> pump: messages -> session -> application
+    application -> session -> send_text, close, ... -> engine -> transport.write
+
+An HTTP/1.1 connection that was upgraded gives its transport over to one of these; of a multiplexed
+connection it would be a stream that looks like a transport.
+
+    phase       meaning                                            ends with
+    OPEN        messages go both ways                              the pings, the write deadline
+    CLOSING     our Close frame is out, the client's is awaited    the closing deadline
+    LINGERING   what still comes is thrown away                    the linger deadline
+    FLUSHING    what was written is being flushed                  the write deadline
+    CLOSED      the connection is gone
+"""
+
+from typing import Any
+
+from bascule.connections.endpoint import printable_peer
+from bascule.connections.hub import Hub
+from bascule.connections.stall import StallWatch
+from bascule.errors import ResponseError
+from bascule.interfaces.exchange import Endpoint
+from bascule.interfaces.session import INTERNAL_ERROR, WebSocketCarrier, WebSocketSession
+from bascule.protocols.events import Failed, PeerClosed, Ping, Pong
+from bascule.protocols.websocket.engine import WebSocketEngine
+from bascule.protocols.websocket.handshake import Offer, negotiate, response_fields
+
+OPEN = 0
+CLOSING = 1
+LINGERING = 2
+FLUSHING = 3
+CLOSED = 4
+
+PING = b"bascule"
+MESSAGE = (str, bytes)
+
+
+class WebSocketConnection(WebSocketCarrier):
+    """The asyncio protocol of a connection that was upgraded, and the carrier of its session."""
+
+    __slots__ = (
+        "deadline",
+        "endpoint",
+        "engine",
+        "failed",
+        "heard",
+        "hub",
+        "phase",
+        "pinged",
+        "pong_due",
+        "pumping",
+        "reading_paused",
+        "session",
+        "transport",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        transport: Any,
+        endpoint: Endpoint,
+        engine: WebSocketEngine,
+        session: WebSocketSession,
+    ) -> None:
+        self.hub = hub
+        self.transport = transport
+        self.endpoint = endpoint
+        self.engine = engine
+        self.session = session
+        self.congested = False
+        self.phase = OPEN
+        self.pumping = False
+        self.reading_paused = False
+        self.failed = False
+        self.pinged = False
+        self.pong_due: bytes | None = None
+        self.heard = hub.now
+        self.deadline = 0.0
+        self.writes = StallWatch()
+
+    def begin(self, rest: bytes, eof: bool) -> None:
+        """Take over. `rest` is what the client sent behind its handshake, which RFC 6455 section
+        4.1 forbids it to do before the answer, but clients that guess the answer do."""
+        self.session.carrier = self
+        self.hub.websockets += 1
+        if rest:
+            self.engine.receive_data(rest)
+        if eof:
+            self.engine.receive_eof()
+        if rest or eof:
+            # Not here: this is inside the application's call.
+            self.hub.loop.call_soon(self.pump)
+        if self.hub.draining:
+            self.hub.loop.call_soon(self.drain)
+
+    # Callbacks of the transport.
+
+    def data_received(self, data: bytes) -> None:
+        """Octets from the client."""
+        if self.phase > CLOSING:
+            return
+        self.heard = self.hub.now
+        self.engine.receive_data(data)
+        self.pump()
+
+    def eof_received(self) -> bool:
+        """The client has closed its sending side. A WebSocket has no half-close: the transport
+        closes."""
+        self.engine.receive_eof()
+        if self.phase <= CLOSING:
+            self.pump()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone, from whichever side."""
+        self.phase = CLOSED
+        self.hub.websockets -= 1
+        self.hub.closed(self)
+        self.session.lose()
+
+    def pause_writing(self) -> None:
+        """More is written than the client reads."""
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.congested = False
+        if self.pong_due is not None:
+            payload, self.pong_due = self.pong_due, None
+            self.answer_ping(payload)
+        self.session.resume_writing()
+
+    # Events of the engine.
+
+    def pump(self) -> None:
+        """Take every event there is, until the session has enough."""
+        if self.pumping:
+            return
+        self.pumping = True
+        engine = self.engine
+        try:
+            while self.phase <= CLOSING and not (self.session.held and self.phase == OPEN):
+                event = engine.next_event()
+                if event is None:
+                    break
+                if isinstance(event, MESSAGE):
+                    # After our Close frame messages have no reader any more.
+                    if self.phase == OPEN:
+                        self.session.receive_message(event)
+                else:
+                    self.take(event)
+        finally:
+            self.pumping = False
+
+    def take(self, event: Any) -> None:
+        """Every event but a message."""
+        kind = type(event)
+        if kind is Ping:
+            self.answer_ping(event.payload)
+        elif kind is PeerClosed:
+            if self.phase == CLOSING:
+                self.flush()
+            else:
+                self.end(event.code, event.reason, True)
+        elif kind is Failed:
+            self.hub.warn(
+                "websocket",
+                f"{printable_peer(self.endpoint)}: WebSocket failed: {event.code} {event.reason}",
+            )
+            self.failed = True
+            if self.phase == CLOSING:
+                self.linger()
+            else:
+                self.end(event.code, event.reason, False)
+        elif kind is not Pong:
+            # Lost: the client is gone without a Close frame.
+            self.flush()
+
+    def end(self, code: int, reason: str, echo: bool) -> None:
+        """An end that the client has brought about; it may have to wait for the application."""
+        self.deadline = self.hub.now + self.hub.deadlines.websocket_answer
+        self.session.end(code, reason, echo)
+
+    def answer_ping(self, payload: bytes) -> None:
+        """RFC 6455 section 5.5.3: while the client reads nothing only the latest ping is kept to
+        be answered, so that pings cannot fill memory."""
+        if self.phase != OPEN:
+            return
+        if self.congested:
+            self.pong_due = payload
+        else:
+            self.write(self.engine.send_pong(payload))
+
+    # The carrier of a session.
+
+    def send_text(self, text: str) -> None:
+        self.write(self.engine.send_text(text))
+
+    def send_binary(self, data: bytes) -> None:
+        self.write(self.engine.send_binary(data))
+
+    def send_ping(self, payload: bytes) -> None:
+        self.write(self.engine.send_ping(payload))
+
+    def write(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            # A connection that broke is closed a turn of the loop before it is lost; the
+            # application must give way for that turn to come.
+            self.congested = True
+        else:
+            self.transport.write(data)
+
+    def close(self, code: int, reason: str) -> None:
+        """RFC 6455 section 7.1.2: a Close frame each way, then the server closes first (7.1.1)."""
+        if self.phase != OPEN:
+            return
+        engine = self.engine
+        self.write(engine.send_close(code, reason))
+        if engine.close_received:
+            self.flush()
+        elif self.failed:
+            self.linger()
+        else:
+            self.phase = CLOSING
+            self.deadline = self.hub.now + self.hub.deadlines.websocket_closing
+            self.resume_reading()
+            self.hub.loop.call_soon(self.pump)
+
+    def hold(self) -> None:
+        if not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    def proceed(self) -> None:
+        self.resume_reading()
+        self.pump()
+
+    def resume_reading(self) -> None:
+        if self.reading_paused and self.phase <= LINGERING:
+            self.reading_paused = False
+            # Nothing could be heard meanwhile.
+            self.heard = self.hub.now
+            self.transport.resume_reading()
+
+    # The end of the connection.
+
+    def flush(self) -> None:
+        """Close the connection when everything written has left."""
+        if self.phase < FLUSHING:
+            self.phase = FLUSHING
+            self.watch_writes()
+            self.transport.close()
+
+    def linger(self) -> None:
+        """Close the sending side, and for a moment throw away what the client still sends: closing
+        on unread octets resets the connection, and our Close frame with it."""
+        if self.phase >= LINGERING:
+            return
+        if not self.transport.can_write_eof() or self.transport.is_closing():
+            self.flush()
+            return
+        self.phase = LINGERING
+        self.deadline = self.hub.now + self.hub.deadlines.linger
+        self.resume_reading()
+        self.transport.write_eof()
+
+    def abort(self) -> None:
+        """Close now; what is not written yet is lost."""
+        if self.phase != CLOSED:
+            self.transport.abort()
+
+    def drain(self) -> None:
+        """The worker stops: 1012, or the code that the application has asked for."""
+        if self.phase != OPEN:
+            return
+        session = self.session
+        try:
+            session.stop()
+        except ResponseError:
+            # The application has asked for a code that may not be on the wire.
+            session.stop_code = INTERNAL_ERROR
+            session.stop()
+
+    # Deadlines.
+
+    def tick(self, now: float) -> None:
+        """Look at the deadlines of the phase."""
+        phase = self.phase
+        if phase == OPEN:
+            if self.session.pending and now >= self.deadline:
+                self.session.conclude()
+            elif self.hub.ping_interval > 0.0:
+                self.keep_alive(now)
+            self.check_writes(now)
+        elif phase == FLUSHING:
+            self.check_writes(now)
+        elif now >= self.deadline:
+            self.abort()
+
+    def keep_alive(self, now: float) -> None:
+        """RFC 6455 section 5.5.2: ask a silent client whether it is there. Any octet is an
+        answer."""
+        if self.reading_paused or self.congested:
+            # Nothing can be heard, or the write deadline is watching already.
+            return
+        silent = now - self.heard
+        if silent < self.hub.ping_interval:
+            self.pinged = False
+        elif not self.pinged:
+            self.pinged = True
+            self.deadline = now + self.hub.deadlines.websocket_ping_timeout
+            self.write(self.engine.send_ping(PING))
+        elif now >= self.deadline:
+            seconds = self.hub.deadlines.websocket_ping_timeout
+            self.give_up(f"no answer to a ping within {seconds:g} s")
+
+    def watch_writes(self) -> None:
+        self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)
+
+    def check_writes(self, now: float) -> None:
+        """Give up when the client has not taken an octet for the length of the write deadline."""
+        size = self.transport.get_write_buffer_size()
+        if self.writes.is_stalled(size > 0, size, now, self.hub.deadlines.write):
+            self.give_up("nothing was read for the length of the write deadline")
+
+    def give_up(self, reason: str) -> None:
+        """The client is not there any more; the application hears why."""
+        self.hub.warn("websocket lost", f"{printable_peer(self.endpoint)}: {reason}")
+        if not self.session.ended and not self.session.pending:
+            self.session.reason = reason
+        self.abort()
+
+
+def accepted(
+    hub: Hub,
+    transport: Any,
+    endpoint: Endpoint,
+    offer: Offer,
+    session: WebSocketSession,
+    subprotocol: str | None,
+    fields: list[tuple[bytes, bytes]],
+) -> tuple[WebSocketConnection, list[tuple[bytes, bytes]]]:
+    """What an HTTP connection becomes when the application accepts the handshake, and the fields
+    of the answer that says so. Raises ResponseError."""
+    deflate, extension = negotiate(offer, hub.compress)
+    answer = response_fields(offer, subprotocol, extension, fields)
+    engine = WebSocketEngine(hub.websocket_limits, deflate)
+    return WebSocketConnection(hub, transport, endpoint, engine, session), answer

@@ -1,0 +1,24 @@
+import cython
+
+from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
+from bascule.interfaces.wsgi cimport ThreadedExchange, WsgiInterface
+from bascule.protocols.events cimport Request
+
+cdef class WebSocketCall(ThreadedExchange):
+    cdef public WebSocketSession session
+    cdef public bint taken
+    cdef object finish_tunnel
+
+    @cython.locals(kind=int)
+    cpdef carry_out(self, tuple operation)
+    @cython.locals(kind=int, session=WebSocketSession)
+    cdef carry_out_websocket(self, tuple operation)
+    @cython.locals(carrier=WebSocketCarrier)
+    cpdef bint is_congested(self) except -1
+    cpdef accept(self, str subprotocol, list fields)
+    cpdef open_tunnel(self)
+    @cython.locals(session=WebSocketSession)
+    cpdef next_message(self, object timeout)
+    cdef wait_for_message(self, object timeout)
+    cpdef send_message(self, int kind, object message)
+    cdef check_open(self)
