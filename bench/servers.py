@@ -82,7 +82,7 @@ TABLE = (
     ),
     Server(
         "uvicorn", "Uvicorn", "asgi", "uvicorn",
-        f"{UVICORN} --no-access-log --log-level warning", tls=UVICORN_TLS,
+        f"{UVICORN} --ws none --no-access-log --log-level warning", tls=UVICORN_TLS,
     ),
     Server(
         "gunicorn-asgi", "Gunicorn asgi", "asgi", "gunicorn",
@@ -105,7 +105,7 @@ TABLE = (
     ),
     Server(
         "uvicorn-log", "Uvicorn, access log on", "asgi", "uvicorn",
-        f"{UVICORN} --access-log --log-level info",
+        f"{UVICORN} --ws none --access-log --log-level info",
     ),
     _bascule_wsgi("bascule-wsgi", "Bascule, 8 threads", THREADS),
     _bascule_wsgi("bascule-wsgi-1", "Bascule, 1 thread", "1"),
