@@ -5,10 +5,11 @@ minute of the machine falls on all of them alike.
 import contextlib
 import time
 
-from client import WrongAnswer, verify
+from client import verify
+from descriptors import check_limit
 from measure import MeasurementFailed, core_speed, drive, handler_loop, memory
 from options import PAUSE, WARM_UP_SECONDS, Options, ceiling_name
-from scenarios import Scenario
+from scenarios import Scenario, WrongAnswer
 from servers import SERVERS
 from serving import Running, ServerFailed, running
 
@@ -43,6 +44,7 @@ def prepare(
     stack: contextlib.ExitStack, scenario: Scenario, name: str, options: Options, row: dict
 ) -> Running:
     """Start one server, check its whole answer, and warm it up."""
+    check_limit(scenario)
     started = stack.enter_context(running(SERVERS[name], scenario, options.server_core))
     if cipher := verify(scenario, started.port):
         row["cipher"] = cipher
@@ -68,8 +70,10 @@ def measure_once(
     row["rates"].append(sample and sample.rate)
     row["p50_ms"].append(sample and sample.p50_ms)
     row["p99_ms"].append(sample and sample.p99_ms)
+    if scenario.websocket:
+        row.setdefault("client_busy", []).append(sample and sample.client_busy)
     if sample:
-        print(f"    {name:20} {sample.rate:10,.0f} req/s", flush=True)
+        print(f"    {name:20} {sample.rate:10,.0f} {scenario.unit}", flush=True)
 
 
 def note_failure(scenario: Scenario, name: str, row: dict, reason: str) -> None:

@@ -68,9 +68,7 @@ def expected_seconds(
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/run.py", description="Bascule against its peers, with wrk."
-    )
+    parser = argparse.ArgumentParser(prog="bench/run.py", description="Bascule against its peers.")
     names = [*SCENARIOS, *WEIGHED]
     add = parser.add_argument
     add(
@@ -81,7 +79,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add(
         "--quick",
         action="store_true",
-        help="the main scenarios only, 3 rounds of 1 s: about 5 minutes",
+        help="the main scenarios only, 3 rounds of 1 s: about 6 minutes",
     )
     add(
         "--all",
@@ -99,7 +97,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--server", action="append", default=[], choices=[*SERVERS, *LOOPS],
         metavar="NAME", help="only this server (repeatable)")  # fmt: skip
     add("--rounds", type=positive, help="default 5")
-    add("--seconds", type=positive, help="length of one run of wrk, whole seconds; default 3")
+    add("--seconds", type=positive, help="length of one measurement, whole seconds; default 3")
     add("--server-core", type=int, default=0, metavar="N", help="default 0")
     add("--client-core", type=int, default=1, metavar="N", help="default 1")
     add("--no-install", action="store_true", help="use bench/.venv as it is")

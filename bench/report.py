@@ -1,7 +1,7 @@
 """Turns results into Markdown: the same tables for the terminal and for bench/RESULTS.md."""
 
-from results import Spread, core_speed, rate, ratio
-from scenarios import SCENARIOS, WEIGHINGS
+from results import Spread, client_busy, core_speed, rate, ratio
+from scenarios import SCENARIOS, WEIGHINGS, Scenario
 from servers import SERVERS
 from targets import TARGETS
 
@@ -30,9 +30,9 @@ def heading(results: dict) -> str:
             f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, Linux "
             f"{machine['kernel']}, Python {machine['python']}. {results['bascule']}.",
             f"{rounds(options)}, servers interleaved, each in one process on core "
-            f"{options['server_core']}, wrk on core {options['client_core']}. Rates are medians "
-            "over the rounds. A ratio is taken round by round; shown is the median of those, with "
-            "the smallest and the largest.",
+            f"{options['server_core']}, the client on core {options['client_core']}. Rates are "
+            "medians over the rounds. A ratio is taken round by round; shown is the median of "
+            "those, with the smallest and the largest.",
             *steadiness(core_speed(results)),
         ]
     )
@@ -72,15 +72,27 @@ def scenario(results: dict, name: str) -> str:
     """One table, fastest first; a column of ratios for each configuration of ours."""
     rows, definition = results["scenarios"][name], SCENARIOS[name]
     ours = [server for server in rows if server in SERVERS and SERVERS[server].is_ours]
-    head = ["", "req/s", "lowest", "highest", "p50 ms", "p99 ms"]
+    head = ["", definition.unit, "lowest", "highest", "p50 ms", "p99 ms"]
     head += [f"{SERVERS[server].label} ÷ this" for server in ours]
     lines = [line(results, name, server, ours) for server in ordered(results, name)]
-    told = f"`{name}`, {connections(definition.connections)}."
+    told = f"`{name}`, {connections(definition.connections)}.{remarks(results, definition)}"
     return f"## {definition.title}\n\n{told}\n\n{table(head, lines)}{failures(rows)}"
 
 
+def remarks(results: dict, definition: Scenario) -> str:
+    """What a reader of a WebSocket table must know besides."""
+    if not definition.websocket:
+        return ""
+    told = " One message under way on each."
+    if definition.websocket == "broadcast":
+        told = " Latencies are from the sending of a message to its last delivery."
+    servers = results["scenarios"][definition.name]
+    busy = client_busy(results, definition.name, [one for one in servers if not is_ceiling(one)])
+    return told if busy is None else f"{told} The client was busy {busy:.0%} of the time at most."
+
+
 def connections(count: int) -> str:
-    return "1 connection" if count == 1 else f"{count} connections"
+    return "1 connection" if count == 1 else f"{count:,} connections"
 
 
 def ordered(results: dict, name: str) -> list[str]:
@@ -105,7 +117,12 @@ def label(server: str) -> str:
     if server in LOOP_LABELS:
         return LOOP_LABELS[server]
     known = SERVERS[server]
-    return f"**{known.label}**" if known.is_ours else known.label
+    mark = "**" if known.is_ours else "*" * known.is_ceiling
+    return f"{mark}{known.label}{mark}"
+
+
+def is_ceiling(server: str) -> bool:
+    return server in LOOP_LABELS or SERVERS[server].is_ceiling
 
 
 def failures(rows: dict) -> str:

@@ -89,4 +89,16 @@ TARGETS = (
     Target(
         "memory after load ÷ Uvicorn, Django", 1.0, memories("weigh-django-asgi", "loaded"), True
     ),
+    Target(
+        "WebSocket echo of 64 octets ÷ Uvicorn", 2.0,
+        rates("ws-echo-64", "bascule-ws", "uvicorn-ws"),
+    ),
+    Target(
+        "WebSocket echo of 64 octets ÷ Granian", 2.5,
+        rates("ws-echo-64", "bascule-ws", "granian-ws"),
+    ),
+    Target(
+        "WebSocket echo of 16 KB ÷ Uvicorn", 1.5,
+        rates("ws-echo-16k", "bascule-ws", "uvicorn-ws"),
+    ),
 )  # fmt: skip

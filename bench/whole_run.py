@@ -13,6 +13,7 @@ import certificate
 from apps import payloads
 from campaign import measure_scenario, weigh
 from chart import svg
+from descriptors import needed, raise_limit
 from environment import BENCH, PYTHON, WORK, CannotRun, check_machine
 from machine import bascule_says, describe, versions
 from options import WEIGHED, expected_seconds, options_of, select
@@ -32,6 +33,7 @@ def measure(chosen: argparse.Namespace) -> int:
         signal.signal(number, interrupt_once)
     prepare()
     scenarios, weighings = select(SCENARIOS, chosen), select(WEIGHED, chosen)
+    raise_limit(max(needed(scenario) for scenario in [*scenarios, *weighings]))
     results = about(options)
     announce(results, expected_seconds(scenarios, weighings, options))
     results["scenarios"] = {one.name: measure_scenario(one, options) for one in scenarios}
