@@ -7,8 +7,8 @@ import time
 
 from client import verify
 from descriptors import check_limit
-from measure import MeasurementFailed, core_speed, drive, handler_loop, memory
-from options import PAUSE, WARM_UP_SECONDS, Options, ceiling_name
+from measure import MeasurementFailed, core_speed, drive, handler_loop, holding, memory
+from options import PAUSE, SETTLE, WARM_UP_SECONDS, Options, ceiling_name
 from scenarios import Scenario, WrongAnswer
 from servers import SERVERS
 from serving import Running, ServerFailed, running
@@ -106,3 +106,28 @@ def weigh_once(
         drive(started, scenario, options.seconds, options.client_core)
         row["loaded"] = memory(started)
         print(f"    {name:20} {row['loaded']['pss']:7.1f} MiB after load", flush=True)
+
+
+def weigh_connections(scenario: Scenario, options: Options) -> dict[str, dict]:
+    """Memory without connections and with all of them; once, for it hardly varies."""
+    print(f"memory of connections, {scenario.name}", flush=True)
+    rows = {name: {"failures": []} for name in options.chosen(scenario)}
+    for name, row in rows.items():
+        try:
+            weigh_connections_once(scenario, name, row, options)
+        except (ServerFailed, WrongAnswer, MeasurementFailed) as error:
+            note_failure(scenario, name, row, str(error))
+    return rows
+
+
+def weigh_connections_once(scenario: Scenario, name: str, row: dict, options: Options) -> None:
+    check_limit(scenario)
+    with running(SERVERS[name], scenario, options.server_core) as started:
+        verify(scenario, started.port)
+        without = memory(started)
+        with holding(started, scenario, options.client_core):
+            time.sleep(SETTLE)
+            loaded = memory(started)
+        row |= {"without": without, "with": loaded}
+        growth = (loaded["pss"] - without["pss"]) * 1024 / scenario.connections
+        print(f"    {name:20} {growth:7.1f} KiB per connection", flush=True)

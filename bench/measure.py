@@ -2,11 +2,13 @@
 for Django's own handler, and a fixed loop that tells how fast the server core is just now.
 """
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
@@ -64,6 +66,29 @@ def websocket_load(started: Running, scenario: Scenario, seconds: float, core: i
     command = ["taskset", "-c", str(core), str(VENV / "bin" / "python")]
     command += [str(BENCH / "websocket_load.py"), scenario.name, str(started.port)]
     return [*command, f"{seconds:g}"]
+
+
+@contextlib.contextmanager
+def holding(started: Running, scenario: Scenario, core: int) -> Iterator[None]:
+    """All connections of an idle scenario are open inside the block, and still good at its end.
+    Raises `MeasurementFailed`.
+    """
+    with subprocess.Popen(
+        websocket_load(started, scenario, 0, core),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=app_environment(),
+    ) as client:  # fmt: skip
+        try:
+            # The client itself gives up in time, and then this is an empty line.
+            if client.stdout.readline() == "HOLDING\n":
+                yield
+            _, said = client.communicate("\n", timeout=GRACE)
+        except subprocess.TimeoutExpired as error:
+            raise MeasurementFailed("the client did not finish") from error
+        finally:
+            client.kill()
+    if client.returncode != 0:
+        raise MeasurementFailed(f"the client failed: {said.strip()[-300:]}")
 
 
 def output_of(name: str, command: list[str], seconds: float) -> str:

@@ -17,6 +17,8 @@ QUICK = {"rounds": 3, "seconds": 1}
 
 WARM_UP_SECONDS = 1
 PAUSE = 0.2  # lets a server finish with the connections of the last run
+IDLE_SECONDS = 14  # start, 10,000 handshakes, a look, 10,000 closes
+SETTLE = 1.0  # lets a server free what it needed for handshakes only
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ def expected_seconds(
         total += len(options.chosen(scenario)) * (0.8 + WARM_UP_SECONDS + rounds * per_round)
         total += options.wants_ceiling(scenario) * rounds * (per_round + 1.2)
     for scenario in weighings:
+        if scenario.websocket:
+            total += len(options.chosen(scenario)) * IDLE_SECONDS
+            continue
         rounds = options.rounds_of(scenario)
         total += len(options.chosen(scenario)) * (options.seconds + rounds * 0.9)
     return total

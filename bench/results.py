@@ -6,7 +6,8 @@
  "weighings": {name: {server: {"start_seconds": [...], "idle": {...}, "loaded": {...},
                                "failures": [...]}}}}
 
-A WebSocket scenario's servers also have "client_busy".
+A WebSocket scenario's servers also have "client_busy", and those of the weighing of connections
+have the memory "without" and "with" them instead of the two moments.
 
 The lists of one server hold one entry per round, None where that round failed, so that the same
 index in two servers' lists means the same minute.
@@ -86,6 +87,13 @@ def client_busy(results: dict, scenario: str, servers: list[str]) -> float | Non
         if share is not None
     ]
     return max(shares, default=None)
+
+
+def memory_per_connection(found: dict, connections: int, kind: str) -> float | None:
+    """KiB that a server's row shows for each connection; None when it was not measured."""
+    if found.get("failures") or "with" not in found:
+        return None
+    return (found["with"][kind] - found["without"][kind]) * 1024 / connections
 
 
 def weighing(results: dict, name: str, server: str) -> dict:

@@ -19,6 +19,7 @@ DJANGO_WSGI = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
 DJANGO_CONNECTIONS = 32
 ECHO_CONNECTIONS = 32
 MEMBERS = 1_000
+IDLE_CONNECTIONS = 10_000
 DJANGO_WSGI_APP = "djangosite.wsgi:application"
 DJANGO_ASGI_APP = "djangosite.asgi:application"
 ECHO_APP = "apps.{interface}:echo_websocket"
@@ -38,7 +39,7 @@ class Scenario:
     `servers` are measured always, those in `slower` only with --all, to keep a run near half an
     hour. `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
     `is_main` puts it into --quick. `expected` is the body that must come back: bytes, or what
-    its JSON says. `websocket` ("echo" or "broadcast") says that `app` speaks WebSocket,
+    its JSON says. `websocket` ("echo", "broadcast" or "idle") says that `app` speaks WebSocket,
     and what is done with it; `expected` is then the message, a str to travel as text. `app` may
     hold {interface}, for servers of both kinds in one table.
     """
@@ -174,5 +175,9 @@ WEIGHINGS = (
     Scenario(
         "weigh-django-wsgi", "Django through WSGI", DJANGO_WSGI_APP, DJANGO_WSGI, payloads.HELLO,
         ("waitress", "fastwsgi"), path="/sync/", connections=DJANGO_CONNECTIONS,
+    ),
+    Scenario(
+        "ws-idle", "WebSocket: 10,000 idle connections", ECHO_APP, WEBSOCKET, payloads.MESSAGE_64,
+        connections=IDLE_CONNECTIONS, websocket="idle",
     ),
 )  # fmt: skip

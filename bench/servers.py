@@ -132,7 +132,7 @@ TABLE = (
     ),
     Server(
         "bascule-ws", "Bascule", "asgi", "bascule",
-        f"{BASCULE} --no-access-log --interface asgi", is_ours=True,
+        f"{BASCULE} --no-access-log --interface asgi --limit-connections 20000", is_ours=True,
     ),
     Server(
         "bascule-wsgi-ws", "Bascule WSGI", "wsgi", "bascule",

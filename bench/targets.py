@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from results import Spread, fastest, ratio, weighing
+from results import Spread, fastest, memory_per_connection, ratio, weighing
+from scenarios import IDLE_CONNECTIONS
 
 THREADED = ("bascule-wsgi", "bascule-wsgi-1")
 GRANIAN_THREADED = ("granian-wsgi", "granian-wsgi-1")
@@ -46,6 +47,17 @@ def memory_ratio(app: str, moment: str, ours: str, peer: str, results: dict) -> 
     if moment not in mine or moment not in theirs:
         return None
     return Spread.of([mine[moment]["pss"] / theirs[moment]["pss"]])
+
+
+def connection_memory_ratio(ours: str, peers: tuple[str, ...], results: dict) -> Spread | None:
+    """Proportional memory of an idle WebSocket over that of the peer where it is smallest."""
+    mine, *theirs = (
+        memory_per_connection(weighing(results, "ws-idle", name), IDLE_CONNECTIONS, "pss")
+        for name in (ours, *peers)
+    )
+    if mine is None or None in theirs:
+        return None
+    return Spread.of([mine / min(theirs)])
 
 
 def rates(scenario: str, ours: str | tuple[str, ...], peer: str | tuple[str, ...]):
@@ -100,5 +112,9 @@ TARGETS = (
     Target(
         "WebSocket echo of 16 KB ÷ Uvicorn", 1.5,
         rates("ws-echo-16k", "bascule-ws", "uvicorn-ws"),
+    ),
+    Target(
+        "memory of an idle WebSocket ÷ the better of Uvicorn and Granian", 0.667,
+        partial(connection_memory_ratio, "bascule-ws", ("uvicorn-ws", "granian-ws")), True,
     ),
 )  # fmt: skip

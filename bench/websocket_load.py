@@ -6,6 +6,9 @@ python websocket_load.py SCENARIO PORT SECONDS   prints {"done": n, "seconds": s
 Every message that comes is compared with the one that must come. Anything else, a close or a lost
 connection ends the run with status 1 and the reason on stderr. An answer cut into several frames
 counts as wrong too: no server here sends one. Compression is not offered.
+
+An idle scenario opens its connections, proves each by an echo, prints HOLDING and waits for a line
+on stdin; then each has to echo once more.
 """
 
 import asyncio
@@ -16,6 +19,7 @@ from collections.abc import Callable
 
 import uvloop
 from apps.payloads import JOINED
+from options import WEIGHED
 from picows import WSError, ws_connect
 from scenarios import SCENARIOS, Scenario
 from websocket_connections import (
@@ -32,6 +36,7 @@ from websocket_connections import (
 AT_ONCE = 100  # handshakes under way at a time; the servers' backlogs hold more
 SOURCES = 8  # addresses to connect from: one has 28,000 ports, many of them in TIME_WAIT
 BUFFER = 32 * 1024  # a whole message of the largest scenario
+IDLE_BUFFER = 1024  # there are ten thousand of them
 
 
 async def connect(
@@ -46,7 +51,7 @@ async def connect(
                 lambda: make(number),
                 f"ws://127.0.0.1:{port}{scenario.path}",
                 websocket_handshake_timeout=PATIENCE,
-                read_buffer_init_size=BUFFER,
+                read_buffer_init_size=IDLE_BUFFER if scenario.websocket == "idle" else BUFFER,
                 local_addr=(f"127.0.0.{2 + number % SOURCES}", 0),
             )
             return connection
@@ -102,11 +107,22 @@ async def broadcast(scenario: Scenario, port: int, seconds: float) -> dict[str, 
     return load.report(len(members))
 
 
-RUNS = {"echo": echo, "broadcast": broadcast}
+async def idle(scenario: Scenario, port: int, seconds: float) -> dict[str, float]:
+    load = Load()
+    connections = await connect(lambda number: Echo(load, number, scenario), scenario, port)
+    await converse(load, connections)
+    print("HOLDING", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await converse(load, connections)
+    await close(load, connections)
+    return {"done": len(connections)}
+
+
+RUNS = {"echo": echo, "broadcast": broadcast, "idle": idle}
 
 
 async def main(name: str, port: int, seconds: float) -> int:
-    scenario = SCENARIOS[name]
+    scenario = (SCENARIOS | WEIGHED)[name]
     try:
         print(json.dumps(await RUNS[scenario.websocket](scenario, port, seconds)))
     except TimeoutError:

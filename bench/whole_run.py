@@ -11,7 +11,7 @@ from pathlib import Path
 
 import certificate
 from apps import payloads
-from campaign import measure_scenario, weigh
+from campaign import measure_scenario, weigh, weigh_connections
 from chart import svg
 from descriptors import needed, raise_limit
 from environment import BENCH, PYTHON, WORK, CannotRun, check_machine
@@ -37,7 +37,10 @@ def measure(chosen: argparse.Namespace) -> int:
     results = about(options)
     announce(results, expected_seconds(scenarios, weighings, options))
     results["scenarios"] = {one.name: measure_scenario(one, options) for one in scenarios}
-    results["weighings"] = {one.name: weigh(one, options) for one in weighings}
+    results["weighings"] = {
+        one.name: (weigh_connections if one.websocket else weigh)(one, options)
+        for one in weighings
+    }
     write(results, chosen.output)
     return 0
 
