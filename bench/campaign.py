@@ -5,10 +5,11 @@ minute of the machine falls on all of them alike.
 import contextlib
 import time
 
-from client import WrongAnswer, verify
-from measure import MeasurementFailed, core_speed, drive, handler_loop, memory
-from options import PAUSE, WARM_UP_SECONDS, Options, ceiling_name
-from scenarios import Scenario
+from client import verify
+from descriptors import check_limit
+from measure import MeasurementFailed, core_speed, drive, handler_loop, holding, memory
+from options import PAUSE, SETTLE, WARM_UP_SECONDS, Options, ceiling_name
+from scenarios import Scenario, WrongAnswer
 from servers import SERVERS
 from serving import Running, ServerFailed, running
 
@@ -43,6 +44,7 @@ def prepare(
     stack: contextlib.ExitStack, scenario: Scenario, name: str, options: Options, row: dict
 ) -> Running:
     """Start one server, check its whole answer, and warm it up."""
+    check_limit(scenario)
     started = stack.enter_context(running(SERVERS[name], scenario, options.server_core))
     if cipher := verify(scenario, started.port):
         row["cipher"] = cipher
@@ -68,8 +70,10 @@ def measure_once(
     row["rates"].append(sample and sample.rate)
     row["p50_ms"].append(sample and sample.p50_ms)
     row["p99_ms"].append(sample and sample.p99_ms)
+    if scenario.websocket:
+        row.setdefault("client_busy", []).append(sample and sample.client_busy)
     if sample:
-        print(f"    {name:20} {sample.rate:10,.0f} req/s", flush=True)
+        print(f"    {name:20} {sample.rate:10,.0f} {scenario.unit}", flush=True)
 
 
 def note_failure(scenario: Scenario, name: str, row: dict, reason: str) -> None:
@@ -102,3 +106,28 @@ def weigh_once(
         drive(started, scenario, options.seconds, options.client_core)
         row["loaded"] = memory(started)
         print(f"    {name:20} {row['loaded']['pss']:7.1f} MiB after load", flush=True)
+
+
+def weigh_connections(scenario: Scenario, options: Options) -> dict[str, dict]:
+    """Memory without connections and with all of them; once, for it hardly varies."""
+    print(f"memory of connections, {scenario.name}", flush=True)
+    rows = {name: {"failures": []} for name in options.chosen(scenario)}
+    for name, row in rows.items():
+        try:
+            weigh_connections_once(scenario, name, row, options)
+        except (ServerFailed, WrongAnswer, MeasurementFailed) as error:
+            note_failure(scenario, name, row, str(error))
+    return rows
+
+
+def weigh_connections_once(scenario: Scenario, name: str, row: dict, options: Options) -> None:
+    check_limit(scenario)
+    with running(SERVERS[name], scenario, options.server_core) as started:
+        verify(scenario, started.port)
+        without = memory(started)
+        with holding(started, scenario, options.client_core):
+            time.sleep(SETTLE)
+            loaded = memory(started)
+        row |= {"without": without, "with": loaded}
+        growth = (loaded["pss"] - without["pss"]) * 1024 / scenario.connections
+        print(f"    {name:20} {growth:7.1f} KiB per connection", flush=True)

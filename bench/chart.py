@@ -7,7 +7,7 @@ on any page.
 
 from xml.sax.saxutils import escape
 
-from report import ordered
+from report import is_ceiling, ordered
 from results import rate
 from scenarios import SCENARIOS
 from servers import SERVERS
@@ -19,6 +19,7 @@ CHARTED = (
     "asgi-echo",
     "django-sync-wsgi",
     "django-orm-wsgi",
+    "ws-echo-64",
 )
 # Of two thread counts of the same server, the chart shows the faster.
 VARIANTS = (("bascule-wsgi", "bascule-wsgi-1"), ("granian-wsgi", "granian-wsgi-1"))
@@ -94,7 +95,9 @@ def panel(results: dict, name: str, servers: list[str], x: int, y: int) -> str:
     """A title and one bar per server; the bars of a panel share a scale that starts at zero."""
     rates = {server: rate(results, name, server).middle for server in servers}
     most = max(rates.values())
-    title = escape(SCENARIOS[name].title)
+    scenario = SCENARIOS[name]
+    unit = f", {scenario.unit}" if scenario.websocket else ""  # the chart's head says requests
+    title = escape(scenario.title + unit)
     lines = [f'<text class="title" x="{x}" y="{y + 14}">{title}</text>']
     for place, server in enumerate(servers):
         length = (COLUMN - LABEL - VALUE) * rates[server] / most
@@ -104,7 +107,7 @@ def panel(results: dict, name: str, servers: list[str], x: int, y: int) -> str:
 
 def bar(server: str, value: float, x: int, y: int, length: float) -> str:
     kind = " ours" if server in SERVERS and SERVERS[server].is_ours else ""
-    shape = " loop" if server in LOOPS else kind
+    shape = " loop" if is_ceiling(server) else kind
     name = escape(LOOPS.get(server) or SERVERS[server].label)
     start = x + LABEL
     return (

@@ -1,4 +1,7 @@
-"""Asks a server once, from Python, and checks the whole answer: wrk only counts."""
+"""Asks a server once, from Python, and checks the whole answer: wrk only counts.
+
+What speaks WebSocket is asked by websocket_check.
+"""
 
 import http.client
 import json
@@ -6,13 +9,10 @@ import socket
 import ssl
 
 from certificate import CERT
-from scenarios import Scenario
+from scenarios import Scenario, WrongAnswer
+from websocket_check import converse
 
 TIMEOUT = 10.0
-
-
-class WrongAnswer(Exception):
-    """The server answered, but not what the app said; the text says what differs."""
 
 
 def connect(scenario: Scenario, port: int) -> http.client.HTTPConnection:
@@ -26,6 +26,9 @@ def ask(scenario: Scenario, port: int) -> None:
     """One request on a new connection. Raises `OSError`, `http.client.HTTPException` or
     `WrongAnswer`.
     """
+    if scenario.websocket:
+        converse(scenario, port, messages=1)
+        return
     connection = connect(scenario, port)
     try:
         exchange(connection, scenario)
@@ -34,11 +37,21 @@ def ask(scenario: Scenario, port: int) -> None:
 
 
 def verify(scenario: Scenario, port: int) -> str:
-    """Two requests on one connection, so that keep-alive is proven too. Returns the TLS cipher or
-    "".
+    """Two requests or messages on one connection, so that keep-alive is proven too. Returns the
+    TLS cipher or "".
 
     Raises `WrongAnswer` also where the connection fails.
     """
+    try:
+        if scenario.websocket:
+            converse(scenario, port, messages=2)
+            return ""
+        return verify_http(scenario, port)
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"two requests on one connection failed: {error!r}") from error
+
+
+def verify_http(scenario: Scenario, port: int) -> str:
     connection = connect(scenario, port)
     try:
         exchange(connection, scenario)
@@ -47,8 +60,6 @@ def verify(scenario: Scenario, port: int) -> str:
         if local_port(connection) != ours:
             raise WrongAnswer("the connection is not kept alive")
         return cipher(connection)
-    except (OSError, http.client.HTTPException) as error:
-        raise WrongAnswer(f"two requests on one connection failed: {error!r}") from error
     finally:
         connection.close()
 

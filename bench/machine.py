@@ -11,7 +11,8 @@ from serving import app_environment
 
 PACKAGES = (
     "bascule", "uvicorn", "granian", "gunicorn", "gunicorn_h1c", "hypercorn", "daphne", "waitress",
-    "fastwsgi", "django", "asgiref", "uvloop", "httptools", "aiofastnet",
+    "fastwsgi", "django", "asgiref", "uvloop", "httptools", "aiofastnet", "websockets", "wsproto",
+    "autobahn", "picows",
 )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
-"""The instruments: wrk for rates and latencies, psutil for memory, a loop for Django's own
-handler, and a fixed loop that tells how fast the server core is just now.
+"""The instruments: wrk and websocket_load.py for rates and latencies, psutil for memory, a loop
+for Django's own handler, and a fixed loop that tells how fast the server core is just now.
 """
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
@@ -27,36 +29,77 @@ class MeasurementFailed(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: requests per second, and latencies in milliseconds (None where there is no
-    client).
+    """One run: requests or messages per second, and latencies in milliseconds (None where there is
+    no client). `client_busy` is the share of its time our own client needed; wrk does not tell.
     """
 
     rate: float
     p50_ms: float | None = None
     p99_ms: float | None = None
+    client_busy: float | None = None
 
 
 def drive(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:
-    """Let wrk drive the server from `core`. Raises `MeasurementFailed`."""
+    """Let the scenario's client drive the server from `core`. Raises `MeasurementFailed`."""
+    if scenario.websocket:
+        return drive_websockets(started, scenario, seconds, core)
+    return drive_http(started, scenario, seconds, core)
+
+
+def drive_http(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:
     url = f"{scenario.scheme}://127.0.0.1:{started.port}{scenario.path}"
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{scenario.connections}"]
     command += [f"-d{seconds:g}s", "-s", str(BENCH / "wrk" / "report.lua"), url]
     if scenario.post_size:
         command += ["--", "POST", str(scenario.post_size)]
-    return sample_of(output_of(command, seconds))
+    return sample_of(output_of("wrk", command, seconds))
 
 
-def output_of(command: list[str], seconds: float) -> str:
+def drive_websockets(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:
+    command = websocket_load(started, scenario, seconds, core)
+    report = json.loads(output_of("the client", command, seconds))
+    rate = report["done"] / report["seconds"]
+    return Sample(rate, report["p50"], report["p99"], report["busy"])
+
+
+def websocket_load(started: Running, scenario: Scenario, seconds: float, core: int) -> list[str]:
+    command = ["taskset", "-c", str(core), str(VENV / "bin" / "python")]
+    command += [str(BENCH / "websocket_load.py"), scenario.name, str(started.port)]
+    return [*command, f"{seconds:g}"]
+
+
+@contextlib.contextmanager
+def holding(started: Running, scenario: Scenario, core: int) -> Iterator[None]:
+    """All connections of an idle scenario are open inside the block, and still good at its end.
+    Raises `MeasurementFailed`.
+    """
+    with subprocess.Popen(
+        websocket_load(started, scenario, 0, core),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=app_environment(),
+    ) as client:  # fmt: skip
+        try:
+            # The client itself gives up in time, and then this is an empty line.
+            if client.stdout.readline() == "HOLDING\n":
+                yield
+            _, said = client.communicate("\n", timeout=GRACE)
+        except subprocess.TimeoutExpired as error:
+            raise MeasurementFailed("the client did not finish") from error
+        finally:
+            client.kill()
+    if client.returncode != 0:
+        raise MeasurementFailed(f"the client failed: {said.strip()[-300:]}")
+
+
+def output_of(name: str, command: list[str], seconds: float) -> str:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds + GRACE, env=app_environment()
         )
     except subprocess.TimeoutExpired as error:
-        raise MeasurementFailed(f"{command[3]} did not finish") from error
+        raise MeasurementFailed(f"{name} did not finish") from error
     if done.returncode != 0:
-        raise MeasurementFailed(
-            f"{command[3]} failed: {(done.stderr or done.stdout).strip()[-300:]}"
-        )
+        raise MeasurementFailed(f"{name} failed: {(done.stderr or done.stdout).strip()[-300:]}")
     return done.stdout
 
 
@@ -78,7 +121,7 @@ def handler_loop(interface: str, path: str, seconds: float, core: int) -> Sample
     """Django's own handler called in a loop on the server's core, no server around it."""
     command = ["taskset", "-c", str(core), str(VENV / "bin" / "python")]
     command += [str(BENCH / "handler_loop.py"), interface, path, f"{seconds:g}"]
-    report = json.loads(output_of(command, seconds))
+    report = json.loads(output_of("the loop", command, seconds))
     return Sample(report["requests"] / report["seconds"])
 
 

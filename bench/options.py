@@ -17,6 +17,8 @@ QUICK = {"rounds": 3, "seconds": 1}
 
 WARM_UP_SECONDS = 1
 PAUSE = 0.2  # lets a server finish with the connections of the last run
+IDLE_SECONDS = 14  # start, 10,000 handshakes, a look, 10,000 closes
+SETTLE = 1.0  # lets a server free what it needed for handshakes only
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,16 @@ def expected_seconds(
         total += len(options.chosen(scenario)) * (0.8 + WARM_UP_SECONDS + rounds * per_round)
         total += options.wants_ceiling(scenario) * rounds * (per_round + 1.2)
     for scenario in weighings:
+        if scenario.websocket:
+            total += len(options.chosen(scenario)) * IDLE_SECONDS
+            continue
         rounds = options.rounds_of(scenario)
         total += len(options.chosen(scenario)) * (options.seconds + rounds * 0.9)
     return total
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench/run.py", description="Bascule against its peers, with wrk."
-    )
+    parser = argparse.ArgumentParser(prog="bench/run.py", description="Bascule against its peers.")
     names = [*SCENARIOS, *WEIGHED]
     add = parser.add_argument
     add(
@@ -81,7 +84,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add(
         "--quick",
         action="store_true",
-        help="the main scenarios only, 3 rounds of 1 s: about 5 minutes",
+        help="the main scenarios only, 3 rounds of 1 s: about 6 minutes",
     )
     add(
         "--all",
@@ -99,7 +102,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--server", action="append", default=[], choices=[*SERVERS, *LOOPS],
         metavar="NAME", help="only this server (repeatable)")  # fmt: skip
     add("--rounds", type=positive, help="default 5")
-    add("--seconds", type=positive, help="length of one run of wrk, whole seconds; default 3")
+    add("--seconds", type=positive, help="length of one measurement, whole seconds; default 3")
     add("--server-core", type=int, default=0, metavar="N", help="default 0")
     add("--client-core", type=int, default=1, metavar="N", help="default 1")
     add("--no-install", action="store_true", help="use bench/.venv as it is")

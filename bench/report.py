@@ -1,7 +1,7 @@
 """Turns results into Markdown: the same tables for the terminal and for bench/RESULTS.md."""
 
-from results import Spread, core_speed, rate, ratio
-from scenarios import SCENARIOS, WEIGHINGS
+from results import Spread, client_busy, core_speed, memory_per_connection, rate, ratio
+from scenarios import SCENARIOS, WEIGHINGS, Scenario
 from servers import SERVERS
 from targets import TARGETS
 
@@ -16,8 +16,7 @@ def markdown(results: dict) -> str:
     """The whole report."""
     parts = [heading(results), targets(results)]
     parts += [scenario(results, name) for name in SCENARIOS if name in results["scenarios"]]
-    if results["weighings"]:
-        parts.append(weighings(results))
+    parts += weighings(results)
     parts.append(versions(results))
     return "\n\n".join(parts) + "\n"
 
@@ -30,9 +29,9 @@ def heading(results: dict) -> str:
             f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, Linux "
             f"{machine['kernel']}, Python {machine['python']}. {results['bascule']}.",
             f"{rounds(options)}, servers interleaved, each in one process on core "
-            f"{options['server_core']}, wrk on core {options['client_core']}. Rates are medians "
-            "over the rounds. A ratio is taken round by round; shown is the median of those, with "
-            "the smallest and the largest.",
+            f"{options['server_core']}, the client on core {options['client_core']}. Rates are "
+            "medians over the rounds. A ratio is taken round by round; shown is the median of "
+            "those, with the smallest and the largest.",
             *steadiness(core_speed(results)),
         ]
     )
@@ -72,15 +71,27 @@ def scenario(results: dict, name: str) -> str:
     """One table, fastest first; a column of ratios for each configuration of ours."""
     rows, definition = results["scenarios"][name], SCENARIOS[name]
     ours = [server for server in rows if server in SERVERS and SERVERS[server].is_ours]
-    head = ["", "req/s", "lowest", "highest", "p50 ms", "p99 ms"]
+    head = ["", definition.unit, "lowest", "highest", "p50 ms", "p99 ms"]
     head += [f"{SERVERS[server].label} ÷ this" for server in ours]
     lines = [line(results, name, server, ours) for server in ordered(results, name)]
-    told = f"`{name}`, {connections(definition.connections)}."
+    told = f"`{name}`, {connections(definition.connections)}.{remarks(results, definition)}"
     return f"## {definition.title}\n\n{told}\n\n{table(head, lines)}{failures(rows)}"
 
 
+def remarks(results: dict, definition: Scenario) -> str:
+    """What a reader of a WebSocket table must know besides."""
+    if not definition.websocket:
+        return ""
+    told = " One message under way on each."
+    if definition.websocket == "broadcast":
+        told = " Latencies are from the sending of a message to its last delivery."
+    servers = results["scenarios"][definition.name]
+    busy = client_busy(results, definition.name, [one for one in servers if not is_ceiling(one)])
+    return told if busy is None else f"{told} The client was busy {busy:.0%} of the time at most."
+
+
 def connections(count: int) -> str:
-    return "1 connection" if count == 1 else f"{count} connections"
+    return "1 connection" if count == 1 else f"{count:,} connections"
 
 
 def ordered(results: dict, name: str) -> list[str]:
@@ -105,7 +116,12 @@ def label(server: str) -> str:
     if server in LOOP_LABELS:
         return LOOP_LABELS[server]
     known = SERVERS[server]
-    return f"**{known.label}**" if known.is_ours else known.label
+    mark = "**" if known.is_ours else "*" * known.is_ceiling
+    return f"{mark}{known.label}{mark}"
+
+
+def is_ceiling(server: str) -> bool:
+    return server in LOOP_LABELS or SERVERS[server].is_ceiling
 
 
 def failures(rows: dict) -> str:
@@ -131,22 +147,27 @@ def milliseconds(values: list[float | None]) -> str:
     return f"{found.middle:.2f}" if found else NOTHING
 
 
-def weighings(results: dict) -> str:
-    """Start-up time and memory, one table per app."""
-    parts = ["## Start-up and memory"]
-    parts.append(
-        "Start: from the start of the process to its first right answer. Memory in MiB, summed "
-        "over the server's processes, after one request and after the load. PSS splits a shared "
-        "page among its users, USS leaves shared pages out."
-    )
-    for definition in WEIGHINGS:
-        rows = results["weighings"].get(definition.name)
-        if rows:
-            lines = [weighing_line(server, row) for server, row in rows.items()]
-            head = ["", "start, ms", "processes", "RSS", "PSS", "USS"]
-            head += ["RSS loaded", "PSS loaded", "USS loaded"]
-            parts.append(f"### {definition.title}\n\n{table(head, lines)}{failures(rows)}")
-    return "\n\n".join(parts)
+def weighings(results: dict) -> list[str]:
+    """Start-up time and memory, one table per app, and the memory of connections."""
+    weighed = [one for one in WEIGHINGS if results["weighings"].get(one.name)]
+    apps = [weighing(results, one) for one in weighed if not one.websocket]
+    parts = [connection_weighing(results, one) for one in weighed if one.websocket]
+    if apps:
+        told = (
+            "Start: from the start of the process to its first right answer. Memory in MiB, "
+            "summed over the server's processes, after one request and after the load. PSS splits "
+            "a shared page among its users, USS leaves shared pages out."
+        )
+        parts += ["## Start-up and memory", told, *apps]
+    return parts
+
+
+def weighing(results: dict, definition: Scenario) -> str:
+    rows = results["weighings"][definition.name]
+    lines = [weighing_line(server, row) for server, row in rows.items()]
+    head = ["", "start, ms", "processes", "RSS", "PSS", "USS"]
+    head += ["RSS loaded", "PSS loaded", "USS loaded"]
+    return f"### {definition.title}\n\n{table(head, lines)}{failures(rows)}"
 
 
 def weighing_line(server: str, row: dict) -> list[str]:
@@ -157,6 +178,28 @@ def weighing_line(server: str, row: dict) -> list[str]:
     for moment in ("idle", "loaded"):
         cells += [f"{row[moment][kind]:.1f}" for kind in ("rss", "pss", "uss")]
     return cells
+
+
+def connection_weighing(results: dict, definition: Scenario) -> str:
+    rows = results["weighings"][definition.name]
+    lines = [connection_line(server, row, definition) for server, row in rows.items()]
+    head = ["", "RSS, KiB", "PSS, KiB", "USS, KiB", "PSS without, MiB", "PSS with, MiB"]
+    told = (
+        f"`{definition.name}`: the growth of the server's memory for each of "
+        f"{connections(definition.connections)} that have echoed one message and now wait for the "
+        "next."
+    )
+    return f"## {definition.title}\n\n{told}\n\n{table(head, lines)}{failures(rows)}"
+
+
+def connection_line(server: str, row: dict, definition: Scenario) -> list[str]:
+    growth = [
+        memory_per_connection(row, definition.connections, kind) for kind in ("rss", "pss", "uss")
+    ]
+    if None in growth:
+        return [label(server), "failed", *[NOTHING] * 4]
+    cells = [label(server), *[f"{each:.1f}" for each in growth]]
+    return cells + [f"{row[when]['pss']:.1f}" for when in ("without", "with")]
 
 
 def versions(results: dict) -> str:

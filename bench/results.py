@@ -6,6 +6,9 @@
  "weighings": {name: {server: {"start_seconds": [...], "idle": {...}, "loaded": {...},
                                "failures": [...]}}}}
 
+A WebSocket scenario's servers also have "client_busy", and those of the weighing of connections
+have the memory "without" and "with" them instead of the two moments.
+
 The lists of one server hold one entry per round, None where that round failed, so that the same
 index in two servers' lists means the same minute.
 """
@@ -36,8 +39,8 @@ def row(results: dict, scenario: str, server: str) -> dict:
 
 
 def rate(results: dict, scenario: str, server: str) -> Spread | None:
-    """Requests per second; None when the server failed in any round: such a median would mean
-    nothing.
+    """How many per second, of what the scenario counts; None when the server failed in any round:
+    such a median would mean nothing.
     """
     found = row(results, scenario, server)
     return Spread.of(found["rates"]) if found and not found["failures"] else None
@@ -73,6 +76,24 @@ def core_speed(results: dict) -> Spread | None:
     ]
     found = Spread.of(speeds)
     return found and Spread(1.0, found.least / found.middle, found.most / found.middle)
+
+
+def client_busy(results: dict, scenario: str, servers: list[str]) -> float | None:
+    """The most that our own client was busy with one of these servers; None where wrk was it."""
+    shares = [
+        share
+        for server in servers
+        for share in row(results, scenario, server).get("client_busy", [])
+        if share is not None
+    ]
+    return max(shares, default=None)
+
+
+def memory_per_connection(found: dict, connections: int, kind: str) -> float | None:
+    """KiB that a server's row shows for each connection; None when it was not measured."""
+    if found.get("failures") or "with" not in found:
+        return None
+    return (found["with"][kind] - found["without"][kind]) * 1024 / connections
 
 
 def weighing(results: dict, name: str, server: str) -> dict:

@@ -59,9 +59,9 @@ def show_list(chosen: argparse.Namespace) -> None:
 
 
 def title(scenario: Scenario) -> str:
-    return (
-        f"{scenario.title} (start-up and memory)" if scenario.name in WEIGHED else scenario.title
-    )
+    if scenario.name not in WEIGHED:
+        return scenario.title
+    return f"{scenario.title} ({'memory' if scenario.websocket else 'start-up and memory'})"
 
 
 if __name__ == "__main__":

@@ -12,35 +12,55 @@ ASGI_SLOWER = ("gunicorn-asgi", "hypercorn", "daphne")
 WSGI = ("bascule-wsgi", "bascule-wsgi-0", "granian-wsgi", "fastwsgi")
 WSGI_SLOWER = ("gunicorn-gthread", "waitress")
 WSGI_WITH_TLS = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
+WEBSOCKET = ("bascule-ws", "granian-ws", "uvicorn-ws")
+WEBSOCKET_SLOWER = ("hypercorn", "daphne")
 DJANGO_WSGI = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
 
 DJANGO_CONNECTIONS = 32
+ECHO_CONNECTIONS = 32
+MEMBERS = 1_000
+IDLE_CONNECTIONS = 10_000
 DJANGO_WSGI_APP = "djangosite.wsgi:application"
 DJANGO_ASGI_APP = "djangosite.asgi:application"
+ECHO_APP = "apps.{interface}:echo_websocket"
+
+# What is counted in a second: requests, or for a WebSocket the messages that arrive.
+UNITS = {"": "req/s", "echo": "messages/s", "broadcast": "deliveries/s"}
+
+
+class WrongAnswer(Exception):
+    """The server answered, but not what the app said; the text says what differs."""
 
 
 @dataclass(frozen=True)
 class Scenario:
     """One table of the results.
 
-    `servers` are measured always, those in `slower` only with --all, to keep a run near 25
-    minutes. `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
+    `servers` are measured always, those in `slower` only with --all, to keep a run near half an
+    hour. `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
     `is_main` puts it into --quick. `expected` is the body that must come back: bytes, or what
-    its JSON says.
+    its JSON says. `websocket` ("echo", "broadcast" or "idle") says that `app` speaks WebSocket,
+    and what is done with it; `expected` is then the message, a str to travel as text. `app` may
+    hold {interface}, for servers of both kinds in one table.
     """
 
     name: str
     title: str
     app: str
     servers: tuple[str, ...]
-    expected: bytes | dict
+    expected: bytes | str | dict
     slower: tuple[str, ...] = ()
     path: str = "/"
     connections: int = 64
     post_size: int = 0
     with_tls: bool = False
     ceiling: str = ""
+    websocket: str = ""
     is_main: bool = False
+
+    @property
+    def unit(self) -> str:
+        return UNITS[self.websocket]
 
     @property
     def scheme(self) -> str:
@@ -120,6 +140,20 @@ TABLE = (
     *_django("sync", "sync view", payloads.HELLO),
     *_django("async", "async view", payloads.HELLO),
     *_django("orm", "sync view with an ORM query", {"questions": top_rows()}),
+    Scenario(
+        "ws-echo-64", "WebSocket: echo of 64 octets", ECHO_APP,
+        (*WEBSOCKET, "bascule-wsgi-ws", "picows"), payloads.MESSAGE_64, WEBSOCKET_SLOWER,
+        connections=ECHO_CONNECTIONS, websocket="echo", is_main=True,
+    ),
+    Scenario(
+        "ws-echo-16k", "WebSocket: echo of 16 KB", ECHO_APP,
+        (*WEBSOCKET, "bascule-wsgi-ws", "picows"), payloads.MESSAGE_16K, WEBSOCKET_SLOWER,
+        connections=ECHO_CONNECTIONS, websocket="echo",
+    ),
+    Scenario(
+        "ws-broadcast", "WebSocket: broadcast to 1,000 connections", "apps.{interface}:broadcast",
+        (*WEBSOCKET, "picows"), payloads.MESSAGE_64, connections=MEMBERS, websocket="broadcast",
+    ),
 )  # fmt: skip
 
 SCENARIOS = {scenario.name: scenario for scenario in TABLE}
@@ -141,5 +175,9 @@ WEIGHINGS = (
     Scenario(
         "weigh-django-wsgi", "Django through WSGI", DJANGO_WSGI_APP, DJANGO_WSGI, payloads.HELLO,
         ("waitress", "fastwsgi"), path="/sync/", connections=DJANGO_CONNECTIONS,
+    ),
+    Scenario(
+        "ws-idle", "WebSocket: 10,000 idle connections", ECHO_APP, WEBSOCKET, payloads.MESSAGE_64,
+        connections=IDLE_CONNECTIONS, websocket="idle",
     ),
 )  # fmt: skip

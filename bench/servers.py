@@ -1,6 +1,6 @@
 """The servers measured and how each is started: one process, eight threads where it has threads,
-no access log, HTTP/1.1 with keep-alive, and otherwise what its own documentation recommends for
-speed.
+no access log, HTTP/1.1 with keep-alive, WebSockets off where none are measured, and otherwise
+what its own documentation recommends for speed.
 
 Placeholders: {app} {port} {cert} {key}. Commands run in bench/, with bench/.venv/bin
 first on PATH.
@@ -9,6 +9,7 @@ first on PATH.
 from dataclasses import dataclass
 
 THREADS = "8"
+WEBSOCKET_THREADS = "64"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Server:
     """One row of the table.
 
     `tls` is what to add to serve TLS, with `plain` what to leave in for cleartext instead; a
-    server whose `tls` is None cannot serve it.
+    server whose `tls` is None cannot serve it. `is_ceiling` marks what no server can reach, since
+    it does less.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Server:
     plain: str = ""
     tls: str | None = None
     is_ours: bool = False
+    is_ceiling: bool = False
 
     def arguments(self, app: str, port: int, cert: str, key: str, with_tls: bool) -> list[str]:
         """The command line, split into words. Raises `ValueError` when TLS is wanted of a
@@ -46,10 +49,12 @@ UVICORN = (
     "python -m uvicorn {app} --host 127.0.0.1 --port {port} --loop uvloop --http httptools "
     "--no-proxy-headers --timeout-keep-alive 75"
 )
+UVICORN_QUIET = "--no-access-log --log-level warning"
+UVICORN_WS = "--ws websockets-sansio --ws-per-message-deflate false"
 UVICORN_TLS = "--ssl-certfile {cert} --ssl-keyfile {key}"
 
 GRANIAN = (
-    "granian {app} --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-ws --no-access-log "
+    "granian {app} --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-access-log "
     "--log-level warning"
 )
 GRANIAN_TLS = "--ssl-certificate {cert} --ssl-keyfile {key}"
@@ -67,7 +72,7 @@ def _bascule_wsgi(name: str, label: str, threads: str) -> Server:
 
 
 def _granian_wsgi(name: str, label: str, threads: str) -> Server:
-    command = f"{GRANIAN} --interface wsgi --blocking-threads {threads}"
+    command = f"{GRANIAN} --no-ws --interface wsgi --blocking-threads {threads}"
     return Server(name, label, "wsgi", "granian", command, tls=GRANIAN_TLS)
 
 
@@ -78,11 +83,11 @@ TABLE = (
     ),
     Server(
         "granian", "Granian", "asgi", "granian",
-        f"{GRANIAN} --interface asgi --loop uvloop", tls=GRANIAN_TLS,
+        f"{GRANIAN} --no-ws --interface asgi --loop uvloop", tls=GRANIAN_TLS,
     ),
     Server(
         "uvicorn", "Uvicorn", "asgi", "uvicorn",
-        f"{UVICORN} --no-access-log --log-level warning", tls=UVICORN_TLS,
+        f"{UVICORN} --ws none {UVICORN_QUIET}", tls=UVICORN_TLS,
     ),
     Server(
         "gunicorn-asgi", "Gunicorn asgi", "asgi", "gunicorn",
@@ -105,7 +110,7 @@ TABLE = (
     ),
     Server(
         "uvicorn-log", "Uvicorn, access log on", "asgi", "uvicorn",
-        f"{UVICORN} --access-log --log-level info",
+        f"{UVICORN} --ws none --access-log --log-level info",
     ),
     _bascule_wsgi("bascule-wsgi", "Bascule, 8 threads", THREADS),
     _bascule_wsgi("bascule-wsgi-1", "Bascule, 1 thread", "1"),
@@ -124,6 +129,25 @@ TABLE = (
     Server(
         "fastwsgi", "FastWSGI, no threads", "wsgi", "fastwsgi",
         "fastwsgi --host 127.0.0.1 --port {port} --loglevel 2 {app}",
+    ),
+    Server(
+        "bascule-ws", "Bascule", "asgi", "bascule",
+        f"{BASCULE} --no-access-log --interface asgi --limit-connections 20000", is_ours=True,
+    ),
+    Server(
+        "bascule-wsgi-ws", "Bascule WSGI", "wsgi", "bascule",
+        f"{BASCULE} --no-access-log --interface wsgi --threads {THREADS} "
+        f"--websocket-threads {WEBSOCKET_THREADS}",
+        is_ours=True,
+    ),
+    Server(
+        "granian-ws", "Granian", "asgi", "granian",
+        f"{GRANIAN} --ws --interface asgi --loop uvloop",
+    ),
+    Server("uvicorn-ws", "Uvicorn", "asgi", "uvicorn", f"{UVICORN} {UVICORN_WS} {UVICORN_QUIET}"),
+    Server(
+        "picows", "picows without an app", "asgi", "picows",
+        "python bare_websocket.py {app} {port}", is_ceiling=True,
     ),
 )  # fmt: skip
 

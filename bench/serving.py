@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 from certificate import CERT, KEY
-from client import WrongAnswer, ask
+from client import ask
 from environment import BENCH, VENV, WORK, clean_environment
-from scenarios import Scenario
+from scenarios import Scenario, WrongAnswer
 from servers import Server
 
 START_DEADLINE = 30.0
@@ -72,7 +72,8 @@ def start(server: Server, scenario: Scenario, core: int) -> Running:
     port = free_port()
     log = WORK / "logs" / f"{server.name}-{port}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    arguments = server.arguments(scenario.app, port, str(CERT), str(KEY), scenario.with_tls)
+    app = scenario.app.format(interface=server.interface)
+    arguments = server.arguments(app, port, str(CERT), str(KEY), scenario.with_tls)
     with log.open("wb") as output:
         began = time.perf_counter()
         process = subprocess.Popen(

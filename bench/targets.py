@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from results import Spread, fastest, ratio, weighing
+from results import Spread, fastest, memory_per_connection, ratio, weighing
+from scenarios import IDLE_CONNECTIONS
 
 THREADED = ("bascule-wsgi", "bascule-wsgi-1")
 GRANIAN_THREADED = ("granian-wsgi", "granian-wsgi-1")
@@ -48,6 +49,17 @@ def memory_ratio(app: str, moment: str, ours: str, peer: str, results: dict) -> 
     return Spread.of([mine[moment]["pss"] / theirs[moment]["pss"]])
 
 
+def connection_memory_ratio(ours: str, peers: tuple[str, ...], results: dict) -> Spread | None:
+    """Proportional memory of an idle WebSocket over that of the peer where it is smallest."""
+    mine, *theirs = (
+        memory_per_connection(weighing(results, "ws-idle", name), IDLE_CONNECTIONS, "pss")
+        for name in (ours, *peers)
+    )
+    if mine is None or None in theirs:
+        return None
+    return Spread.of([mine / min(theirs)])
+
+
 def rates(scenario: str, ours: str | tuple[str, ...], peer: str | tuple[str, ...]):
     """A `Target.measured` that compares rates."""
     mine = (ours,) if isinstance(ours, str) else ours
@@ -88,5 +100,21 @@ TARGETS = (
     Target("memory after load ÷ Uvicorn, hello", 1.0, memories("weigh-asgi", "loaded"), True),
     Target(
         "memory after load ÷ Uvicorn, Django", 1.0, memories("weigh-django-asgi", "loaded"), True
+    ),
+    Target(
+        "WebSocket echo of 64 octets ÷ Uvicorn", 2.0,
+        rates("ws-echo-64", "bascule-ws", "uvicorn-ws"),
+    ),
+    Target(
+        "WebSocket echo of 64 octets ÷ Granian", 2.5,
+        rates("ws-echo-64", "bascule-ws", "granian-ws"),
+    ),
+    Target(
+        "WebSocket echo of 16 KB ÷ Uvicorn", 1.5,
+        rates("ws-echo-16k", "bascule-ws", "uvicorn-ws"),
+    ),
+    Target(
+        "memory of an idle WebSocket ÷ the better of Uvicorn and Granian", 0.667,
+        partial(connection_memory_ratio, "bascule-ws", ("uvicorn-ws", "granian-ws")), True,
     ),
 )  # fmt: skip

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import certificate
 from apps import payloads
-from campaign import measure_scenario, weigh
+from campaign import measure_scenario, weigh, weigh_connections
 from chart import svg
+from descriptors import needed, raise_limit
 from environment import BENCH, PYTHON, WORK, CannotRun, check_machine
 from machine import bascule_says, describe, versions
 from options import WEIGHED, expected_seconds, options_of, select
@@ -32,10 +33,14 @@ def measure(chosen: argparse.Namespace) -> int:
         signal.signal(number, interrupt_once)
     prepare()
     scenarios, weighings = select(SCENARIOS, chosen), select(WEIGHED, chosen)
+    raise_limit(max(needed(scenario) for scenario in [*scenarios, *weighings]))
     results = about(options)
     announce(results, expected_seconds(scenarios, weighings, options))
     results["scenarios"] = {one.name: measure_scenario(one, options) for one in scenarios}
-    results["weighings"] = {one.name: weigh(one, options) for one in weighings}
+    results["weighings"] = {
+        one.name: (weigh_connections if one.websocket else weigh)(one, options)
+        for one in weighings
+    }
     write(results, chosen.output)
     return 0
 

@@ -6,6 +6,7 @@ from apps.payloads import (
     FILE_READ_SIZE,
     FILE_SIZE,
     HELLO,
+    JOINED,
     JSON,
     STREAM_CHUNK,
     STREAM_CHUNKS,
@@ -32,6 +33,9 @@ TEN_KB_START = {
 }
 TEN_KB_BODY = {"type": "http.response.body", "body": TEN_KB}
 FILE_PATH = file_path()
+ACCEPT = {"type": "websocket.accept"}
+GREETING = {"type": "websocket.send", "text": JOINED}
+members = set()  # the `send` of every connection that joined the broadcast
 
 
 async def lifespan(receive, send):
@@ -141,3 +145,43 @@ async def stream(scope, receive, send):
     for _ in range(STREAM_CHUNKS):
         await send({"type": "http.response.body", "body": STREAM_CHUNK, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def echo_websocket(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await receive()
+    await send(ACCEPT)
+    while (message := await receive())["type"] == "websocket.receive":
+        await send(answer_to(message))
+
+
+async def broadcast(scope, receive, send):
+    """Every message goes to all connections, one after the other: the loop that frameworks show
+    for a chat room. A task per connection costs every server more.
+    """
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await receive()
+    await send(ACCEPT)
+    members.add(send)
+    try:
+        await send(GREETING)
+        while (message := await receive())["type"] == "websocket.receive":
+            answer = answer_to(message)
+            for send_to_member in list(members):
+                await send_to_member(answer)
+    finally:
+        members.discard(send)
+
+
+def answer_to(message):
+    """The message to send for one received: text for text, bytes for bytes. Servers may leave the
+    key of the other out, or set it to None.
+    """
+    text = message.get("text")
+    if text is not None:
+        return {"type": "websocket.send", "text": text}
+    return {"type": "websocket.send", "bytes": message["bytes"]}

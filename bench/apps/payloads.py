@@ -20,6 +20,10 @@ STREAM_CHUNK = b"s" * 1024
 STREAM_CHUNKS = 20
 STREAM = STREAM_CHUNK * STREAM_CHUNKS
 
+MESSAGE_64 = "m" * 64  # travels as text
+MESSAGE_16K = b"m" * (16 * 1024)  # travels as binary
+JOINED = "joined"  # the broadcast app greets with this whoever will get the next message
+
 
 def file_path() -> str:
     """The 100 KB file served; the harness names it in the environment and creates it."""

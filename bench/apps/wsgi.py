@@ -6,6 +6,7 @@ from apps.payloads import (
     FILE_READ_SIZE,
     FILE_SIZE,
     HELLO,
+    JOINED,
     JSON,
     STREAM_CHUNK,
     STREAM_CHUNKS,
@@ -22,6 +23,7 @@ TEN_KB_HEADERS = [
     ("Content-Length", str(len(TEN_KB))),
 ]
 FILE_PATH = file_path()
+members = set()  # the WebSocket of every connection that joined the broadcast
 
 
 def hello(environ, start_response):
@@ -70,3 +72,24 @@ def file(environ, start_response):
 def stream(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
     return (STREAM_CHUNK for _ in range(STREAM_CHUNKS))
+
+
+def echo_websocket(environ, start_response):
+    websocket = environ["wsgi.websocket"]
+    while (message := websocket.receive()) is not None:
+        websocket.send(message)
+    return []
+
+
+def broadcast(environ, start_response):
+    """As apps.asgi.broadcast; each connection has a thread, and sends to the others from it."""
+    websocket = environ["wsgi.websocket"]
+    members.add(websocket)
+    try:
+        websocket.send(JOINED)
+        while (message := websocket.receive()) is not None:
+            for member in list(members):
+                member.send(message)
+    finally:
+        members.discard(websocket)
+    return []
