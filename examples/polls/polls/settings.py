@@ -5,6 +5,7 @@ DJANGO_SECRET_KEY      required where DJANGO_DEBUG is 0
 DJANGO_ALLOWED_HOSTS   more host names, separated by commas
 POLLS_DATABASE         path of the SQLite file
 POLLS_MEDIA            folder for uploaded pictures
+POLLS_REDIS            URL of a Redis, where several processes share the chat
 """
 
 import os
@@ -29,6 +30,7 @@ ALLOWED_HOSTS += [name for name in os.environ.get("DJANGO_ALLOWED_HOSTS", "").sp
 
 INSTALLED_APPS = [
     "ballot",
+    "chat",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -93,6 +95,18 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "ballot:index"
 LOGOUT_REDIRECT_URL = "ballot:index"
+
+# How the windows of the chat reach each other: inside this process, or from process to process
+# through Redis (with channels_redis installed). Only the ASGI side looks at it.
+POLLS_REDIS = os.environ.get("POLLS_REDIS", "")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [POLLS_REDIS], "prefix": "polls"},
+    }
+    if POLLS_REDIS
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
