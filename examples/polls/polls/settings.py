@@ -98,15 +98,16 @@ LOGOUT_REDIRECT_URL = "ballot:index"
 
 # How the windows of the chat reach each other: inside this process, or from process to process
 # through Redis (with channels_redis installed). Only the ASGI side looks at it.
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 POLLS_REDIS = os.environ.get("POLLS_REDIS", "")
-CHANNEL_LAYERS = {
-    "default": {
+if POLLS_REDIS:
+    # channels_redis asks for news and waits 5 seconds for them. The client under it, from version
+    # 8 on, takes 5 seconds of silence for a failure: each quiet connection would end by that.
+    host = {"address": POLLS_REDIS, "socket_timeout": 15}
+    CHANNEL_LAYERS["default"] = {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [POLLS_REDIS], "prefix": "polls"},
+        "CONFIG": {"hosts": [host], "prefix": "polls"},
     }
-    if POLLS_REDIS
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
