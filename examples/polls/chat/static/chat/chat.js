@@ -3,6 +3,7 @@
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
+const LONGEST_HANDSHAKE = 10_000;
 const LINES_KEPT = 300;
 
 const room = document.querySelector("[data-socket]");
@@ -65,11 +66,19 @@ function tell(name, text) {
   form.querySelector("button").disabled = name !== "connected";
 }
 
-function connect() {
+// There is one thing to wait for at a time.
+function later(action, milliseconds) {
   clearTimeout(timer);
+  timer = setTimeout(action, milliseconds);
+}
+
+function connect() {
   tell("connecting", "Connecting…");
   socket = new WebSocket(address);
+  // Browsers wait for ever for an answer, as from a server that is up but stuck.
+  later(() => socket.close(), LONGEST_HANDSHAKE);
   socket.addEventListener("open", () => {
+    clearTimeout(timer);
     wait = FIRST_WAIT;
     tell("connected", "Connected");
   });
@@ -84,7 +93,7 @@ function connectLater() {
   wait = Math.min(wait * 2, LONGEST_WAIT);
   people.textContent = "";
   tell("waiting", `Connection lost, trying again in ${Math.ceil(now / 1000)} s`);
-  timer = setTimeout(connect, now);
+  later(connect, now);
 }
 
 form.addEventListener("submit", (event) => {
