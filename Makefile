@@ -3,38 +3,42 @@
 PYTHON ?= python3
 DEMO_ADDRESS ?= 127.0.0.1:8000
 
-.PHONY: help demo test quick lint docs bench clean
+.PHONY: help demo test quick browser lint docs bench clean
 
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make demo    serve the example Django project at http://127.0.0.1:8000
+## make demo     serve the example Django project at http://127.0.0.1:8000
 demo:
-	@PYTHON="$(PYTHON)" scripts/environment .demo "Django>=5.2,<6" Pillow
+	@PYTHON="$(PYTHON)" scripts/environment .demo "Django>=5.2,<6" Pillow channels
 	@cd examples/polls && ../../.demo/bin/python manage.py demo
-	@cd examples/polls && exec ../../.demo/bin/bascule serve polls.wsgi --bind $(DEMO_ADDRESS)
+	@cd examples/polls && exec ../../.demo/bin/bascule serve polls.asgi --bind $(DEMO_ADDRESS)
 
-## make test    the whole test suite, pure and compiled, on every Python from 3.11 up that is found
+## make test     the whole test suite, pure and compiled, on every Python from 3.11 up that is found
 test:
 	@scripts/test
 
-## make quick   the tests on one Python, from the source, without compiling
+## make quick    the tests on one Python, from the source, without compiling
 quick:
 	@scripts/test quick
 
-## make lint    ruff, mypy, and the layers of the imports
+## make browser  the tests that drive a real browser, on one Python
+browser:
+	@scripts/test browser
+
+## make lint     ruff, mypy, and the layers of the imports
 lint:
 	@scripts/test lint
 
-## make docs    renew the generated pages of docs/
+## make docs     renew the generated pages of docs/
 docs:
 	@scripts/test docs
 
-## make bench   measure against the other servers; takes about half an hour on two idle cores
+## make bench    measure against the other servers; takes about half an hour on two idle cores
 bench:
 	@$(PYTHON) bench/run.py
 
-## make clean   remove the environments and everything that was built
+## make clean    remove the environments and everything that was built
 clean:
 	rm -rf .demo .venv-* bench/.venv bench/work build dist src/*.egg-info .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,47 +1,31 @@
 """The example project, used as people use it, by WSGI and by ASGI."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
+from support.polls import DEMO, POLLS, manage, prepared, run
 from support.server import Server, running
 
-POLLS = Path(__file__).parents[2] / "examples" / "polls"
-DEMO = {"username": "demo", "password": "demo-bascule"}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1200
 
 
 @pytest.fixture(scope="module")
 def site_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A database and a folder for pictures of our own, as `manage.py demo` leaves them."""
-    folder = tmp_path_factory.mktemp("polls")
-    env = {"POLLS_DATABASE": f"{folder}/polls.sqlite3", "POLLS_MEDIA": f"{folder}/media"}
-    manage(env, "demo")
-    return env
-
-
-def manage(env: dict[str, str], command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", command],
-        cwd=POLLS,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
+    return prepared(tmp_path_factory.mktemp("polls"))
 
 
 @pytest.fixture(scope="module", params=["polls.wsgi", "polls.asgi"])
-def server(request: pytest.FixtureRequest, site_env: dict[str, str]) -> Iterator[Server]:
-    with running(request.param, "--app-dir", str(POLLS), env=site_env) as served:
+def target(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def server(target: str, site_env: dict[str, str]) -> Iterator[Server]:
+    with running(target, "--app-dir", str(POLLS), env=site_env) as served:
         yield served
     assert "listening on http://127.0.0.1:" in served.output()
     assert "Traceback" not in served.output()
@@ -207,7 +191,12 @@ def standings(response: httpx.Response) -> Iterator[dict]:
             yield json.loads(line.removeprefix("data: "))
 
 
-@pytest.mark.parametrize("target", ["polls.wsgi", "polls.asgi"])
+def test_the_chat_is_open_or_says_what_it_needs(browser: httpx.Client, target: str) -> None:
+    page = browser.get("/chat/").text
+    is_open, is_explained = 'data-socket="/chat/socket/"' in page, "serve polls.asgi" in page
+    assert (is_open, is_explained) == (target == "polls.asgi", target == "polls.wsgi")
+
+
 def test_without_debug_it_has_its_own_404_and_its_static_files(
     target: str, site_env: dict[str, str]
 ) -> None:
@@ -217,6 +206,11 @@ def test_without_debug_it_has_its_own_404_and_its_static_files(
         assert (missing.status_code, "There is nothing here" in missing.text) == (404, True)
         style = httpx.get(f"{server.base_url}/static/ballot/style.css", trust_env=False)
         assert style.status_code == 200
+
+
+def test_only_the_chat_needs_channels(site_env: dict[str, str]) -> None:
+    run(site_env, "-c", "import sys, polls.wsgi; assert 'channels' not in sys.modules")
+    run(site_env, "-c", "import sys; sys.modules['channels'] = None; import polls.asgi")
 
 
 def test_its_own_tests_pass(site_env: dict[str, str]) -> None:

@@ -135,12 +135,14 @@ def running(
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
     backlog: int = 1024,
+    port: int = 0,
 ) -> Iterator[Server]:
-    """Serve `target` with `bascule serve TARGET --bind fd://N ARGS...` on 127.0.0.1, any port.
+    """Serve `target` with `bascule serve TARGET --bind fd://N ARGS...` on 127.0.0.1.
 
     env: variables to add to those of the tests. cwd: where the process runs and finds the target.
+    port: where another server was before; any free one otherwise.
     """
-    with socket.create_server(("127.0.0.1", 0), backlog=backlog) as listener:
+    with socket.create_server(("127.0.0.1", port), backlog=backlog) as listener:
         port = listener.getsockname()[1]
         bind = f"fd://{listener.fileno()}"
         command = [sys.executable, "-m", "bascule", "serve", target, "--bind", bind, *args]

@@ -5,6 +5,7 @@ DJANGO_SECRET_KEY      required where DJANGO_DEBUG is 0
 DJANGO_ALLOWED_HOSTS   more host names, separated by commas
 POLLS_DATABASE         path of the SQLite file
 POLLS_MEDIA            folder for uploaded pictures
+POLLS_REDIS            URL of a Redis, where several processes share the chat
 """
 
 import os
@@ -29,6 +30,7 @@ ALLOWED_HOSTS += [name for name in os.environ.get("DJANGO_ALLOWED_HOSTS", "").sp
 
 INSTALLED_APPS = [
     "ballot",
+    "chat",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -93,6 +95,19 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "ballot:index"
 LOGOUT_REDIRECT_URL = "ballot:index"
+
+# How the windows of the chat reach each other: inside this process, or from process to process
+# through Redis (with channels_redis installed). Only the ASGI side looks at it.
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+POLLS_REDIS = os.environ.get("POLLS_REDIS", "")
+if POLLS_REDIS:
+    # channels_redis asks for news and waits 5 seconds for them. The client under it, from version
+    # 8 on, takes 5 seconds of silence for a failure: each quiet connection would end by that.
+    host = {"address": POLLS_REDIS, "socket_timeout": 15}
+    CHANNEL_LAYERS["default"] = {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [host], "prefix": "polls"},
+    }
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

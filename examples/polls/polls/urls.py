@@ -10,6 +10,7 @@ admin.site.site_title = "Polls"
 urlpatterns = [
     path("", include("ballot.urls")),
     path("accounts/", include("ballot.account_urls")),
+    path("chat/", include("chat.urls")),
     path("admin/", admin.site.urls),
     path("static/<path:path>", files.static, name="static"),
     path("media/<path:path>", files.media, name="media"),

@@ -1,0 +1,7 @@
+"""Registration with Django."""
+
+from django.apps import AppConfig
+
+
+class ChatConfig(AppConfig):
+    name = "chat"
