@@ -91,4 +91,4 @@ cdef class Result:
 
 cdef tuple learn_status(object status)
 @cython.locals(encoded=bytes, data=bytes)
-cdef tuple encode_field(object name, object value)
+cpdef tuple encode_field(object name, object value)

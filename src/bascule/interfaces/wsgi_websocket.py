@@ -52,6 +52,8 @@ class WebSocketCall(ThreadedExchange):
     """A WebSocket handshake to a WSGI application, and the WebSocket that comes of it.
 
     taken: the application has begun to use the WebSocket, so what it answers besides is not sent.
+
+    Methods of the base are called by its name: compiled methods have no `super()`.
     """
 
     __slots__ = ("finish_tunnel", "session", "taken")
@@ -100,7 +102,7 @@ class WebSocketCall(ThreadedExchange):
             self.interface.sockets -= 1
             if self.finish_tunnel is not None:
                 self.finish_tunnel()
-        super().carry_out(operation)
+        ThreadedExchange.carry_out(self, operation)
 
     def carry_out_websocket(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
@@ -127,7 +129,7 @@ class WebSocketCall(ThreadedExchange):
         """The protocol does not allow what the application sent."""
         session = self.session
         if session.carrier is None:
-            super().refuse(error)
+            ThreadedExchange.refuse(self, error)
             return
         self.error = error
         self.log("sent what a WebSocket does not allow", error)
@@ -137,27 +139,27 @@ class WebSocketCall(ThreadedExchange):
     # THREAD SIDE
 
     def environ(self, body: Any) -> Environ:
-        environ = super().environ(body)
+        environ = ThreadedExchange.environ(self, body)
         environ["wsgi.websocket"] = WebSocket(self, environ)
         environ["werkzeug.socket"] = PairedSocket(self)
         return environ
 
     def put_whole(self, data: bytes) -> None:
         if not self.taken:
-            super().put_whole(data)
+            ThreadedExchange.put_whole(self, data)
 
     def put(self, data: bytes) -> None:
         if not self.taken:
-            super().put(data)
+            ThreadedExchange.put(self, data)
 
     def finish(self) -> None:
         if not self.taken:
-            super().finish()
+            ThreadedExchange.finish(self)
 
     def fail(self, error: BaseException) -> None:
         """The application raised: 500 while the handshake is unanswered, else 1011."""
         if not self.taken:
-            super().fail(error)
+            ThreadedExchange.fail(self, error)
         elif not (self.disconnected and isinstance(error, ClientDisconnected | StopIteration)):
             # StopIteration is how applications leave Gunicorn that took its socket.
             self.log("raised", error)
@@ -166,7 +168,7 @@ class WebSocketCall(ThreadedExchange):
     def end_call(self) -> None:
         if self.taken:
             self.put_operation((CLOSE, NORMAL_CLOSURE, ""))
-        super().end_call()
+        ThreadedExchange.end_call(self)
 
     def accept(self, subprotocol: str | None, fields: list[tuple[bytes, bytes]]) -> None:
         """Accept the handshake, and wait until that is done. Raises what it came to."""
