@@ -303,6 +303,9 @@ class Options:
         HTTP,
         'Add this field to every response: "Name: value". May be given several times.',
     )
+    server_header = Option(Flag(), True, HTTP, "Send the Server field.")
+    date_header = Option(Flag(), True, HTTP, "Send the Date field.")
+
     ws = Option(
         Choice[WebSockets](
             WebSockets,
@@ -355,8 +358,6 @@ class Options:
         WEBSOCKET,
         "Compress messages for clients that offer it (RFC 7692).",
     )
-    server_header = Option(Flag(), True, HTTP, "Send the Server field.")
-    date_header = Option(Flag(), True, HTTP, "Send the Date field.")
 
 
 OPTIONS: dict[str, Option[Any]] = {
