@@ -9,7 +9,7 @@ cdef class Deflate:
     cdef public object decompressor
     cdef bytes unread
     cdef bint full
-    cdef bint fed
+    cdef bint unended
     cdef bint end
     cdef int streams
 
