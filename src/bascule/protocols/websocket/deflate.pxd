@@ -1,5 +1,3 @@
-cdef bytes TAIL
-
 cdef class Deflate:
     cdef public bint server_no_context_takeover
     cdef public bint client_no_context_takeover

@@ -21,9 +21,9 @@ TAIL = b"\x00\x00\xff\xff"
 # RFC 7692 section 7.1.2: how a connection without parameters works.
 LARGEST_WINDOW = 15
 
-# Level 6 is zlib's own balance. Memory level 5 and a window of 4 KiB make 32 KiB for each connection
-# that compresses, an eighth of zlib's default. JSON from 100 octets to 10 KiB becomes 8 per cent
-# longer by that, and is compressed faster; level 1 would make it 45 per cent longer.
+# Level 6 is zlib's own balance. Memory level 5 and a window of 4 KiB make 32 KiB for each
+# connection that compresses, an eighth of zlib's default. JSON from 100 octets to 10 KiB becomes 8
+# per cent longer by that, and is compressed faster; level 1 would make it 45 per cent longer.
 LEVEL = 6
 MEMORY_LEVEL = 5
 

@@ -19,8 +19,6 @@ cdef int LONGEST_CONTROL
 cdef Py_ssize_t INFLATED_AT_ONCE
 cdef Py_ssize_t WORTH_COMPRESSING
 
-cpdef bint may_close_with(long long code)
-
 cdef class WebSocketEngine:
     cdef public object limits
     cdef unsigned long long longest_frame

@@ -124,8 +124,8 @@ def read_header(buffer: bytes, position: int) -> tuple[int, bool, int, bool, int
 
 
 def frame(bits: int, payload: bytes) -> bytes:
-    """A message or control frame in one piece. `bits` is its opcode, with RSV1 where the payload is
-    compressed. It is not masked, as it comes from a server (RFC 6455 section 5.1)."""
+    """A message or control frame in one piece. `bits` is its opcode, with RSV1 where the payload
+    is compressed. It is not masked, as it comes from a server (RFC 6455 section 5.1)."""
     first = FIN | bits
     size = len(payload)
     if size <= LONGEST_SHORT:
