@@ -17,9 +17,29 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from fuzz_targets import TARGETS
 
 from support.http1_requests import CONFUSING
+from support.websocket_wire import load_websocket_corpus
 from support.wire import load_corpus
 
 Target = Callable[[bytes], None]
+
+
+# Values of Sec-WebSocket-Protocol, -Extensions, -Key and -Version.
+OFFERS = [
+    b"chat, b\r\npermessage-deflate; client_max_window_bits\r\ndGhlIHNhbXBsZSBub25jZQ==\r\n13",
+    b"a\r\npermessage-deflate; server_max_window_bits=10, permessage-deflate\r\n=\r\n8",
+    b'a,b,,a\r\nx; a=1; b="2", permessage-deflate; server_no_context_takeover',
+    b'\r\npermessage-deflate;client_max_window_bits="1\\5";client_no_context_takeover',
+]
+
+
+def seeds_of(target: Target) -> list[bytes]:
+    """Octets for a target to be mutated."""
+    if target.__name__ == "websocket_engine":
+        cases = [case for case in load_websocket_corpus() if len(case.octets) < 2000]
+        return [(b"\xff" if case.offer else b"\0") + case.octets for case in cases]
+    if target.__name__ == "websocket_offer":
+        return OFFERS
+    return [case.octets for case in load_corpus("http1") if len(case.octets) < 2000]
 
 
 def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:
@@ -44,7 +64,7 @@ def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:
 
 def run_mutations(target: Target, seconds: float, seed: int) -> None:
     chance = random.Random(seed)
-    seeds = [case.octets for case in load_corpus("http1") if len(case.octets) < 2000]
+    seeds = seeds_of(target)
     end = time.monotonic() + seconds
     count = 0
     print(f"{target.__name__}: {seconds:g} seconds with --seed {seed}")

@@ -13,7 +13,11 @@ from bascule.protocols.http1.chunked import ChunkedDecoder
 from bascule.protocols.http1.engine import Http1Engine
 from bascule.protocols.http1.head import HeadReader
 from bascule.protocols.http1.response import ResponseDefaults, ResponseWriter
-from bascule.protocols.limits import RequestLimits
+from bascule.protocols.limits import RequestLimits, WebSocketLimits
+from bascule.protocols.websocket.deflate import Deflate
+from bascule.protocols.websocket.engine import WebSocketEngine
+from bascule.protocols.websocket.handshake import Offer, negotiate, read_offer, response_fields
+from support.websocket_wire import feed_websocket
 from support.wire import Outcome, feed, random_pieces
 
 # Small, so that short inputs reach every limit.
@@ -21,6 +25,9 @@ LIMITS = RequestLimits(
     request_line=120, head=600, fields=12, body=400, chunk_line=40, trailer=120, discard=60
 )
 REFUSALS = {400, 413, 414, 417, 426, 431, 501, 505}
+WEBSOCKET_LIMITS = WebSocketLimits(message=100, frame=80, fragments=4)
+MESSAGES = ("text", "binary", "ping", "pong")
+WEBSOCKET_ENDS = ("closed", "failed", "lost")
 CLEAN_HEAD = b"GET /clean HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
@@ -141,7 +148,69 @@ def header_policy(data: bytes) -> None:
     assert length < 2**63
 
 
+def websocket_engine(data: bytes) -> None:
+    """Never raises; however the octets are cut, the same messages come out, and the same end;
+    nothing comes after the end, nothing is longer than the limits, and no more waits than a
+    control frame. The first octet says whether compression was negotiated.
+    """
+    deflated = data[:1] > b"\x7f"
+    whole, _ = feed_websocket(websocket(deflated), iter([data[1:]]))
+    pieces, most = feed_websocket(websocket(deflated), random_pieces(data[1:], str(len(data))))
+    assert most <= 8 + 125
+    for events in (whole, pieces):
+        assert [event[0] for event in events if event[0] in WEBSOCKET_ENDS] == [events[-1][0]]
+    assert whole[:-1] == pieces[:-1]
+    # The words may differ where compressed data is wrong in two ways.
+    assert whole[-1][:1] == pieces[-1][:1]
+    assert deflated or whole[-1] == pieces[-1]
+    for kind, content in ((event[0], event[-1]) for event in whole if event[0] in MESSAGES):
+        size = len(content.encode() if isinstance(content, str) else bytes(content))
+        assert size <= (125 if kind in ("ping", "pong") else WEBSOCKET_LIMITS.message)
+
+
+def websocket(deflated: bool) -> WebSocketEngine:
+    return WebSocketEngine(WEBSOCKET_LIMITS, Deflate() if deflated else None)
+
+
+def websocket_offer(data: bytes) -> None:
+    """Whatever the fields of a handshake say, it is refused with 400 or 426, or it can be answered
+    with a subprotocol of it and with an extension that has no octet but those of tokens.
+    """
+    lines = data.split(b"\r\n")
+    names = [b"sec-websocket-" + name for name in (b"protocol", b"extensions", b"key", b"version")]
+    fields = [*zip(names, lines, strict=False)]
+    known = [(names[2], b"AAAAAAAAAAAAAAAAAAAAAA=="), (names[3], b"13")]
+    for given in (fields, fields[:2] + known):
+        offer = offer_or_refuse(given)
+        if offer is None:
+            continue
+        deflate, extension = negotiate(offer, True)
+        assert (deflate is None) == (extension is None)
+        assert extension is None or re.fullmatch(rb"permessage-deflate[a-z_;= 0-9]*", extension)
+        chosen = offer.subprotocols[0] if offer.subprotocols else None
+        answer = dict(response_fields(offer, chosen, extension, []))
+        assert answer.get(names[0], b"").decode() == (chosen or "")
+
+
+def offer_or_refuse(fields: list[tuple[bytes, bytes]]) -> Offer | None:
+    refused: RequestRefused | None = None
+    try:
+        return read_offer(fields)
+    except RequestRefused as error:
+        refused = error
+    assert refused.status in (400, 426)
+    return None
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (http1_engine, http1_head, http1_chunked, http1_response, header_policy)
+    for target in (
+        http1_engine,
+        http1_head,
+        http1_chunked,
+        http1_response,
+        header_policy,
+        websocket_engine,
+        websocket_offer,
+    )
 }

@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable
 
 import pytest
-from fuzz_run import mutate
-from fuzz_targets import TARGETS
+from fuzz_run import mutate, seeds_of
+from fuzz_targets import TARGETS, websocket
 
 from bascule.protocols.http1.engine import Http1Engine
 from bascule.protocols.limits import RequestLimits
+from support.websocket_wire import feed_websocket
 from support.wire import feed, load_corpus
 
 OCTETS = [case.octets for case in load_corpus("http1")]
@@ -21,7 +22,7 @@ targets = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 
 @targets
 def test_target_holds_for_the_corpus(target: Callable[[bytes], None]) -> None:
-    for octets in OCTETS:
+    for octets in OCTETS + seeds_of(target):
         target(octets)
 
 
@@ -35,12 +36,13 @@ def test_target_holds_for_lines_of_the_corpus(target: Callable[[bytes], None]) -
 
 @targets
 def test_target_holds_after_accidents(target: Callable[[bytes], None]) -> None:
+    seeds = seeds_of(target)
     for seed in range(ACCIDENTS):
-        octets = mutate(random.Random(seed), SHORT)
+        octets = mutate(random.Random(seed), seeds)
         try:
             target(octets)
         except BaseException as error:
-            error.add_note(f"mutate(random.Random({seed}), SHORT) = {octets!r}")
+            error.add_note(f"mutate(random.Random({seed}), seeds) = {octets!r}")
             raise
 
 
@@ -51,3 +53,15 @@ def test_accidents_leave_something_to_find() -> None:
     refused = sum(outcome.refused is not None for outcome in outcomes)
     assert ACCIDENTS * 0.1 < refused < ACCIDENTS * 0.9
     assert sum(bool(outcome.requests) for outcome in outcomes) > ACCIDENTS * 0.1
+
+
+def test_accidents_leave_something_of_a_websocket() -> None:
+    seeds = seeds_of(TARGETS["websocket_engine"])
+    streams = [mutate(random.Random(seed), seeds) for seed in range(ACCIDENTS)]
+    ends, messages = [], 0
+    for octets in streams:
+        events, _ = feed_websocket(websocket(octets[:1] > b"\x7f"), iter([octets[1:]]))
+        ends.append(events[-1][0])
+        messages += len(events) > 1
+    assert ACCIDENTS * 0.1 < ends.count("failed") < ACCIDENTS * 0.9
+    assert messages > ACCIDENTS * 0.05

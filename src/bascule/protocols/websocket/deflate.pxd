@@ -1,5 +1,3 @@
-cdef bytes TAIL
-
 cdef class Deflate:
     cdef public bint server_no_context_takeover
     cdef public bint client_no_context_takeover
@@ -9,7 +7,7 @@ cdef class Deflate:
     cdef public object decompressor
     cdef bytes unread
     cdef bint full
-    cdef bint fed
+    cdef bint unended
     cdef bint end
     cdef int streams
 

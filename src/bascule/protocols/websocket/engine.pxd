@@ -4,7 +4,20 @@ from bascule.protocols.websocket.deflate cimport Deflate
 from bascule.protocols.websocket.frames cimport FrameHeader, frame
 from bascule.protocols.websocket cimport masking
 
-cpdef bint may_close_with(long long code)
+# Compared with for every frame; as numbers of C they need no look-up.
+cdef int HEADER
+cdef int PAYLOAD
+cdef int OVER
+cdef int CONTINUATION
+cdef int TEXT
+cdef int BINARY
+cdef int CLOSE
+cdef int PING
+cdef int PONG
+cdef int RSV1
+cdef int LONGEST_CONTROL
+cdef Py_ssize_t INFLATED_AT_ONCE
+cdef Py_ssize_t WORTH_COMPRESSING
 
 cdef class WebSocketEngine:
     cdef public object limits

@@ -32,7 +32,6 @@ from bascule.protocols.websocket.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    FIN,
     LONGEST_CONTROL,
     PING,
     PONG,
@@ -54,10 +53,13 @@ LONGEST_REASON = LONGEST_CONTROL - 2
 
 # Compressed payload is inflated this much at a time: zlib copies what it has not got to.
 INFLATED_AT_ONCE = 65536
-# A message below this is sent as it is: compressing costs more time than its octets are worth.
+# A message below this is sent as it is. Compressing 100 octets of JSON takes 4 microseconds, fifty
+# times what its frame takes, to save fewer octets than the packet has in its headers.
 WORTH_COMPRESSING = 128
 
 NOT_UTF_8 = "text is not UTF-8"
+# U+D800 and what follows it up to U+DFFF begin with these octets or greater second ones.
+FIRST_SURROGATE = b"\xed\xa0"
 
 
 def may_close_with(code: int) -> bool:
@@ -343,6 +345,9 @@ class WebSocketEngine:
             octets_and_before = self.unfinished + octets
             decoded = utf_8_decode(octets_and_before, "strict", False)
             self.unfinished = octets_and_before[decoded[1] :]
+            # Of a surrogate Python wants to see the third octet, though the second gives it away.
+            if self.unfinished >= FIRST_SURROGATE and self.unfinished[0] == FIRST_SURROGATE[0]:
+                raise MessageRefused(1007, NOT_UTF_8)
         gathered = self.message
         if gathered is None:
             gathered = self.message = bytearray(octets)
@@ -376,8 +381,8 @@ class WebSocketEngine:
         if self.close_sent:
             raise self.closed()
         if self.deflate is not None and len(octets) >= WORTH_COMPRESSING:
-            return frame(FIN | RSV1 | opcode, self.deflate.compress(octets))
-        return frame(FIN | opcode, octets)
+            return frame(RSV1 | opcode, self.deflate.compress(octets))
+        return frame(opcode, octets)
 
     def send_ping(self, payload: bytes = b"") -> bytes:
         """A Ping; the peer answers it with the same payload. Raises ResponseError."""
@@ -394,7 +399,7 @@ class WebSocketEngine:
             raise ResponseError(
                 f"a Ping or Pong carries at most {LONGEST_CONTROL} octets, not {len(payload)}"
             )
-        return frame(FIN | opcode, payload)
+        return frame(opcode, payload)
 
     def send_close(self, code: int, reason: str = "") -> bytes:
         """The Close frame; with the code 1005 an empty one. Nothing for a second one. Raises
@@ -403,7 +408,7 @@ class WebSocketEngine:
             return b""
         payload = close_payload(code, reason)
         self.close_sent = True
-        return frame(FIN | CLOSE, payload)
+        return frame(CLOSE, payload)
 
     def closed(self) -> ResponseError:
         # RFC 6455 section 5.5.1.

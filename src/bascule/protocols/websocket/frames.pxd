@@ -1,5 +1,14 @@
 import cython
 
+cdef int FIN
+cdef int RSV
+cdef int OPCODE
+cdef int MASK
+cdef int LENGTH
+cdef int LONGEST_SHORT
+cdef int LENGTH_16
+cdef int LENGTH_64
+cdef int LONGEST_16
 cdef object HEADER_16
 cdef object HEADER_64
 cdef dict SHORT_HEADERS
@@ -22,5 +31,5 @@ cdef class FrameHeader:
 
 @cython.locals(header=FrameHeader)
 cpdef tuple read_header(bytes buffer, Py_ssize_t position)
-@cython.locals(size=Py_ssize_t, headers=list)
-cpdef bytes frame(int first, bytes payload)
+@cython.locals(first=int, size=Py_ssize_t, headers=list)
+cpdef bytes frame(int bits, bytes payload)

@@ -123,9 +123,10 @@ def read_header(buffer: bytes, position: int) -> tuple[int, bool, int, bool, int
     )
 
 
-def frame(first: int, payload: bytes) -> bytes:
-    """A whole frame. `first` is its first octet; it is not masked, as it comes from a server (RFC
-    6455 section 5.1)."""
+def frame(bits: int, payload: bytes) -> bytes:
+    """A message or control frame in one piece. `bits` is its opcode, with RSV1 where the payload
+    is compressed. It is not masked, as it comes from a server (RFC 6455 section 5.1)."""
+    first = FIN | bits
     size = len(payload)
     if size <= LONGEST_SHORT:
         headers = SHORT_HEADERS.get(first)

@@ -51,6 +51,8 @@ WINDOW_BITS: dict[bytes | None, int] = {
 # What the application cannot say about a connection that switches.
 DROPPED = frozenset((b"connection", b"upgrade", b"transfer-encoding", b"content-length"))
 
+Parameters = list[tuple[bytes, bytes | None]]
+
 
 class Offer:
     """What the client offers in its handshake.
@@ -138,9 +140,6 @@ def negotiate(offer: Offer, compress: bool) -> tuple[Deflate | None, bytes | Non
             if agreed is not None:
                 return agreed
     return None, None
-
-
-Parameters = list[tuple[bytes, bytes | None]]
 
 
 def read_extensions(values: list[bytes]) -> list[tuple[bytes, Parameters]]:

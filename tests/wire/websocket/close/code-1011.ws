@@ -1,0 +1,4 @@
+why = "RFC 6455 section 7.4 and the IANA registry: a code that may be sent."
+events = [['closed', 1011, '']]
+---
+\x88\x82\0\0\0\0\x03\xf3

@@ -1,0 +1,4 @@
+why = "RFC 6455 section 5.2: an unknown opcode fails the connection."
+events = [['failed', 1002, 'opcode 4']]
+---
+\x84\x81\0\0\0\0x

@@ -1,0 +1,5 @@
+why = "RFC 6455 section 8.1: wherever the bad octet is."
+events = [['failed', 1007, 'UTF-8']]
+---
+\x01\x82\0\0\0\0ok
+\0\x81\0\0\0\0\xff

@@ -1,0 +1,4 @@
+why = "RFC 6455 section 8.1: text that is not UTF-8 fails the connection."
+events = [['failed', 1007, 'UTF-8']]
+---
+\x81\x84\0\0\0\0ok \xfe

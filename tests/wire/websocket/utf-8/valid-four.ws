@@ -1,0 +1,4 @@
+why = "RFC 3629 section 3: the ends of what UTF-8 can say."
+events = [['text', '\xf0\x90\x80\x80\xf4\x8f\xbf\xbf'], ['lost']]
+---
+\x81\x88\0\0\0\0\xf0\x90\x80\x80\xf4\x8f\xbf\xbf
