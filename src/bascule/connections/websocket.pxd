@@ -23,6 +23,7 @@ cdef class WebSocketConnection(WebSocketCarrier):
     cdef StallWatch writes
 
     cpdef begin(self, bytes rest, bint eof)
+    @cython.locals(session=WebSocketSession)
     cpdef data_received(self, bytes data)
     @cython.locals(engine=WebSocketEngine)
     cpdef pump(self)

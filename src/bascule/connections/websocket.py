@@ -103,7 +103,10 @@ class WebSocketConnection(WebSocketCarrier):
             return
         self.heard = self.hub.now
         self.engine.receive_data(data)
+        session = self.session
+        session.in_place = True
         self.pump()
+        session.in_place = False
 
     def eof_received(self) -> bool:
         """The client has closed its sending side. A WebSocket has no half-close: the transport

@@ -6,10 +6,20 @@ from bascule.protocols.events cimport Request
 cdef class ReadyAwaitable:
     pass
 
+cdef class Wakeup:
+    cdef public bint _asyncio_future_blocking
+    cdef object loop
+    cdef object callback
+    cdef object context
+    cdef bint was_cancelled
+
+    cpdef wake(self)
+    cpdef wake_now(self)
+
 cdef class Waiting:
     cdef AsgiCall call
     cdef bint finished
-    cdef object future
+    cdef Wakeup wakeup
 
     cdef attempt(self)
     cdef advance(self)
@@ -25,12 +35,14 @@ cdef class AsgiCall(Exchange):
     cdef public list waiters
     cdef public object task
 
+    @cython.locals(wakeup=Wakeup)
+    cpdef wake_reader(self)
     cpdef scope(self)
     cpdef next_message(self)
     cpdef bint is_congested(self) except -1
     cpdef judge_return(self)
     cpdef fail(self, str what, object error)
-    cpdef wait(self)
+    cpdef Wakeup wait(self)
     cpdef log_failure(self, str what, object error)
 
 cdef class AsgiCaller(Interface):

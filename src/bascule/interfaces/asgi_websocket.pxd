@@ -1,6 +1,6 @@
 import cython
 
-from bascule.interfaces.asgi_call cimport AsgiCall, AsgiCaller, Drained, ReadyAwaitable, Receive
+from bascule.interfaces.asgi_call cimport AsgiCall, AsgiCaller, Drained, ReadyAwaitable, Receive, Wakeup
 from bascule.interfaces.exchange cimport Carrier
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
 from bascule.protocols.events cimport Request
@@ -15,6 +15,8 @@ cdef class AsgiWebSocket(AsgiCall):
     cdef list fields
 
     cdef break_off(self)
+    @cython.locals(session=WebSocketSession, wakeup=Wakeup)
+    cpdef wake_reader(self)
     @cython.locals(session=WebSocketSession)
     cpdef next_message(self)
     @cython.locals(session=WebSocketSession)

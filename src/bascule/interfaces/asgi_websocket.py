@@ -213,6 +213,23 @@ class AsgiWebSocket(AsgiCall):
             self.state = CONNECTING
             raise
 
+    # From the session.
+
+    def wake_reader(self) -> None:
+        """Resume those that wait for a message; in place where the session says that may be."""
+        session = self.session
+        if not session.in_place:
+            AsgiCall.wake_reader(self)
+            return
+        waiters = self.waiters
+        if waiters:
+            self.waiters = []
+            # What they do may wake others, and that is inside a task.
+            session.in_place = False
+            for wakeup in waiters:
+                wakeup.wake_now()
+            session.in_place = True
+
     # For the awaitables.
 
     def is_congested(self) -> bool:

@@ -25,6 +25,7 @@ cdef class WebSocketSession:
     cdef public int code
     cdef public str reason
     cdef public int stop_code
+    cdef public bint in_place
 
     cpdef receive_message(self, object message)
     cpdef end(self, int code, str reason, bint echo)

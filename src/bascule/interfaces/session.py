@@ -86,6 +86,7 @@ class WebSocketSession:
     pending: an end from the client that waits for its turn. ended: it is over for the application,
     which is to hear `code` and `reason` when it has read what waits.
     stop_code: the code of the Close frame when the server stops.
+    in_place: no task is running, so one that is woken may go on at once. Set by the carrier.
     """
 
     __slots__ = (
@@ -96,6 +97,7 @@ class WebSocketSession:
         "echo",
         "ended",
         "held",
+        "in_place",
         "messages",
         "most_messages",
         "owed",
@@ -120,6 +122,7 @@ class WebSocketSession:
         self.code = ABNORMAL_CLOSURE
         self.reason = ""
         self.stop_code = SERVICE_RESTART
+        self.in_place = False
 
     # From the carrier.
 
