@@ -99,6 +99,9 @@ class FakeTransport:
     def get_extra_info(self, name: str, default: object = None) -> object:
         return self.extra.get(name, default)
 
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
     def is_closing(self) -> bool:
         return self.closing
 
