@@ -206,6 +206,33 @@ def test_a_client_that_speaks_on_does_not_move_the_closing_deadline(rig):
     assert socket.client.aborted
 
 
+def test_the_closing_deadline_begins_when_the_close_has_left(rig):
+    """What goes before it may take its time, as long as the client reads."""
+    socket, sending = stuffed(rig)
+    sending.cancel()
+    socket.call.send({"type": "websocket.close"})
+    for _ in range(4):
+        rig.pass_time(D.websocket_closing)
+        socket.client.read(1000)
+    assert not socket.client.aborted
+    socket.client.start_reading()
+    assert socket.close == (1000, "")
+    rig.pass_time(D.websocket_closing - TICK)
+    assert not socket.client.aborted
+    rig.pass_time(TICK)
+    assert socket.client.aborted
+
+
+def test_a_closing_client_that_reads_nothing(rig):
+    socket, sending = stuffed(rig)
+    sending.cancel()
+    socket.call.send({"type": "websocket.close"})
+    rig.pass_time(D.write)
+    assert not socket.client.aborted
+    rig.pass_time(2 * TICK)
+    assert socket.client.aborted
+
+
 def test_a_client_that_reads_nothing_behind_its_close(rig):
     socket, sending = stuffed(rig)
     sending.cancel()
@@ -239,6 +266,19 @@ def test_lingering_ends_with_the_client(rig):
     socket.client.send_eof()
     assert socket.client.lost
     assert not socket.client.aborted
+
+
+def test_lingering_lets_the_client_read(rig):
+    """Its deadline, too, begins when the Close frame has left."""
+    socket, sending = stuffed(rig)
+    sending.cancel()
+    socket.send(frame(0x1, b"no mask", mask=b""))
+    rig.pass_time(5 * D.linger)
+    assert not socket.client.aborted
+    socket.client.start_reading()
+    assert socket.close == (1002, "frame without a mask")
+    rig.pass_time(D.linger)
+    assert socket.client.lost
 
 
 def test_no_lingering_where_one_side_cannot_be_closed_alone(rig):

@@ -79,6 +79,21 @@ def test_an_application_that_never_comes_back_is_not_waited_for(rig, end, told, 
     assert (message["code"], message["reason"]) == heard
 
 
+def test_the_wait_is_the_same_however_short_the_pings(rig):
+    """Both have a deadline, and only one of them is running at a time."""
+    rig.hub.ping_interval = 2 * TICK
+    socket = accept(rig)
+    socket.send(text("one") + close(1000))
+    assert socket.receive()["text"] == "one"
+    rig.pass_time(ANSWER - TICK)
+    assert not socket.is_closing
+    rig.pass_time(TICK)
+    assert socket.close == (1000, "")
+    assert socket.client.lost
+    socket.call.end()
+    rig.assert_nothing_left()
+
+
 @pytest.mark.parametrize(("end", "told", "heard"), ENDS)
 def test_an_application_that_returns_has_answered(rig, end, told, heard):
     socket = accept(rig)
