@@ -458,6 +458,9 @@ class Http1Connection(Carrier):
         self.phase = CLOSED
         self.hub.replaced(self, successor)
         self.transport.set_protocol(successor)
+        if self.writing_paused:
+            # The transport has said so to this protocol, and says it once.
+            successor.pause_writing()
 
     def want_body(self) -> None:
         proceed = self.engine.send_continue()

@@ -82,6 +82,28 @@ def test_a_close_waits_for_nothing(rig):
     assert socket.call.send({"type": "websocket.close"}).done()
 
 
+def test_an_unread_response_before_the_handshake_holds_the_sender_too(rig):
+    """Its octets are in the same buffer, whose high-water mark is passed once only."""
+    client = rig.connect()
+    client.stop_reading()
+    client.send(request("/large") + handshake())
+    call = rig.calls[0]
+    call.start((b"content-length", b"%d" % len(LARGE)))
+    call.body(LARGE, more=False)
+    call.end()
+    socket = Socket(rig, client, rig.calls[1])
+    socket.receive()
+    accepting = socket.call.send({"type": "websocket.accept"})
+    assert not accepting.done()
+    assert not socket.say("one").done()
+    client.start_reading()
+    assert accepting.done()
+    assert socket.say("two").done()
+    socket.send(close(1000))
+    socket.call.end()
+    rig.assert_nothing_left()
+
+
 def test_what_comes_right_behind_the_handshake(rig):
     socket = accept(rig, behind=text("one") + frame(0x9, b"ping") + text("two"))
     assert socket.frames == [Frame(0xA, b"ping")]
