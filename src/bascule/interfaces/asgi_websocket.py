@@ -201,7 +201,13 @@ class AsgiWebSocket(AsgiCall):
             return
         if end:
             self.state = CLOSED
-        self.carrier.send(body, end)
+        try:
+            self.carrier.send(body, end)
+        except BaseException:
+            self.state = DENYING
+            raise
+        if end:
+            self.wake_reader()
 
     def deny(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes, end: bool) -> None:
         """Answer the handshake with an HTTP response. If HTTP does not allow what the application
@@ -212,6 +218,8 @@ class AsgiWebSocket(AsgiCall):
         except BaseException:
             self.state = CONNECTING
             raise
+        if end:
+            self.wake_reader()
 
     # For the awaitables.
 

@@ -168,6 +168,45 @@ def test_a_pipelined_request_behind_a_denial(rig):
     assert statuses(client) == [403, 200, 200]
 
 
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_receive_that_waits_hears_of_a_denial(rig, pieces):
+    client, call = ask(rig)
+    call.receive()
+    waiting = call.receive()
+    call.send({"type": "websocket.http.response.start", "status": 404}).result()
+    for number in range(pieces):
+        more = {"body": b"no", "more_body": number < pieces - 1}
+        call.send({"type": "websocket.http.response.body", **more}).result()
+    assert waiting.result()["type"] == DISCONNECT
+    call.end()
+    assert statuses(client) == [404]
+    client.send_eof()
+    rig.assert_nothing_left()
+
+
+def test_a_receive_that_waits_hears_of_a_refusal(rig):
+    client, call = ask(rig)
+    call.receive()
+    waiting = call.receive()
+    call.send({"type": "websocket.close"}).result()
+    assert waiting.result()["type"] == DISCONNECT
+    assert statuses(client) == [403]
+
+
+def test_a_denial_that_breaks_its_promise_is_cut_off(rig, caplog):
+    client, call = ask(rig)
+    fields = [(b"content-length", b"3")]
+    start = {"type": "websocket.http.response.start", "status": 404, "headers": fields}
+    call.send(start).result()
+    call.send({"type": "websocket.http.response.body", "body": b"ab", "more_body": True}).result()
+    failing = call.send({"type": "websocket.http.response.body", "body": b"cd"})
+    assert failing.exception() is not None
+    call.fail(failing.exception())
+    assert client.aborted
+    assert "raised" in caplog.text
+    rig.assert_nothing_left()
+
+
 def test_a_denial_waits_while_the_client_does_not_read(rig):
     client, call = ask(rig)
     client.stop_reading()
