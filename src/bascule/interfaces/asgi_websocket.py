@@ -89,7 +89,12 @@ class AsgiWebSocket(AsgiCall):
             self.session.close(NORMAL_CLOSURE, "")
         elif state == DENYING:
             self.break_off()
-        elif state != CLOSED and not self.disconnected:
+        elif state == CLOSED or self.disconnected:
+            return
+        elif self.finished_sending:
+            # It was told that the client is gone.
+            self.break_off()
+        else:
             self.fail("returned without answering the WebSocket handshake", None)
 
     def fail(self, what: str, error: BaseException | None) -> None:

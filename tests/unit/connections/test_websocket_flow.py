@@ -156,6 +156,21 @@ def test_a_client_that_goes_without_a_close(rig, how):
     rig.assert_nothing_left()
 
 
+@pytest.mark.parametrize("how", ["fin", "reset"])
+def test_a_client_that_goes_before_its_handshake_is_answered(rig, how, caplog):
+    client, call = ask(rig)
+    assert call.receive().result() == {"type": "websocket.connect"}
+    waiting = call.receive()
+    client.send_eof() if how == "fin" else client.reset()
+    rig.pass_time(Deadlines().half_close)
+    assert waiting.result() == {"type": DISCONNECT, "code": 1006, "reason": ""}
+    call.end()
+    assert client.lost
+    assert client.received == b""
+    assert caplog.messages == []
+    rig.assert_nothing_left()
+
+
 def test_a_pipelined_request_behind_a_denial(rig):
     client, call = ask(rig, request("/next"))
     call.send({"type": "websocket.close"}).result()
