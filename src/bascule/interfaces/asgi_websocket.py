@@ -163,11 +163,7 @@ class AsgiWebSocket(AsgiCall):
             session.send_binary(data if type(data) is bytes else checked_body(data))
             return
         text = message.get("text")
-        if not isinstance(text, str):
-            raise ResponseError(
-                f"websocket.send needs `text` or `bytes`; text is {type(text).__name__}"
-            )
-        session.send_text(text)
+        session.send_text(text if type(text) is str else checked_text(text, "text"))
 
     def send_other(self, kind: str, message: Message) -> None:
         """Everything that is not a message to the client."""
@@ -175,7 +171,8 @@ class AsgiWebSocket(AsgiCall):
         if kind == "websocket.accept" and state == CONNECTING:
             self.accept(message)
         elif kind == "websocket.close" and state == OPEN:
-            self.session.close(message.get("code", NORMAL_CLOSURE), message.get("reason") or "")
+            code = checked_code(message.get("code", NORMAL_CLOSURE), "code")
+            self.session.close(code, checked_text(message.get("reason") or "", "reason"))
             self.state = CLOSED
         elif kind == "websocket.close" and state == CONNECTING:
             self.deny(403, PLAIN_TEXT, b"the WebSocket was refused\n", True)
@@ -192,8 +189,13 @@ class AsgiWebSocket(AsgiCall):
         """websocket.accept. With `bascule.stop_code` the client gets that code, such as 1001,
         instead of 1012 when the server stops."""
         session = self.session
-        session.stop_code = message.get("bascule.stop_code", session.stop_code)
-        self.carrier.accept(session, message.get("subprotocol"), list(message.get("headers", ())))
+        session.stop_code = checked_code(
+            message.get("bascule.stop_code", session.stop_code), "bascule.stop_code"
+        )
+        subprotocol = message.get("subprotocol")
+        if subprotocol is not None:
+            subprotocol = checked_text(subprotocol, "subprotocol")
+        self.carrier.accept(session, subprotocol, list(message.get("headers", ())))
         self.state = OPEN
         self.carrier = SWITCHED
 
@@ -236,3 +238,18 @@ class AsgiWebSocket(AsgiCall):
         if carrier is not None:
             return carrier.congested
         return state == DENYING and self.carrier.congested
+
+
+def checked_text(text: object, name: str) -> str:
+    """Text of a subclass, such as a template's, is copied, because compiled code takes no other;
+    anything else is the application's mistake."""
+    if isinstance(text, str):
+        return str.__str__(text)
+    raise ResponseError(f"{name} is {type(text).__name__}, not str")
+
+
+def checked_code(code: object, name: str) -> int:
+    """A number; whether it may be on the wire is for the engine to say."""
+    if isinstance(code, int):
+        return code
+    raise ResponseError(f"{name} is {type(code).__name__}, not int")

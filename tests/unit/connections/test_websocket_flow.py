@@ -5,6 +5,7 @@ from connection_rig import request, statuses
 from websocket_rig import DISCONNECT, Socket, accept, ask
 
 from bascule.connections.hub import Deadlines
+from bascule.errors import ResponseError
 from support.websocket_client import Frame, binary, close, frame, handshake, text
 
 LARGE = bytes(100_000)
@@ -73,6 +74,50 @@ def test_a_sender_that_waits_is_woken_when_the_client_goes(rig):
     assert sending.result() is None
     with pytest.raises(OSError, match="client closed"):
         socket.say("more").result()
+
+
+class Word(str):
+    """What templates, enumerations and translations make of text."""
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+def test_text_of_a_subclass_is_text(rig):
+    socket = accept(rig)
+    socket.say(Word("word"))
+    socket.end(4000, Word("reason"))
+    assert socket.payloads[0] == b"word"
+    assert socket.close == (4000, "reason")
+
+
+@pytest.mark.parametrize(
+    ("message", "wrong"),
+    [
+        ({"type": "websocket.send", "text": b"a"}, "text is bytes, not str"),
+        ({"type": "websocket.send"}, "text is NoneType, not str"),
+        ({"type": "websocket.send", "text": None, "bytes": None}, "text is NoneType, not str"),
+        ({"type": "websocket.send", "bytes": "a"}, "body is str, not bytes"),
+        ({"type": "websocket.send", "text": "\ud800"}, "UTF-8"),
+        ({"type": "websocket.close", "code": "1000"}, "code is str, not int"),
+        ({"type": "websocket.close", "code": None}, "code is NoneType, not int"),
+        ({"type": "websocket.close", "code": 1006}, "1006 is not a code"),
+        ({"type": "websocket.close", "code": -1}, "-1 is not a code"),
+        ({"type": "websocket.close", "reason": b"a"}, "reason is bytes, not str"),
+        ({"type": "websocket.close", "reason": "\udfff"}, "UTF-8"),
+        ({"type": "websocket.close", "reason": "é" * 62}, "at most 123 octets"),
+        ({"type": "websocket.close", "code": 1005, "reason": "a"}, "without a code"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_sent_changes_nothing(rig, message, wrong):
+    socket = accept(rig)
+    with pytest.raises(ResponseError, match=wrong):
+        socket.call.send(message).result()
+    assert socket.say("still open").result() is None
+    assert socket.payloads == [b"still open"]
+    socket.end(1000)
+    assert socket.close == (1000, "")
 
 
 def test_a_close_waits_for_nothing(rig):
@@ -286,6 +331,19 @@ def test_the_drain_closes_what_is_open(rig, message, told):
     assert socket.client.lost
     socket.call.end()
     rig.assert_nothing_left()
+
+
+@pytest.mark.parametrize("code", ["1001", None, 1001.5])
+def test_a_stop_code_of_the_wrong_kind_is_refused_at_once(rig, code):
+    """Not when the server stops: other connections are closed behind this one."""
+    client, call = ask(rig)
+    call.receive()
+    message = {"type": "websocket.accept", "bascule.stop_code": code}
+    with pytest.raises(ResponseError, match=r"bascule.stop_code is \w+, not int"):
+        call.send(message).result()
+    call.send({"type": "websocket.accept"}).result()
+    rig.drain()
+    assert Socket(rig, client, call).close == (1012, "")
 
 
 def test_messages_received_before_the_drain_can_be_read(rig):
