@@ -117,6 +117,12 @@ class AsgiWebSocket(AsgiCall):
         self.state = CLOSED
         self.carrier.abort()
 
+    def finish(self) -> None:
+        """The application runs no more."""
+        if self.carrier is SWITCHED:
+            self.interface.switched -= 1
+        AsgiCall.finish(self)
+
     # From the application.
 
     def receive(self) -> Receive:
@@ -198,6 +204,7 @@ class AsgiWebSocket(AsgiCall):
         self.carrier.accept(session, subprotocol, list(message.get("headers", ())))
         self.state = OPEN
         self.carrier = SWITCHED
+        self.interface.switched += 1
 
     def send_denial(self, message: Message) -> None:
         """websocket.http.response.body (the extension websocket.http.response)."""

@@ -314,6 +314,33 @@ def test_a_handshake_counts_as_a_request(rig):
     assert statuses(other) == [503]
 
 
+def test_websockets_that_are_closing_do_not_make_room_for_requests(rig):
+    """Their calls have returned, and count neither way."""
+    rig.hub.max_running = 1
+    for _ in range(3):
+        accept(rig).call.end()
+    clients = [rig.connect() for _ in range(3)]
+    for client in clients:
+        client.send(request())
+    assert [statuses(client) for client in clients] == [[], [503], [503]]
+
+
+def test_calls_whose_websockets_are_gone_do_not_count_as_requests(rig):
+    """Hundreds may be cleaning up after a network that broke."""
+    rig.hub.max_running = 1
+    sockets = [accept(rig) for _ in range(3)]
+    for socket in sockets:
+        socket.client.reset()
+    client = rig.connect()
+    client.send(request())
+    rig.calls[-1].respond()
+    assert statuses(client) == [200]
+    for socket in sockets:
+        socket.call.end()
+    client.send_eof()
+    rig.assert_nothing_left()
+
+
 # The drain.
 
 
