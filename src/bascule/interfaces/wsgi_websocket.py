@@ -51,7 +51,8 @@ TRY_AGAIN = [*PLAIN_TEXT, (b"retry-after", b"1")]
 class WebSocketCall(ThreadedExchange):
     """A WebSocket handshake to a WSGI application, and the WebSocket that comes of it.
 
-    switched: it was accepted. taken: the application has begun to use the WebSocket, so what it answers besides is not sent.
+    switched: it was accepted. taken: the application has begun to use the WebSocket, so what it
+    answers besides is not sent.
 
     Methods of the base are called by its name: compiled methods have no `super()`.
     """

@@ -39,9 +39,7 @@ class Rig:
         self.warnings: list[tuple[str, str]] = []
         self.interface: Any
         if wsgi is None:
-            self.interface = AsgiInterface(
-                self.application, self.loop, websockets=WebSocketPlan()
-            )
+            self.interface = AsgiInterface(self.application, self.loop, websockets=WebSocketPlan())
         else:
             self.interface = WsgiInterface(wsgi, self.loop, threads)
         self.hub = Hub(

@@ -283,7 +283,7 @@ def test_the_access_log_has_a_line_for_the_handshake(rig):
     assert rig.access_lines == [("GET", "/", 101)]
     socket.send(close())
     socket.call.end()
-    client, call = ask(rig)
+    _, call = ask(rig)
     call.send({"type": "websocket.close"}).result()
     assert rig.access_lines == [("GET", "/", 101), ("GET", "/", 403)]
 
