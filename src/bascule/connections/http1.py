@@ -548,7 +548,11 @@ class Http1Connection(Carrier):
         self.watch_writes()
         self.deadline = self.hub.now + self.hub.deadlines.linger
         self.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # asyncio asks the kernel at once, which knows already that the client has gone.
+            self.abort()
 
     def pause_reading(self) -> None:
         if not self.reading_paused:

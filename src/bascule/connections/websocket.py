@@ -264,7 +264,11 @@ class WebSocketConnection(WebSocketCarrier):
         self.phase = LINGERING
         self.deadline = self.hub.now + self.patience()
         self.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # asyncio asks the kernel at once, which knows already that the client has gone.
+            self.abort()
 
     def abort(self) -> None:
         """Close now; what is not written yet is lost."""

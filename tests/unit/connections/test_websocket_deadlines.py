@@ -297,3 +297,12 @@ def test_a_failure_behind_the_own_close_lingers(rig):
     rig.pass_time(D.linger)
     assert socket.client.lost
     assert len(socket.frames) == 1
+
+
+def test_no_lingering_for_a_client_that_has_gone(rig):
+    socket = accept(rig, is_gone=True)
+    socket.send(frame(0x1, b"no mask", mask=b""))
+    assert socket.client.aborted
+    assert socket.receive()["code"] == 1002
+    socket.call.end()
+    rig.assert_nothing_left()
