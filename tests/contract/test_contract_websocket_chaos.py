@@ -1,12 +1,14 @@
 """A thousand connections that are dropped at random moments leave nothing behind."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
 from websocket_apps import accept, close, deny, echo_all
 
 from support.certificates import Certificates
+from support.flag import DEADLINE
 from support.inprocess import Served
 from support.websocket_client import CONTINUATION, PING, TEXT, binary, frame, handshake, text
 from support.websocket_client import close as close_frame
@@ -55,43 +57,37 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 PATHS = ("/echo", "/echo", "/echo", "/close", "/push", "/deny", "/refuse", "/return", "/fail")
 
 
-def leave(client: Any, random: Random) -> None:
+def leave(client: Any, is_answered: bool, random: Random) -> None:
     """One of the ways to go."""
-    how = random.randrange(4)
-    if how == 0:
-        client.reset()
-    elif how == 1:
-        client.close()
-    else:
-        if how == 2:
-            client.half_close()
-        client.sock.settimeout(10)
-        try:
+    if is_answered and random.random() < 0.5:
+        client.sock.settimeout(DEADLINE)
+        with suppress(ConnectionError):
             client.sock.recv(random.choice([1, 100, 65536]))
-        except ConnectionError:
-            pass
-        client.reset() if random.random() < 0.5 else client.close()
+    if random.random() < 0.3:
+        with suppress(OSError):
+            client.half_close()
+    if random.random() < 0.5:
+        client.reset()
+    else:
+        client.close()
 
 
 def drop(served: Served, count: int, random: Random) -> None:
     """Connections that overlap, each cut at an octet that nobody chose."""
-    open_ones: list[Any] = []
+    open_ones: list[tuple[Any, bool]] = []
     for _ in range(count):
-        client = served.protocol(served.port, served.tls)
-        script = handshake(random.choice(PATHS)) + b"".join(
-            random.choice(PIECES) for _ in range(random.randrange(4))
-        )
-        cut = random.choice([len(script), random.randrange(len(script)), 400])
+        client = served.connect()
+        opening = handshake(random.choice(PATHS))
+        script = opening + b"".join(random.choices(PIECES, k=random.randrange(4)))
+        cut = random.choice([len(script), random.randrange(len(script)), len(opening)])
         client.sock.settimeout(0.05)
-        try:
+        # The server has closed already, or does not read: both are among the moments.
+        with suppress(ConnectionError, TimeoutError):
             client.sock.sendall(script[:cut])
-        except (ConnectionError, TimeoutError):
-            # The server has closed already, or does not read: both are among the moments.
-            pass
-        open_ones.append(client)
+        open_ones.append((client, cut >= len(opening)))
         if len(open_ones) == TOGETHER:
-            leave(open_ones.pop(random.randrange(TOGETHER)), random)
-    for client in open_ones:
+            leave(*open_ones.pop(random.randrange(TOGETHER)), random)
+    for client, _ in open_ones:
         client.reset()
 
 

@@ -1,7 +1,7 @@
 """websocket.connect, accept, close before accept, and the extension websocket.http.response."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -36,10 +36,8 @@ def test_accept_and_nothing_else(serve_sockets: Serve) -> None:
 def test_accept_with_a_subprotocol_and_headers(serve_sockets: Serve) -> None:
     @websocket
     async def application(receive: Any, send: Any) -> None:
-        headers: Iterable[Any] = iter(
-            [[b"x-one", b"1"], (b"set-cookie", b"a=b"), (b"x-one", b"2")]
-        )
-        await accept(send, subprotocol="superchat", headers=headers)
+        headers: list[Any] = [[b"x-one", b"1"], (b"set-cookie", b"a=b"), (b"x-one", b"2")]
+        await accept(send, subprotocol="superchat", headers=iter(headers))
         await echo_all(receive, send)
 
     answer = serve_sockets(application).connect().shake_hands("/", OFFER)

@@ -436,10 +436,13 @@ def test_two_tasks_of_an_application(serve_sockets: Serve) -> None:
     async def application(receive: Any, send: Any) -> None:
         waiting = asyncio.ensure_future(receive_all(receive))
         with pytest.raises(OSError, match="client closed"):
-            while True:
-                await say(send, "tick")
-                await asyncio.sleep(0)
+            await say_for_ever(send)
         heard.set(await waiting)
+
+    async def say_for_ever(send: Any) -> None:
+        while True:
+            await say(send, "tick")
+            await asyncio.sleep(0)
 
     async def receive_all(receive: Any) -> list[Any]:
         messages = [await receive()]
