@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("support.inprocess", "support.client")
+pytest.register_assert_rewrite("support.inprocess", "support.client", "support.websocket_client")
 
 from support.certificates import Certificates, make_certificates  # noqa: E402
 from support.client import Http1Client  # noqa: E402
 from support.inprocess import Served  # noqa: E402
+from support.websocket_client import WebSocketClient  # noqa: E402
 
 FAILED = pytest.StashKey[bool]()
 
@@ -52,6 +53,18 @@ def serve(served: Callable[..., Served]) -> Callable[..., Served]:
 
     def start(app: object, **options: Any) -> Served:
         return served(app, **{"lifespan": "off", "interface": "asgi3", **options}).start()
+
+    return start
+
+
+@pytest.fixture
+def serve_sockets(serve: Callable[..., Served]) -> Callable[..., Served]:
+    """The same, for clients of its WebSockets."""
+
+    def start(app: object, **options: Any) -> Served:
+        served = serve(app, **options)
+        served.protocol = WebSocketClient
+        return served
 
     return start
 

@@ -53,14 +53,14 @@ class Served:
         self,
         app: object,
         loop: str = "auto",
-        protocol: Callable[..., Http1Client] = Http1Client,
+        protocol: Callable[..., Any] = Http1Client,
         tls: ssl.SSLContext | None = None,
         listener: socket.socket | None = None,
         **options: Any,
     ) -> None:
         self.tls = tls
         self.protocol = protocol
-        self.clients: list[Http1Client] = []
+        self.clients: list[Any] = []
         self.hub: Any = None
         self.trouble: list[dict[str, Any]] = []
         self._app = app
@@ -94,7 +94,7 @@ class Served:
         self._thread.start()
         return self._started
 
-    def connect(self, **options: Any) -> Http1Client:
+    def connect(self, **options: Any) -> Any:
         """A new connection; closed at the end if the test does not."""
         client = self.protocol(self.port, self.tls, **options)
         self.clients.append(client)
@@ -231,7 +231,9 @@ class Served:
         assert left == set(), "tasks are left"
         if self.hub is not None:
             assert self.hub.connections == set()
+            assert self.hub.websockets == 0
             assert self.hub.interface.running == 0
+            assert self.hub.interface.switched == 0
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE / 2):

@@ -12,6 +12,7 @@ nothing left to do.
 """
 
 import asyncio
+import errno
 import selectors
 import time
 from collections import deque
@@ -71,6 +72,7 @@ class FakeTransport:
 
     received: octets the client has taken. finished: it has seen the end of them (FIN).
     aborted: the server called `abort`. lost: `connection_lost` has been called.
+    is_gone: the client has reset the connection, which only the kernel knows yet.
     reading: whether the server reads. lost_writes: what was written when the connection was gone.
     """
 
@@ -78,7 +80,13 @@ class FakeTransport:
     LOW_WATER = 16384
 
     def __init__(
-        self, loop: FakeLoop, *, reads: bool = True, can_eof: bool = True, **extra: object
+        self,
+        loop: FakeLoop,
+        *,
+        reads: bool = True,
+        can_eof: bool = True,
+        is_gone: bool = False,
+        **extra: object,
     ) -> None:
         self.loop = loop
         self.extra = {"peername": ("192.0.2.1", 50000), "sockname": ("192.0.2.2", 80), **extra}
@@ -89,6 +97,7 @@ class FakeTransport:
         self.pauses = 0
         self.protocol: Any = None
         self._can_eof = can_eof
+        self._is_gone = is_gone
         self._reads = reads
         self._congested = False
         self._unsent = bytearray()
@@ -98,6 +107,9 @@ class FakeTransport:
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return self.extra.get(name, default)
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
 
     def is_closing(self) -> bool:
         return self.closing
@@ -124,6 +136,8 @@ class FakeTransport:
 
     def write_eof(self) -> None:
         assert self._can_eof, "write_eof() on a transport that cannot (TLS)"
+        if self._is_gone:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
         self.eof_written = True
 
     def pause_reading(self) -> None:

@@ -458,6 +458,9 @@ class Http1Connection(Carrier):
         self.phase = CLOSED
         self.hub.replaced(self, successor)
         self.transport.set_protocol(successor)
+        if self.writing_paused:
+            # The transport has said so to this protocol, and says it once.
+            successor.pause_writing()
 
     def want_body(self) -> None:
         proceed = self.engine.send_continue()
@@ -545,7 +548,11 @@ class Http1Connection(Carrier):
         self.watch_writes()
         self.deadline = self.hub.now + self.hub.deadlines.linger
         self.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # asyncio asks the kernel at once, which knows already that the client has gone.
+            self.abort()
 
     def pause_reading(self) -> None:
         if not self.reading_paused:

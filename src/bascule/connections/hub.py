@@ -174,8 +174,10 @@ class Hub:
 
     @property
     def busy(self) -> int:
-        """Requests under way: calls of the application that are no open WebSocket."""
-        return self.interface.running - self.websockets
+        """Requests under way: calls of the application that did not become WebSockets. Open
+        connections are not what is counted: a WebSocket outlives its call while it closes, and a
+        call outlives its WebSocket while it cleans up."""
+        return self.interface.running - self.interface.switched
 
     def tick(self) -> None:
         """Let every connection look at its deadlines."""

@@ -40,6 +40,7 @@ cdef class WebSocketConnection(WebSocketCarrier):
     @cython.locals(session=WebSocketSession)
     cpdef drain(self)
     cpdef tick(self, double now)
+    cdef double patience(self) except -1
     @cython.locals(silent=double)
     cdef keep_alive(self, double now)
     cdef watch_writes(self)

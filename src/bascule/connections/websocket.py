@@ -227,7 +227,7 @@ class WebSocketConnection(WebSocketCarrier):
             self.linger()
         else:
             self.phase = CLOSING
-            self.deadline = self.hub.now + self.hub.deadlines.websocket_closing
+            self.deadline = self.hub.now + self.patience()
             self.resume_reading()
             self.hub.loop.call_soon(self.pump)
 
@@ -265,9 +265,13 @@ class WebSocketConnection(WebSocketCarrier):
             self.flush()
             return
         self.phase = LINGERING
-        self.deadline = self.hub.now + self.hub.deadlines.linger
+        self.deadline = self.hub.now + self.patience()
         self.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # asyncio asks the kernel at once, which knows already that the client has gone.
+            self.abort()
 
     def abort(self) -> None:
         """Close now; what is not written yet is lost."""
@@ -292,15 +296,28 @@ class WebSocketConnection(WebSocketCarrier):
         """Look at the deadlines of the phase."""
         phase = self.phase
         if phase == OPEN:
-            if self.session.pending and now >= self.deadline:
-                self.session.conclude()
+            # Pings and the application's answer share the deadline.
+            if self.session.pending:
+                if now >= self.deadline:
+                    self.session.conclude()
             elif self.hub.ping_interval > 0.0:
                 self.keep_alive(now)
             self.check_writes(now)
         elif phase == FLUSHING:
             self.check_writes(now)
+        elif self.transport.get_write_buffer_size():
+            # The deadline is for what the client does behind our Close frame, which has not left.
+            self.deadline = now + self.patience()
+            self.check_writes(now)
         elif now >= self.deadline:
             self.abort()
+
+    def patience(self) -> float:
+        """Seconds for the client to do what CLOSING or LINGERING waits for."""
+        deadlines = self.hub.deadlines
+        if self.phase == CLOSING:
+            return deadlines.websocket_closing
+        return deadlines.linger
 
     def keep_alive(self, now: float) -> None:
         """RFC 6455 section 5.5.2: ask a silent client whether it is there. Any octet is an

@@ -42,6 +42,7 @@ cdef class AsgiCall(Exchange):
     cpdef bint is_congested(self) except -1
     cpdef judge_return(self)
     cpdef fail(self, str what, object error)
+    cpdef finish(self)
     cpdef Wakeup wait(self)
     cpdef log_failure(self, str what, object error)
 

@@ -280,8 +280,12 @@ class AsgiCall(Exchange):
         else:
             self.judge_return()
         finally:
-            interface.running -= 1
-            interface.tasks.discard(self.task)
+            self.finish()
+
+    def finish(self) -> None:
+        """The application runs no more."""
+        self.interface.running -= 1
+        self.interface.tasks.discard(self.task)
 
     # From the carrier.
 
@@ -342,7 +346,7 @@ class AsgiCaller(Interface):
         state: dict[str, Any] | None = None,
         websockets: WebSocketPlan | None = None,
     ) -> None:
-        self.running = 0
+        self.running = self.switched = 0
         self.websockets = websockets
         self.app = app
         self.loop = loop

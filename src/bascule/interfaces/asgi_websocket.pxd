@@ -14,6 +14,7 @@ cdef class AsgiWebSocket(AsgiCall):
     cdef int status
     cdef list fields
 
+    cpdef finish(self)
     cdef break_off(self)
     @cython.locals(session=WebSocketSession, wakeup=Wakeup)
     cpdef wake_reader(self)

@@ -89,7 +89,12 @@ class AsgiWebSocket(AsgiCall):
             self.session.close(NORMAL_CLOSURE, "")
         elif state == DENYING:
             self.break_off()
-        elif state != CLOSED and not self.disconnected:
+        elif state == CLOSED or self.disconnected:
+            return
+        elif self.finished_sending:
+            # It was told that the client is gone.
+            self.break_off()
+        else:
             self.fail("returned without answering the WebSocket handshake", None)
 
     def fail(self, what: str, error: BaseException | None) -> None:
@@ -111,6 +116,12 @@ class AsgiWebSocket(AsgiCall):
         """Cut a denial off that will not be complete."""
         self.state = CLOSED
         self.carrier.abort()
+
+    def finish(self) -> None:
+        """The application runs no more."""
+        if self.carrier is SWITCHED:
+            self.interface.switched -= 1
+        AsgiCall.finish(self)
 
     # From the application.
 
@@ -158,11 +169,7 @@ class AsgiWebSocket(AsgiCall):
             session.send_binary(data if type(data) is bytes else checked_body(data))
             return
         text = message.get("text")
-        if not isinstance(text, str):
-            raise ResponseError(
-                f"websocket.send needs `text` or `bytes`; text is {type(text).__name__}"
-            )
-        session.send_text(text)
+        session.send_text(text if type(text) is str else checked_text(text, "text"))
 
     def send_other(self, kind: str, message: Message) -> None:
         """Everything that is not a message to the client."""
@@ -170,7 +177,8 @@ class AsgiWebSocket(AsgiCall):
         if kind == "websocket.accept" and state == CONNECTING:
             self.accept(message)
         elif kind == "websocket.close" and state == OPEN:
-            self.session.close(message.get("code", NORMAL_CLOSURE), message.get("reason") or "")
+            code = checked_code(message.get("code", NORMAL_CLOSURE), "code")
+            self.session.close(code, checked_text(message.get("reason") or "", "reason"))
             self.state = CLOSED
         elif kind == "websocket.close" and state == CONNECTING:
             self.deny(403, PLAIN_TEXT, b"the WebSocket was refused\n", True)
@@ -187,10 +195,16 @@ class AsgiWebSocket(AsgiCall):
         """websocket.accept. With `bascule.stop_code` the client gets that code, such as 1001,
         instead of 1012 when the server stops."""
         session = self.session
-        session.stop_code = message.get("bascule.stop_code", session.stop_code)
-        self.carrier.accept(session, message.get("subprotocol"), list(message.get("headers", ())))
+        session.stop_code = checked_code(
+            message.get("bascule.stop_code", session.stop_code), "bascule.stop_code"
+        )
+        subprotocol = message.get("subprotocol")
+        if subprotocol is not None:
+            subprotocol = checked_text(subprotocol, "subprotocol")
+        self.carrier.accept(session, subprotocol, list(message.get("headers", ())))
         self.state = OPEN
         self.carrier = SWITCHED
+        self.interface.switched += 1
 
     def send_denial(self, message: Message) -> None:
         """websocket.http.response.body (the extension websocket.http.response)."""
@@ -201,7 +215,13 @@ class AsgiWebSocket(AsgiCall):
             return
         if end:
             self.state = CLOSED
-        self.carrier.send(body, end)
+        try:
+            self.carrier.send(body, end)
+        except BaseException:
+            self.state = DENYING
+            raise
+        if end:
+            self.wake_reader()
 
     def deny(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes, end: bool) -> None:
         """Answer the handshake with an HTTP response. If HTTP does not allow what the application
@@ -212,6 +232,8 @@ class AsgiWebSocket(AsgiCall):
         except BaseException:
             self.state = CONNECTING
             raise
+        if end:
+            self.wake_reader()
 
     # From the session.
 
@@ -240,3 +262,18 @@ class AsgiWebSocket(AsgiCall):
         if carrier is not None:
             return carrier.congested
         return state == DENYING and self.carrier.congested
+
+
+def checked_text(text: object, name: str) -> str:
+    """Text of a subclass, such as a template's, is copied, because compiled code takes no other;
+    anything else is the application's mistake."""
+    if isinstance(text, str):
+        return str.__str__(text)
+    raise ResponseError(f"{name} is {type(text).__name__}, not str")
+
+
+def checked_code(code: object, name: str) -> int:
+    """A number; whether it may be on the wire is for the engine to say."""
+    if isinstance(code, int):
+        return code
+    raise ResponseError(f"{name} is {type(code).__name__}, not int")

@@ -47,6 +47,7 @@ cdef class Exchange:
 
 cdef class Interface:
     cdef public int running
+    cdef public int switched
     cdef public object websockets
 
     cpdef Exchange exchange(self, Request request, Carrier carrier)

@@ -239,14 +239,16 @@ class WebSocketPlan:
 class Interface:
     """Makes exchanges for one application.
 
-    running: applications called that have not returned yet. websockets: None where a WebSocket
-    handshake is served as the plain request that it also is.
+    running: applications called that have not returned yet; `switched` of them have accepted a
+    WebSocket, and may run for days. websockets: None where a WebSocket handshake is served as the
+    plain request that it also is.
     """
 
-    __slots__ = ("running", "websockets")
+    __slots__ = ("running", "switched", "websockets")
 
     def __init__(self, websockets: WebSocketPlan | None = None) -> None:
         self.running = 0
+        self.switched = 0
         self.websockets = websockets
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:

@@ -685,7 +685,7 @@ class WsgiInterface(Interface):
         websockets: WebSocketPlan | None = None,
         warn: Callable[[str, str], None] = log_warning,
     ) -> None:
-        self.running = 0
+        self.running = self.switched = 0
         self.websockets = websockets
         self.warn = warn
         self.sockets = 0

@@ -7,12 +7,14 @@ from bascule.protocols.events cimport Request
 cdef class WebSocketCall(ThreadedExchange):
     cdef public WebSocketSession session
     cdef public bint taken
+    cdef bint switched
     cdef object finish_tunnel
 
     @cython.locals(kind=int)
     cpdef carry_out(self, tuple operation)
     @cython.locals(kind=int, session=WebSocketSession)
     cdef carry_out_websocket(self, tuple operation)
+    cdef note_switch(self)
     @cython.locals(carrier=WebSocketCarrier)
     cpdef bint is_congested(self) except -1
     cpdef accept(self, str subprotocol, list fields)

@@ -51,18 +51,19 @@ TRY_AGAIN = [*PLAIN_TEXT, (b"retry-after", b"1")]
 class WebSocketCall(ThreadedExchange):
     """A WebSocket handshake to a WSGI application, and the WebSocket that comes of it.
 
-    taken: the application has begun to use the WebSocket, so what it answers besides is not sent.
+    switched: it was accepted. taken: the application has begun to use the WebSocket, so what it
+    answers besides is not sent.
 
     Methods of the base are called by its name: compiled methods have no `super()`.
     """
 
-    __slots__ = ("finish_tunnel", "session", "taken")
+    __slots__ = ("finish_tunnel", "session", "switched", "taken")
 
     def __init__(self, interface: WsgiInterface, request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
         plan = interface.websockets
         self.session = WebSocketSession(self, plan.queue if plan is not None else 1)
-        self.taken = False
+        self.switched = self.taken = False
         self.finish_tunnel: Callable[[], None] | None = None
         self.pool = interface.socket_threads()
 
@@ -100,6 +101,8 @@ class WebSocketCall(ThreadedExchange):
             return
         if kind == DONE:
             self.interface.sockets -= 1
+            if self.switched:
+                self.interface.switched -= 1
             if self.finish_tunnel is not None:
                 self.finish_tunnel()
         ThreadedExchange.carry_out(self, operation)
@@ -121,9 +124,16 @@ class WebSocketCall(ThreadedExchange):
             session.send_ping(operation[1])
         elif kind == ACCEPT:
             self.carrier.accept(session, operation[1], operation[2])
+            self.note_switch()
             self.wake_thread()
         else:
             self.finish_tunnel = self.carrier.tunnel(self, operation[1])
+            self.note_switch()
+
+    def note_switch(self) -> None:
+        """The connection is no HTTP connection any more."""
+        self.switched = True
+        self.interface.switched += 1
 
     def refuse(self, error: ResponseError) -> None:
         """The protocol does not allow what the application sent."""

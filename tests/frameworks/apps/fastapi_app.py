@@ -1,13 +1,29 @@
 """The checklist's app in FastAPI."""
 
 import asyncio
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from content import ENDLESS_PIECE, digest, pieces
-from fastapi import BackgroundTasks, Body, FastAPI, Form, Header, Request, Response, UploadFile
+from fastapi import (
+    BackgroundTasks,
+    Body,
+    Cookie,
+    Depends,
+    FastAPI,
+    Form,
+    Header,
+    HTTPException,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
+)
 from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -156,3 +172,79 @@ async def release(key: str) -> dict[str, bool]:
     before = events[f"{key}-done"].is_set()
     events[f"{key}-go"].set()
     return {"done_before": before}
+
+
+@app.websocket("/ws/echo")
+async def socket_echo(socket: WebSocket) -> None:
+    await socket.accept()
+    async for message in socket.iter_text():
+        await socket.send_text(message)
+
+
+@app.websocket("/ws/json")
+async def socket_json(socket: WebSocket) -> None:
+    await socket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.send_json({"got": await socket.receive_json()})
+
+
+@app.websocket("/ws/bytes")
+async def socket_bytes(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_bytes(await socket.receive_bytes())
+    await socket.close(4000, "enough")
+
+
+@app.websocket("/ws/subprotocol/{room}")
+async def socket_subprotocol(socket: WebSocket, room: str) -> None:
+    await socket.accept(socket.scope["subprotocols"][-1], [(b"x-seen", b"yes")])
+    await socket.send_text(f"{socket.url} {room}")
+
+
+@app.websocket("/ws/exception")
+async def socket_exception(socket: WebSocket, accept: str | None = None) -> None:
+    if accept is not None:
+        await socket.accept()
+    raise WebSocketException(1008, "policy")
+
+
+def someone(session: Annotated[str | None, Cookie()] = None) -> str:
+    if session is None:
+        raise HTTPException(401, "who are you?", {"WWW-Authenticate": "Basic"})
+    return session
+
+
+@app.websocket("/ws/http-exception")
+async def socket_http_exception(socket: WebSocket, who: Annotated[str, Depends(someone)]) -> None:
+    await socket.accept()
+    await socket.send_text(who)
+
+
+@app.websocket("/ws/denial")
+async def socket_denial(socket: WebSocket) -> None:
+    await socket.send_denial_response(StreamingResponse(pieces(), 418))
+
+
+@app.websocket("/ws/disconnect/{key}")
+async def socket_disconnect(socket: WebSocket, key: str) -> None:
+    """Notes with which code reading ended."""
+    await socket.accept()
+    try:
+        await socket.receive_text()
+    except WebSocketDisconnect as error:
+        counts[f"disconnected-{error.code}"] += 1
+    events[key].set()
+
+
+@app.websocket("/ws/push/{key}")
+async def socket_push(socket: WebSocket, key: str) -> None:
+    """Sends until that fails, which is the usual way to learn of it."""
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_text("tick")
+    except WebSocketDisconnect as error:
+        counts[f"pushed-{error.code}"] += 1
+        events[key].set()
+        raise

@@ -10,10 +10,12 @@ from typing import Any
 from content import ENDLESS_PIECE, as_json, digest, pieces
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 counts: Counter[str] = Counter()
@@ -158,6 +160,66 @@ async def state(request: Request) -> Response:
     return reply({"greeting": request.state.greeting})
 
 
+async def socket_echo(socket: WebSocket) -> None:
+    await socket.accept()
+    async for message in socket.iter_text():
+        await socket.send_text(message)
+
+
+async def socket_json(socket: WebSocket) -> None:
+    await socket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.send_json({"got": await socket.receive_json()})
+
+
+async def socket_bytes(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_bytes(await socket.receive_bytes())
+    await socket.close(4000, "enough")
+
+
+async def socket_subprotocol(socket: WebSocket) -> None:
+    await socket.accept(socket.scope["subprotocols"][-1], [(b"x-seen", b"yes")])
+    await socket.send_text(f"{socket.url} {socket.path_params['room']}")
+
+
+async def socket_exception(socket: WebSocket) -> None:
+    if "accept" in socket.query_params:
+        await socket.accept()
+    raise WebSocketException(1008, "policy")
+
+
+async def socket_http_exception(socket: WebSocket) -> None:
+    raise HTTPException(401, "who are you?", {"WWW-Authenticate": "Basic"})
+
+
+async def socket_denial(socket: WebSocket) -> None:
+    await socket.send_denial_response(StreamingResponse(pieces(), 418))
+
+
+async def socket_disconnect(socket: WebSocket) -> None:
+    """Notes with which code reading ended."""
+    await socket.accept()
+    try:
+        await socket.receive_text()
+    except WebSocketDisconnect as error:
+        counts[f"disconnected-{error.code}"] += 1
+    events[socket.path_params["key"]].set()
+
+
+async def socket_push(socket: WebSocket) -> None:
+    """Sends until that fails, which is the usual way to learn of it."""
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_text("tick")
+    except WebSocketDisconnect as error:
+        counts[f"pushed-{error.code}"] += 1
+        events[socket.path_params["key"]].set()
+        raise
+
+
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
     print("lifespan: started", flush=True)
@@ -189,6 +251,15 @@ app = Starlette(
         Route("/background/{key}", background, methods=["POST"]),
         Route("/release/{key}", release, methods=["POST"]),
         Route("/state", state),
+        WebSocketRoute("/ws/echo", socket_echo),
+        WebSocketRoute("/ws/json", socket_json),
+        WebSocketRoute("/ws/bytes", socket_bytes),
+        WebSocketRoute("/ws/subprotocol/{room}", socket_subprotocol),
+        WebSocketRoute("/ws/exception", socket_exception),
+        WebSocketRoute("/ws/http-exception", socket_http_exception),
+        WebSocketRoute("/ws/denial", socket_denial),
+        WebSocketRoute("/ws/disconnect/{key}", socket_disconnect),
+        WebSocketRoute("/ws/push/{key}", socket_push),
         Mount("/conditional", StaticFiles(directory=Path(__file__).parent)),
     ],
 )

@@ -9,6 +9,8 @@ LARGE = b"0123456789abcdef" * 65536
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await live(receive, send)
+    elif scope["type"] == "websocket":
+        await SOCKETS.get(scope["path"], echo_messages)(scope, receive, send)
     else:
         await PATHS.get(scope["path"], hello)(scope, receive, send)
 
@@ -105,6 +107,31 @@ PATHS = {
     "/client": client,
     "/turns": turns,
 }
+
+
+async def echo_messages(scope, receive, send):
+    """Answers every message with itself, and says how it ended."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+    print(f"closed with {message['code']}")
+
+
+async def deaf(scope, receive, send):
+    """Accepts, and hears nothing until it is cancelled."""
+    await send({"type": "websocket.accept"})
+    await asyncio.Event().wait()
+
+
+async def going_away(scope, receive, send):
+    """Has clients told that the page, not the service, is over."""
+    await receive()
+    await send({"type": "websocket.accept", "bascule.stop_code": 1001})
+    await receive()
+
+
+SOCKETS = {"/deaf": deaf, "/going-away": going_away}
 
 
 async def no_startup(scope, receive, send):

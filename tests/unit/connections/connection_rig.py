@@ -9,6 +9,7 @@ from typing import Any
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Deadlines, Hub
 from bascule.interfaces.asgi import AsgiInterface
+from bascule.interfaces.exchange import WebSocketPlan
 from bascule.interfaces.wsgi import WsgiInterface
 from bascule.observability.access import AccessLog
 from bascule.protocols.limits import RequestLimits
@@ -38,7 +39,7 @@ class Rig:
         self.warnings: list[tuple[str, str]] = []
         self.interface: Any
         if wsgi is None:
-            self.interface = AsgiInterface(self.application, self.loop)
+            self.interface = AsgiInterface(self.application, self.loop, websockets=WebSocketPlan())
         else:
             self.interface = WsgiInterface(wsgi, self.loop, threads)
         self.hub = Hub(

@@ -437,3 +437,11 @@ def test_a_body_may_be_left_unread_by_wsgi(make_rig):
     client = rig.connect()
     client.send(request("/0", method="POST", body=b"x" * 1000) + request("/1"))
     rig.loop.until(lambda: client.received.count(b"did not look") == 2)
+
+
+def test_no_lingering_for_a_client_that_has_gone(rig):
+    client = rig.connect(is_gone=True)
+    client.send(b"nonsense\r\n\r\n")
+    assert client.aborted
+    assert statuses(client) == [400]
+    rig.assert_nothing_left()
