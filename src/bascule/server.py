@@ -4,21 +4,29 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bascule.errors import UsageError
-from bascule.interfaces.locate import detect_interface, load_target
 from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.worker.applications import find_applications
 from bascule.worker.run import run
 from bascule.worker.worker import Worker
 
 
-def serve(app: object, **options: Any) -> int:
+def serve(
+    app: object = None,
+    *,
+    mounts: Mapping[str, object] | None = None,
+    websocket: object = None,
+    **options: Any,
+) -> int:
     """Serve `app` until SIGTERM or SIGINT; blocks, and must be called in the main thread.
 
     app: an ASGI or WSGI application, or a TARGET such as "mysite.wsgi".
+    mounts: further ones, by the path, the host or both that they have for themselves, such as
+    {"/api": api}. websocket: one for WebSockets.
     options: any setting by its name, such as port=8080 or threads=4.
     Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or
     StartupError.
@@ -28,7 +36,9 @@ def serve(app: object, **options: Any) -> int:
         raise UsageError(
             "reload starts the process again, which `bascule dev` does; serve() cannot"
         )
-    return run(settings, app=None if isinstance(app, str) else app)
+    return run(
+        settings, app=None if isinstance(app, str) else app, mounts=mounts, websocket=websocket
+    )
 
 
 class Server:
@@ -45,13 +55,16 @@ class Server:
 
     def __init__(
         self,
-        app: object,
+        app: object = None,
         *,
+        mounts: Mapping[str, object] | None = None,
+        websocket: object = None,
         sockets: Sequence[socket.socket] | None = None,
         **options: Any,
     ) -> None:
         """Take an application or a TARGET, and any setting by its name.
 
+        mounts, websocket: further ones, as of `serve`.
         sockets: listening sockets to use instead; they stay the caller's to close.
         Raises SettingsError or TargetError.
         """
@@ -60,10 +73,9 @@ class Server:
         )
         for name, value in self.settings.app_environment.items():
             os.environ.setdefault(name, value)
-        if isinstance(app, str):
-            app = load_target(app, self.settings.factory, self.settings.app_dir)
-        self._app = app
-        self._interface = detect_interface(app, self.settings.interface)
+        self._applications = find_applications(
+            self.settings, None if isinstance(app, str) else app, mounts, websocket
+        )
         self._given = sockets
         self._opened: list[socket.socket] = []
         self._worker: Worker | None = None
@@ -88,7 +100,7 @@ class Server:
         self._began = True
         if self._given is None:
             self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
-        worker = Worker(self._app, self._interface, self.settings, self._given or self._opened)
+        worker = Worker(self._applications, self.settings, self._given or self._opened)
         try:
             await worker.start()
         except BaseException:

@@ -53,6 +53,41 @@ def get(port: int, path: str = "/") -> tuple[int, bytes]:
         connection.close()
 
 
+# Several applications
+
+
+def test_mounts_serve_applications_of_both_kinds(site: Path) -> None:
+    mounts = ("--mount", "/api=asgi_site:app", "--mount", "other.example=wsgi_site:modules")
+    with running("wsgi_site", *mounts, "--websocket", "asgi_site:app", cwd=site) as server:
+        assert get(server.port) == (200, b"hello")
+        assert get(server.port, "/api/x") == (200, b"hello from asgi")
+        for line in (
+            "serving wsgi_site as WSGI in 8 threads",
+            "serving asgi_site:app as ASGI 3 at /api",
+            "serving wsgi_site:modules as WSGI in 8 threads at other.example",
+            "serving asgi_site:app as ASGI 3 for WebSockets",
+        ):
+            assert line in server.output()
+
+
+def test_mounts_alone_need_no_target(site: Path) -> None:
+    (site / "bascule.toml").write_text('mount = ["/a=asgi_site:app", "/b=wsgi_site"]')
+    with running("--no-access-log", cwd=site) as server:
+        assert get(server.port, "/a") == (200, b"hello from asgi")
+        assert get(server.port, "/b") == (200, b"hello")
+        assert get(server.port, "/c")[0] == 404
+
+
+def test_a_mount_that_names_nothing_is_explained(site: Path) -> None:
+    done = bascule("serve", "wsgi_site", "--mount", "/api=asgi_sit:app", cwd=site)
+    assert done.returncode == 2
+    assert "asgi_sit" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = bascule("serve", "wsgi_site", "--mount", "/api", cwd=site)
+    assert done.returncode == 2
+    assert "give WHERE=TARGET, such as /api=api.asgi:app" in done.stderr
+
+
 # Asking
 
 

@@ -122,7 +122,7 @@ class Served:
 
     def wait_until_idle(self) -> None:
         """Wait until no application runs; connections may still be open."""
-        self.run(self._until(lambda: not self.hub.interface.running))
+        self.run(self._until(lambda: not self.hub.interface.count_running()))
 
     def taken_log(self) -> str:
         """What the server has logged since the last call; the test answers for it."""
@@ -215,8 +215,7 @@ class Served:
             self._started.set_result(None)
             await self._stop_wanted.wait()
             await self._stop()
-            pool = getattr(self.hub.interface, "pool", None)
-            self._app_threads = list(pool.threads) if pool is not None else []
+            self._app_threads = threads_of(self.hub.interface)
         if not self._stop_now:
             self._check_leaks()
 
@@ -232,7 +231,7 @@ class Served:
         if self.hub is not None:
             assert self.hub.connections == set()
             assert self.hub.websockets == 0
-            assert self.hub.interface.running == 0
+            assert self.hub.interface.count_running() == 0
             assert self.hub.interface.switched == 0
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -240,3 +239,13 @@ class Served:
             while not condition():
                 # A turn of the loop: nothing says when the last connection is forgotten.
                 await asyncio.sleep(0)
+
+
+def threads_of(interface: Any) -> list[threading.Thread]:
+    """The threads of its WSGI applications."""
+    found: list[threading.Thread] = []
+    for one in getattr(interface, "interfaces", [interface]):
+        for name in ("pool", "socket_pool"):
+            pool = getattr(one, name, None)
+            found += pool.threads if pool is not None else []
+    return found

@@ -177,7 +177,7 @@ class Hub:
         """Requests under way: calls of the application that did not become WebSockets. Open
         connections are not what is counted: a WebSocket outlives its call while it closes, and a
         call outlives its WebSocket while it cleans up."""
-        return self.interface.running - self.interface.switched
+        return self.interface.count_running() - self.interface.count_switched()
 
     def tick(self) -> None:
         """Let every connection look at its deadlines."""
@@ -205,7 +205,7 @@ class Hub:
     @property
     def quiet(self) -> bool:
         """No connection is open and no application call is running."""
-        return not self.connections and self.interface.running == 0
+        return not self.connections and self.interface.count_running() == 0
 
 
 DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")

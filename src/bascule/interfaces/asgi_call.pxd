@@ -50,6 +50,7 @@ cdef class AsgiCaller(Interface):
     cdef public object app
     cdef public object loop
     cdef public str root_path
+    cdef str stripped
     cdef public object state
     cdef public set tasks
     cdef object eager

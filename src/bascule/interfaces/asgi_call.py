@@ -324,6 +324,8 @@ class AsgiCaller(Interface):
     state: what lifespan startup left, copied into each scope; None when there was no lifespan.
     tasks: the calls that did not finish in their first step; the loop itself only holds tasks
     weakly.
+    root_path: where the application is, for clients: what a proxy has `stripped` from each path,
+    and the path it is `mounted` at here.
     """
 
     __slots__ = (
@@ -335,6 +337,7 @@ class AsgiCaller(Interface):
         "root_path",
         "state",
         "step",
+        "stripped",
         "tasks",
     )
 
@@ -345,12 +348,14 @@ class AsgiCaller(Interface):
         root_path: str = "",
         state: dict[str, Any] | None = None,
         websockets: WebSocketPlan | None = None,
+        mounted: str = "",
     ) -> None:
         self.running = self.switched = 0
         self.websockets = websockets
         self.app = app
         self.loop = loop
-        self.root_path = root_path
+        self.stripped = root_path
+        self.root_path = root_path + mounted
         self.state = state
         self.tasks: set[Task[None]] = set()
         # What each call starts from. A task would copy the context it is made in, which may be
@@ -384,9 +389,8 @@ class AsgiCaller(Interface):
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         else:
             path = raw_path.decode("ascii")
-        root_path = self.root_path
-        if root_path:
-            path = root_path + path
+        if self.stripped:
+            path = self.stripped + path
         scope: Scope = {
             "type": kind,
             "asgi": {"version": ASGI_VERSION, "spec_version": SPEC_VERSION},
@@ -394,7 +398,7 @@ class AsgiCaller(Interface):
             "path": path,
             "raw_path": raw_path,
             "query_string": request.query,
-            "root_path": root_path,
+            "root_path": self.root_path,
             "headers": request.fields,
             "client": endpoint.client,
             "server": endpoint.server,

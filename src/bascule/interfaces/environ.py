@@ -66,8 +66,12 @@ def connection_environ(endpoint: Endpoint, multithread: bool) -> Environ:
     return environ
 
 
-def request_environ(base: Environ, request: Request, root_path: str) -> Environ:
-    """The environ of one request, without what needs the exchange (`wsgi.input` and callables)."""
+def request_environ(base: Environ, request: Request, root_path: str, mounted: str) -> Environ:
+    """The environ of one request, without what needs the exchange (`wsgi.input` and callables).
+
+    root_path: the prefix that a proxy has stripped, or not. mounted: the prefix that stands for
+    the application here.
+    """
     environ = base.copy()
     path = request.path
     if PERCENT in path:
@@ -76,8 +80,10 @@ def request_environ(base: Environ, request: Request, root_path: str) -> Environ:
     path_info = path.decode("latin-1")
     if root_path:
         path_info = strip_root(path_info, root_path)
+    if mounted:
+        path_info = strip_root(path_info, mounted)
     environ["REQUEST_METHOD"] = request.method
-    environ["SCRIPT_NAME"] = root_path
+    environ["SCRIPT_NAME"] = root_path + mounted
     environ["PATH_INFO"] = path_info
     environ["QUERY_STRING"] = request.query.decode("latin-1")
     environ["RAW_URI"] = environ["REQUEST_URI"] = request.target.decode("latin-1")

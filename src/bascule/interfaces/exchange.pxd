@@ -51,4 +51,6 @@ cdef class Interface:
     cdef public object websockets
 
     cpdef Exchange exchange(self, Request request, Carrier carrier)
+    cpdef int count_running(self) except -1
+    cpdef int count_switched(self) except -1
     cpdef close(self)

@@ -255,5 +255,13 @@ class Interface:
         """A new exchange, not started yet."""
         raise NotImplementedError
 
+    def count_running(self) -> int:
+        """`running`, over all applications behind this interface."""
+        return self.running
+
+    def count_switched(self) -> int:
+        """`switched`, over all applications behind this interface."""
+        return self.switched
+
     def close(self) -> None:
         """Give back what the interface holds, and cancel what can be cancelled."""

@@ -73,6 +73,7 @@ cdef class WsgiInterface(Interface):
     cdef public object app
     cdef public object loop
     cdef public str root_path
+    cdef public str mounted
     cdef public ThreadPool pool
     cdef public InlineExchange current
     cdef public object waiting

@@ -127,7 +127,10 @@ class WsgiExchange(Exchange):
         """The environ with `wsgi.input` reading from `body`."""
         interface = self.interface
         environ = request_environ(
-            interface.environ_base(self.carrier.endpoint), self.request, interface.root_path
+            interface.environ_base(self.carrier.endpoint),
+            self.request,
+            interface.root_path,
+            interface.mounted,
         )
         environ["wsgi.input"] = body
         environ["wsgi.early_hints"] = self.early_hints
@@ -661,13 +664,15 @@ class WsgiInterface(Interface):
     """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0.
 
     sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`. warn: as the
-    hub's.
+    hub's. mounted: the path at which the application is, below `root_path`. beside: another
+    application's, whose threads are this one's as well.
     """
 
     __slots__ = (
         "app",
         "current",
         "loop",
+        "mounted",
         "pool",
         "root_path",
         "socket_pool",
@@ -684,6 +689,8 @@ class WsgiInterface(Interface):
         root_path: str = "",
         websockets: WebSocketPlan | None = None,
         warn: Callable[[str, str], None] = log_warning,
+        mounted: str = "",
+        beside: "WsgiInterface | None" = None,
     ) -> None:
         self.running = self.switched = 0
         self.websockets = websockets
@@ -693,7 +700,13 @@ class WsgiInterface(Interface):
         self.app = app
         self.loop = loop
         self.root_path = root_path
-        self.pool = ThreadPool(threads, loop) if threads else None
+        # As environ has it: PEP 3333's text is UTF-8 read as latin-1.
+        self.mounted = mounted.encode().decode("latin-1")
+        self.pool: ThreadPool | None = None
+        if beside is not None:
+            self.pool = beside.pool
+        elif threads:
+            self.pool = ThreadPool(threads, loop)
         self.current: InlineExchange | None = None
         self.waiting: deque[InlineExchange] = deque()
 

@@ -12,10 +12,9 @@ INTERFACES = {"wsgi": "WSGI", "asgi2": "ASGI 2", "asgi3": "ASGI 3"}
 
 def banner(
     *,
-    target: str,
-    interface: str,
+    applications: Sequence[tuple[str, str, str]],
     addresses: Sequence[str],
-    threads: int | None,
+    threads: int,
     loop: str,
     compiled: bool,
     pid: int,
@@ -24,16 +23,17 @@ def banner(
 ) -> list[str]:
     """The lines to log at start-up.
 
-    target: what was asked for, "" when the application was given as an object.
-    interface: "wsgi", "asgi2" or "asgi3". addresses: URLs and unix:PATH, as clients reach them.
-    threads: of a WSGI application, None for ASGI; 0 means on the loop's own thread.
+    applications: of each, what was asked for, "" when it was given as an object; "wsgi", "asgi2"
+    or "asgi3"; and where it is, "" for everywhere.
+    addresses: URLs and unix:PATH, as clients reach them. threads: of WSGI applications; 0 means on
+    the loop's own thread.
     loop: its name. compiled: whether the hot modules are. forced_pure: they would be, but
     BASCULE_PURE=1 asked for the source.
     """
     speed = "compiled" if compiled else "not compiled"
     lines = [
         f"bascule {__version__} ({speed}, Python {python}, {loop}, pid {pid})",
-        f"serving {target or 'the application'} as {_interface(interface, threads)}",
+        *(_serving(*application, threads) for application in applications),
         *(f"listening on {address}" for address in addresses),
     ]
     if not compiled and not forced_pure:
@@ -41,9 +41,14 @@ def banner(
     return lines
 
 
-def _interface(interface: str, threads: int | None) -> str:
+def _serving(target: str, interface: str, place: str, threads: int) -> str:
+    line = f"serving {target or 'the application'} as {_interface(interface, threads)}"
+    return f"{line} {place}" if place else line
+
+
+def _interface(interface: str, threads: int) -> str:
     name = INTERFACES.get(interface, interface)
-    if threads is None:
+    if interface != "wsgi":
         return name
     if threads == 0:
         return f"{name} on the event loop's thread, one request at a time"

@@ -102,6 +102,18 @@ def check_addresses(settings: Settings) -> Iterator[Complaint]:
         seen.add(address)
 
 
+def check_mounts(settings: Settings) -> Iterator[Complaint]:
+    """Each request has one application."""
+    seen = set()
+    for point, _ in settings.mount:
+        if point in seen:
+            yield Complaint(("mount",), f"has {point} twice")
+        elif str(point) == "/" and settings.target:
+            text = "has / beside TARGET, which is served there; leave one of them out"
+            yield Complaint(("mount", "target"), text)
+        seen.add(point)
+
+
 CHECKS: tuple[Check, ...] = (
     check_files,
     check_directories,
@@ -109,6 +121,7 @@ CHECKS: tuple[Check, ...] = (
     check_tls,
     check_fields,
     check_addresses,
+    check_mounts,
 )
 
 

@@ -66,7 +66,12 @@ class Loader:
         sources = {name: given.source for name, given in merged.items()}
         settings = kind(values, sources, self.app_environment)
         self.findings += check(settings, sources, self.broken)
-        if need_target and not settings.target and "target" not in self.broken:
+        if (
+            need_target
+            and not settings.target
+            and not settings.mount
+            and "target" not in self.broken
+        ):
             self.findings.append(NO_TARGET)
         if self.findings:
             raise SettingsError(self.findings)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from bascule.address import DEFAULT_HOST, DEFAULT_PORT
 from bascule.settings.kinds import Choice, Flag, Listing, Maybe, Path, Seconds, Text, Whole
 from bascule.settings.option import Option
-from bascule.settings.web_kinds import BindAddress, Host, ResponseField, RootPath
+from bascule.settings.web_kinds import BindAddress, Host, Mount, ResponseField, RootPath
 
 APPLICATION = "Application"
 ADDRESS = "Address"
@@ -39,11 +39,26 @@ class Options:
         APPLICATION,
         "The application: module:attribute, or a module that has `application` or `app`.",
     )
+    mount = Option(
+        Listing(Mount(), ","),
+        (),
+        APPLICATION,
+        "Serve another application below a path, on a host, or both: /api=api.asgi:app, "
+        "shop.example.com=shop.wsgi, *.example.com/v1=main:app. Each is called by its own "
+        "interface. May be given several times; TARGET has the rest, and may be left out.",
+    )
+    websocket = Option(
+        Text("TARGET"),
+        "",
+        APPLICATION,
+        "The application for WebSockets, beside one that has none; those below a mount stay "
+        "there.",
+    )
     interface = Option(
         Choice[Interface](Interface, synonyms={"asgi": "asgi3"}),
         "auto",
         APPLICATION,
-        "How the application is called; auto looks at it. asgi means asgi3.",
+        "How TARGET is called; auto looks at it. asgi means asgi3.",
     )
     factory = Option(
         Flag(),

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from bascule.address import Address, parse_address, parse_tcp_address
+from bascule.mounting import MountPoint, parse_mount_point
 from bascule.settings.kinds import Kind
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -42,6 +43,27 @@ class BindAddress(Kind[Address]):
 
     def plain(self, value: Any) -> str:
         return str(value)
+
+
+class Mount(Kind[tuple[MountPoint, str]]):
+    """A mount point and the application there, written "WHERE=TARGET"."""
+
+    metavar = "WHERE=TARGET"
+
+    def parse(self, value: object) -> tuple[MountPoint, str]:
+        if not isinstance(value, str) or "=" not in value:
+            raise ValueError("is not a mount; give WHERE=TARGET, such as /api=api.asgi:app")
+        where, _, target = (part.strip() for part in value.partition("="))
+        if not target:
+            raise ValueError("names no application behind the =")
+        try:
+            return parse_mount_point(where), target
+        except ValueError as error:
+            raise ValueError(f"is not a mount: {error}") from None
+
+    def plain(self, value: Any) -> str:
+        point, target = value
+        return f"{point}={target}"
 
 
 class Host(Kind[str]):

@@ -12,11 +12,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from bascule.errors import UsageError
-from bascule.interfaces.locate import detect_interface, load_target
+from bascule.interfaces.application import Application
 from bascule.loop import loop_name, new_event_loop
 from bascule.observability import logs
 from bascule.observability.access import AccessLog
@@ -24,6 +22,7 @@ from bascule.observability.banner import banner
 from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.speed import is_compiled, is_pure_forced
+from bascule.worker.applications import find_applications
 from bascule.worker.worker import Worker
 
 logger = logging.getLogger("bascule")
@@ -36,30 +35,30 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(
-    settings: Settings, sockets: Sequence[socket.socket] | None = None, app: object = None
+    settings: Settings,
+    sockets: Sequence[socket.socket] | None = None,
+    app: object = None,
+    mounts: Mapping[str, object] | None = None,
+    websocket: object = None,
 ) -> int:
     """Serve until a signal says stop; returns the exit code.
 
     sockets: listening sockets to use instead of the settings' addresses; the caller closes them.
-    app: the application, instead of the settings' target.
+    app: the application, instead of the settings' target. mounts, websocket: further ones.
     Raises UsageError or StartupError before anything is served.
     """
     occupy_standard_descriptors()
     logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
     for name, value in settings.app_environment.items():
         os.environ.setdefault(name, value)
-    if app is None and not settings.target:
-        raise UsageError("no TARGET: name the application, such as mysite.wsgi or main:app")
     opened = open_listeners(settings.addresses, settings.backlog) if sockets is None else []
     try:
         # Outside the loop: Django's ORM refuses to work where one is running, and imports may use
         # it.
-        if app is None:
-            app = load_target(settings.target, settings.factory, settings.app_dir)
-        interface = detect_interface(app, settings.interface)
+        applications = find_applications(settings, app, mounts, websocket)
         if settings.log_config is None:
             logs.survive_application()
-        return Process(settings, app, interface, sockets or opened, opened).run()
+        return Process(settings, applications, sockets or opened, opened).run()
     finally:
         close_listeners(opened)
 
@@ -86,19 +85,18 @@ class Process:
     def __init__(
         self,
         settings: Settings,
-        app: Any,
-        interface: str,
+        applications: Sequence[Application],
         sockets: Sequence[socket.socket],
         opened: list[socket.socket],
     ) -> None:
         self.settings = settings
-        self.interface = interface
+        self.applications = applications
         self.sockets = sockets
         self.opened = opened
         self.access = (
             AccessLog(settings.log_format, settings.debug) if settings.access_log else None
         )
-        self.worker = Worker(app, interface, settings, sockets, self.access)
+        self.worker = Worker(applications, settings, sockets, self.access)
 
     def run(self) -> int:
         """Run the loop from start to drained."""
@@ -156,10 +154,9 @@ class Process:
     def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:
         scheme = "https" if self.settings.ssl_certfile else "http"
         for line in banner(
-            target=self.settings.target,
-            interface=self.interface,
+            applications=[(one.target, one.interface, one.place) for one in self.applications],
             addresses=[describe(sock, scheme) for sock in self.sockets],
-            threads=self.settings.threads if self.interface == "wsgi" else None,
+            threads=self.settings.threads,
             loop=loop_name(loop),
             compiled=is_compiled(),
             pid=os.getpid(),

@@ -1,4 +1,4 @@
-"""A worker: one event loop, one application, its connections, from startup to the end of the
+"""A worker: one event loop, its applications, its connections, from startup to the end of the
 drain.
 
     start     lifespan startup, then accept
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
+from bascule.interfaces.application import EVERYWHERE, Application
 from bascule.interfaces.exchange import Interface
 from bascule.interfaces.lifespan import Lifespan
 from bascule.loop import Acceptor, listen
@@ -34,6 +35,7 @@ from bascule.worker.plan import (
 if TYPE_CHECKING:
     import ssl
 
+    from bascule.interfaces.wsgi import WsgiInterface
     from bascule.observability.access import AccessLog
 
 logger = logging.getLogger("bascule")
@@ -52,15 +54,11 @@ HURRIED_GRACE = 0.1
 
 
 class Worker:
-    """Serves one application on sockets that are open already.
-
-    app: the application. interface: "asgi3", "asgi2" or "wsgi".
-    """
+    """Serves applications, mostly one, on sockets that are open already."""
 
     def __init__(
         self,
-        app: Any,
-        interface: str,
+        applications: Sequence[Application],
         settings: Settings,
         sockets: Sequence[socket.socket],
         access: "AccessLog | None" = None,
@@ -68,9 +66,15 @@ class Worker:
         self.settings = settings
         self.sockets = sockets
         self.access = access
-        self.app: Any = adapted(app, interface)
-        self.is_wsgi = interface == "wsgi"
-        self.lifespan = Lifespan(self.app, "off" if self.is_wsgi else settings.lifespan)
+        self.sides = [Side(application) for application in applications]
+        # One for each application, however often it is mounted.
+        self.lifespans = {
+            id(side.application.app): Lifespan(
+                side.app, "off" if side.is_wsgi else settings.lifespan
+            )
+            for side in self.sides
+        }
+        self.wsgi: WsgiInterface | None = None
         self.hub: Hub | None = None
         self.acceptors: list[Acceptor] = []
         self.limited = RateLimited(logger, WARN_EVERY)
@@ -95,13 +99,14 @@ class Worker:
         if self.hub is not None:
             self.hub.abort()
             self.hub.interface.close()
-        await self.lifespan.shutdown()
-        await self.lifespan.abandon()
+        await self.shut_down()
+        await self.abandon()
 
     async def begin(self) -> None:
         loop = asyncio.get_running_loop()
         tls = self.tls_context()
-        await self.lifespan.startup()
+        for lifespan in self.lifespans.values():
+            await lifespan.startup()
         self.hub = hub = self.make_hub(loop, self.make_interface(loop))
         self.ticker = loop.create_task(self.tick(hub), name="bascule tick")
         for sock in self.sockets:
@@ -117,23 +122,43 @@ class Worker:
             self.acceptors.append(acceptor)
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
-        """The one interface that is used; the other is not even imported."""
+        """What connections get: the one application's interface, or the choice among several."""
+        made = [(side.application.point, self.make_one(side, loop)) for side in self.sides]
+        if len(made) == 1 and made[0][0] == EVERYWHERE:
+            return made[0][1]
+        from bascule.interfaces.dispatch import DispatchInterface, Route
+
+        routes = [Route(point, interface) for point, interface in made if point is not None]
+        websocket = next((interface for point, interface in made if point is None), None)
+        return DispatchInterface(routes, websocket, self.settings.root_path)
+
+    def make_one(self, side: "Side", loop: asyncio.AbstractEventLoop) -> Interface:
+        """An application's interface. One that is not used is not even imported."""
         settings = self.settings
-        if self.is_wsgi:
+        point = side.application.point
+        mounted = point.prefix if point is not None else ""
+        if side.is_wsgi:
             from bascule.interfaces.wsgi import WsgiInterface
 
-            return WsgiInterface(
-                self.app,
+            interface = WsgiInterface(
+                side.app,
                 loop,
                 settings.threads,
                 settings.root_path,
                 websockets(settings),
                 self.warn,
+                mounted,
+                self.wsgi,
             )
+            self.wsgi = interface
+            return interface
         from bascule.interfaces.asgi import AsgiInterface
 
-        state = self.lifespan.state if self.lifespan.supported else None
-        return AsgiInterface(self.app, loop, settings.root_path, state, websockets(settings))
+        lifespan = self.lifespans[id(side.application.app)]
+        state = lifespan.state if lifespan.supported else None
+        return AsgiInterface(
+            side.app, loop, settings.root_path, state, websockets(settings), mounted
+        )
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         settings = self.settings
@@ -213,7 +238,7 @@ class Worker:
                 logger.warning(
                     "%d requests were still running after %g s; they are aborted "
                     "(--timeout-graceful-shutdown)",
-                    hub.interface.running,
+                    hub.interface.count_running(),
                     self.settings.timeout_graceful_shutdown,
                 )
             for acceptor in self.acceptors:
@@ -222,7 +247,7 @@ class Worker:
             hub.interface.close()
             await self.until_cancelled(hub, give_up)
         await self.shut_application_down(give_up)
-        await self.lifespan.abandon()
+        await self.abandon()
         if self.ticker is not None:
             self.ticker.cancel()
         if self.access is not None:
@@ -238,7 +263,7 @@ class Worker:
         if give_up.is_set():
             return
         tasks = [
-            asyncio.ensure_future(self.lifespan.shutdown()),
+            asyncio.ensure_future(self.shut_down()),
             asyncio.ensure_future(give_up.wait()),
         ]
         seconds = self.settings.timeout_graceful_shutdown
@@ -251,6 +276,16 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=CANCEL_GRACE)
+
+    async def shut_down(self) -> None:
+        """Lifespan shutdown, in the opposite order of startup."""
+        for lifespan in reversed(self.lifespans.values()):
+            await lifespan.shutdown()
+
+    async def abandon(self) -> None:
+        """Cancel what is left of lifespans."""
+        for lifespan in self.lifespans.values():
+            await lifespan.abandon()
 
     async def until_quiet(self, hub: Hub, give_up: asyncio.Event) -> None:
         patience = hub.loop.time() + HANDSHAKE_GRACE
@@ -272,13 +307,22 @@ class Worker:
         """
         grace = HURRIED_GRACE if give_up.is_set() else CANCEL_GRACE
         patience = hub.loop.time() + grace
-        while hub.interface.running and hub.loop.time() < patience:
+        while hub.interface.count_running() and hub.loop.time() < patience:
             await asyncio.sleep(TICK / 10)
 
     @property
     def left_running(self) -> bool:
         """Calls of the application that nothing could end are still there."""
-        return self.hub is not None and self.hub.interface.running > 0
+        return self.hub is not None and self.hub.interface.count_running() > 0
+
+
+class Side:
+    """An application as it is called."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.is_wsgi = application.interface == "wsgi"
+        self.app: Any = adapted(application.app, application.interface)
 
 
 def adapted(app: Any, interface: str) -> Any:

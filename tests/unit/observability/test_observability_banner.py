@@ -6,8 +6,7 @@ from bascule.observability.banner import banner
 from bascule.version import __version__
 
 FACTS = {
-    "target": "polls.wsgi",
-    "interface": "wsgi",
+    "applications": [("polls.wsgi", "wsgi", "")],
     "addresses": ["http://127.0.0.1:8000", "unix:/run/app.sock"],
     "threads": 8,
     "loop": "uvloop",
@@ -41,20 +40,35 @@ def test_uncompiled_by_choice_needs_no_advice():
 @pytest.mark.parametrize(
     ("interface", "threads", "words"),
     [
-        ("asgi3", None, "as ASGI 3"),
-        ("asgi2", None, "as ASGI 2"),
+        ("asgi3", 8, "as ASGI 3"),
+        ("asgi2", 8, "as ASGI 2"),
         ("wsgi", 1, "as WSGI in 1 thread"),
         ("wsgi", 0, "as WSGI on the event loop's thread, one request at a time"),
-        ("other", None, "as other"),
+        ("other", 8, "as other"),
     ],
 )
 def test_how_the_application_is_called(interface, threads, words):
-    line = banner(**{**FACTS, "interface": interface, "threads": threads})[1]
+    applications = [("polls.wsgi", interface, "")]
+    line = banner(**{**FACTS, "applications": applications, "threads": threads})[1]
     assert line == f"serving polls.wsgi {words}"
 
 
 def test_an_application_given_as_an_object():
-    assert banner(**{**FACTS, "target": ""})[1].startswith("serving the application as WSGI")
+    lines = banner(**{**FACTS, "applications": [("", "wsgi", "")]})
+    assert lines[1].startswith("serving the application as WSGI")
+
+
+def test_several_applications_and_where_they_are():
+    applications = [
+        ("polls.wsgi", "wsgi", ""),
+        ("api:app", "asgi3", "at /api"),
+        ("chat.asgi", "asgi3", "for WebSockets"),
+    ]
+    assert banner(**{**FACTS, "applications": applications})[1:4] == [
+        "serving polls.wsgi as WSGI in 8 threads",
+        "serving api:app as ASGI 3 at /api",
+        "serving chat.asgi as ASGI 3 for WebSockets",
+    ]
 
 
 def test_this_python_by_default():

@@ -95,5 +95,14 @@ def test_address_twice() -> None:
     assert findings(bind=["a:1", "unix:x", "a:1"]) == ["bind has a:1 twice"]
 
 
+def test_two_applications_at_one_place() -> None:
+    assert findings(target="a:b", mount=["/x=a:b", "h/x=a:b"]) == []
+    assert findings(mount=["/x=a:b", "/x/=c:d"]) == ["mount has /x twice"]
+    assert findings(mount=["/=a:b", "/=c:d"]) == ["mount has / twice"]
+    assert findings(target="a:b", mount=["/=c:d"]) == [
+        "mount has / beside TARGET, which is served there; leave one of them out"
+    ]
+
+
 def test_what_rests_on_a_broken_option_is_not_complained_about(pem: str) -> None:
     assert findings(broken={"ssl_certfile"}, ssl_keyfile=pem) == []

@@ -3,16 +3,18 @@
 import pytest
 
 from bascule.address import FDAddress, TCPAddress, UnixAddress
+from bascule.mounting import MountPoint
 from bascule.settings.web_kinds import (
     SERVERS_OWN_FIELDS,
     BindAddress,
     Host,
+    Mount,
     ResponseField,
     RootPath,
 )
 
 
-def refusal(kind: BindAddress | Host | ResponseField | RootPath, given: object) -> str:
+def refusal(kind: BindAddress | Host | Mount | ResponseField | RootPath, given: object) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  callers compare the whole message
         kind.parse(given)
     return str(caught.value)
@@ -111,3 +113,30 @@ def test_root_path(given: str, path: str) -> None:
 @pytest.mark.parametrize("given", ["shop", "http://a/", 3])
 def test_root_path_is_refused(given: object) -> None:
     assert "does not begin with a slash" in refusal(RootPath(), given)
+
+
+@pytest.mark.parametrize(
+    ("given", "point", "target"),
+    [
+        ("/api=api.asgi:app", MountPoint("", "/api"), "api.asgi:app"),
+        ("shop.example = shop.wsgi", MountPoint("shop.example", ""), "shop.wsgi"),
+        ("/=legacy.wsgi:application", MountPoint("", ""), "legacy.wsgi:application"),
+    ],
+)
+def test_mount(given: str, point: MountPoint, target: str) -> None:
+    assert Mount().parse(given) == (point, target)
+    assert Mount().parse(Mount().show((point, target))) == (point, target)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("/api", "is not a mount; give WHERE=TARGET, such as /api=api.asgi:app"),
+        (3, "is not a mount; give WHERE=TARGET, such as /api=api.asgi:app"),
+        ("/api=", "names no application behind the ="),
+        ("=a:b", "is not a mount: is empty; give / for everything"),
+        ("h:80=a:b", "is not a mount: 'h:80' is not a host without a port"),
+    ],
+)
+def test_mount_is_refused(given: object, sentence: str) -> None:
+    assert refusal(Mount(), given) == sentence

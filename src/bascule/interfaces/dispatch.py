@@ -1,0 +1,111 @@
+"""Several applications in one worker: each request goes to one of them, by its own interface.
+
+Nothing stands between a request and its application but the choice: a WSGI application keeps its
+threads, an ASGI application the loop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from bascule.interfaces.exchange import Carrier, Exchange, Interface
+from bascule.mounting import MountPoint, host_of
+from bascule.protocols.events import Request
+
+PERCENT = 0x25
+PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
+NOTHING_HERE = b"no application is mounted here\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A mount point and the interface of its application."""
+
+    point: MountPoint
+    interface: Interface
+
+
+class DispatchInterface(Interface):
+    """Chooses among applications.
+
+    routes: in any order. websocket: takes the WebSocket handshakes that no mount point but "/"
+    would have; None leaves them where they are. root_path: what a proxy in front may have left
+    before each path.
+    """
+
+    __slots__ = ("interfaces", "root_path", "routes", "websocket")
+
+    def __init__(
+        self, routes: Sequence[Route], websocket: Interface | None, root_path: str = ""
+    ) -> None:
+        super().__init__()
+        self.routes = sorted(routes, key=lambda route: route.point.precedence)
+        self.websocket = websocket
+        self.root_path = root_path
+        self.interfaces = [route.interface for route in routes]
+        if websocket is not None:
+            self.interfaces.append(websocket)
+        offers = [one.websockets for one in self.interfaces if one.websockets is not None]
+        self.websockets = offers[0] if offers else None
+
+    def exchange(self, request: Request, carrier: Carrier) -> Exchange:
+        interface = self.choose(request)
+        if interface is None:
+            return Unmounted(request, carrier)
+        return interface.exchange(request, carrier)
+
+    def choose(self, request: Request) -> Interface | None:
+        """The interface whose application the request is for."""
+        path = self.path_of(request)
+        host = next((value for name, value in request.fields if name == b"host"), b"")
+        name = host_of(host.decode("latin-1"))
+        for route in self.routes:
+            if route.point.serves(name, path):
+                if self.websocket is not None and is_left_over(request, route.point):
+                    return self.websocket
+                return route.interface
+        if self.websocket is not None and request.websocket is not None:
+            return self.websocket
+        return None
+
+    def path_of(self, request: Request) -> str:
+        """The path as applications see it, below the root path."""
+        raw = request.path
+        path = (unquote_to_bytes(raw) if PERCENT in raw else raw).decode("utf-8", "replace")
+        root = self.root_path
+        if root and (path == root or path.startswith(root + "/")):
+            return path[len(root) :]
+        return path
+
+    def count_running(self) -> int:
+        return sum(one.count_running() for one in self.interfaces)
+
+    def count_switched(self) -> int:
+        return sum(one.count_switched() for one in self.interfaces)
+
+    def close(self) -> None:
+        for one in self.interfaces:
+            one.close()
+
+
+def is_left_over(request: Request, point: MountPoint) -> bool:
+    """A WebSocket handshake that nobody has claimed by a path or a host."""
+    return request.websocket is not None and not point.host and not point.prefix
+
+
+class Unmounted(Exchange):
+    """A request for a path where there is no application."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        self.carrier.respond(404, PLAIN_TEXT, NOTHING_HERE, True)
+
+    def receive_body(self, data: bytes) -> None:
+        """Nobody reads it."""
+
+    def resume_writing(self) -> None:
+        """Nobody writes any more."""
+
+    def wake_reader(self) -> None:
+        """Nobody waits."""
