@@ -131,10 +131,13 @@ class Inner(asyncio.Protocol):
         self.tunnel = tunnel
         self.transport: Any = None
         self.closing = False
+        self.held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.tunnel.connected()
+        if self.held:
+            self.hold(True)
         if self.closing:
             self.close()
 
@@ -161,6 +164,7 @@ class Inner(asyncio.Protocol):
 
     def hold(self, held: bool) -> None:
         """The client does not read: then the application's writes are to wait."""
+        self.held = held
         if self.transport is None or self.transport.is_closing():
             return
         if held:
