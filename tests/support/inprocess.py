@@ -215,8 +215,9 @@ class Served:
             self._started.set_result(None)
             await self._stop_wanted.wait()
             await self._stop()
-            pool = getattr(self.hub.interface, "pool", None)
-            self._app_threads = list(pool.threads) if pool is not None else []
+            for name in ("pool", "socket_pool"):
+                pool = getattr(self.hub.interface, name, None)
+                self._app_threads += pool.threads if pool is not None else []
         if not self._stop_now:
             self._check_leaks()
 

@@ -125,6 +125,9 @@ class WebSocketCall(ThreadedExchange):
         else:
             self.finish_tunnel = self.carrier.tunnel(self, operation[1])
 
+    def catch_up(self) -> None:
+        self.flush()
+
     def refuse(self, error: ResponseError) -> None:
         """The protocol does not allow what the application sent."""
         session = self.session
