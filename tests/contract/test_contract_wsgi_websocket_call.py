@@ -6,7 +6,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from wsgi_websocket_client import (
+
+from bascule.errors import ResponseError
+from support.flag import DEADLINE, Flag
+from support.http import RawClient
+from support.inprocess import Served
+from support.wsgi import Closing, answering
+from support.wsgi_websocket import (
     BAD_FRAME,
     CLOSE,
     PING,
@@ -19,12 +25,6 @@ from wsgi_websocket_client import (
     handshake,
     text,
 )
-
-from bascule.errors import ResponseError
-from support.flag import DEADLINE, Flag
-from support.http import RawClient
-from support.inprocess import Served
-from support.wsgi import Closing, answering
 
 Serve = Callable[..., Served]
 Environ = dict[str, Any]

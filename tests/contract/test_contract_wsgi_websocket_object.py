@@ -5,7 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from wsgi_websocket_client import (
+
+from bascule.errors import ClientDisconnected, ResponseError, WebSocketClosed
+from support.flag import Flag
+from support.inprocess import Served
+from support.wsgi_websocket import (
     BAD_FRAME,
     BINARY,
     PING,
@@ -16,10 +20,6 @@ from wsgi_websocket_client import (
     frame,
     text,
 )
-
-from bascule.errors import ClientDisconnected, ResponseError, WebSocketClosed
-from support.flag import Flag
-from support.inprocess import Served
 
 Serve = Callable[..., Served]
 Environ = dict[str, Any]

@@ -686,7 +686,8 @@ class WsgiInterface(Interface):
         warn: Callable[[str, str], None] = log_warning,
     ) -> None:
         self.running = 0
-        self.websockets = websockets
+        # On the loop's own thread nothing can wait for a message.
+        self.websockets = websockets if threads else None
         self.warn = warn
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None
