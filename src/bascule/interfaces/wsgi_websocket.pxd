@@ -30,3 +30,4 @@ cdef class WebSocketCall(ThreadedExchange):
     cdef wait_while(self, object condition)
     cpdef close(self, int code, str reason)
     cdef come_too_late(self)
+    cpdef lead_nowhere(self, object sock)

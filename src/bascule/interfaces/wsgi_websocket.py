@@ -19,8 +19,9 @@ under "werkzeug.socket".
 import socket
 import sys
 import threading
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from time import monotonic
 from typing import Any
 
@@ -107,7 +108,7 @@ class WebSocketCall(ThreadedExchange):
             if not self.disconnected and self.error is None:
                 self.carry_out_websocket(operation)
             elif kind == TUNNEL:
-                operation[1].close()
+                self.lead_nowhere(operation[1])
             return
         if kind == DONE:
             self.interface.sockets -= 1
@@ -137,8 +138,17 @@ class WebSocketCall(ThreadedExchange):
             try:
                 self.finish_tunnel = self.carrier.tunnel(self, operation[1])
             except ResponseError:
-                operation[1].close()
+                self.lead_nowhere(operation[1])
                 raise
+
+    def lead_nowhere(self, sock: socket.socket) -> None:
+        """There is no client: the application reads that, but not before its answer to the
+        handshake has been taken, which engines cannot bear to fail."""
+        loop = self.interface.loop
+        end = partial(end_reading, loop, sock)
+        sock.shutdown(socket.SHUT_WR)
+        loop.add_reader(sock, end)
+        self.finish_tunnel = end
 
     def come_too_late(self) -> None:
         """The application has answered the handshake, and then uses the WebSocket: the carrier may
@@ -518,6 +528,13 @@ def check_close(code: object, reason: object) -> None:
     if not isinstance(reason, str):
         raise ResponseError(f"a close reason is str, not {type(reason).__name__}")
     close_payload(code, reason)
+
+
+def end_reading(loop: AbstractEventLoop, sock: socket.socket) -> None:
+    """Close a socket that the loop watches; nothing the second time."""
+    if sock.fileno() >= 0:
+        loop.remove_reader(sock)
+        sock.close()
 
 
 def closed_error(code: int, reason: str) -> WebSocketClosed:
