@@ -553,6 +553,7 @@ def gevent_kind(theirs: type[OSError]) -> type[WebSocketClosed]:
 def websocket(request: Any) -> WebSocket:
     """The WebSocket of a request, in a synchronous view of Django or Flask, or of an environ.
 
+    Flask wants to know which of its routes are for handshakes: `@app.route(..., websocket=True)`.
     Raises UsageError where there is none: the request is no WebSocket handshake, or it did not
     come through Bascule's WSGI side.
     """
