@@ -90,6 +90,16 @@ def serve_wsgi(served: Callable[..., Served], threads: int) -> Callable[..., Ser
     return start
 
 
+@pytest.fixture
+def serve_wsgi_sockets(served: Callable[..., Served]) -> Callable[..., Served]:
+    """Serve a WSGI application that has WebSockets."""
+
+    def start(app: object, **options: Any) -> Served:
+        return served(app, interface="wsgi", **{"threads": 2, **options}).start()
+
+    return start
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Remember a failure, because what follows from it is not worth checking."""

@@ -124,6 +124,14 @@ class Served:
         """Wait until no application runs; connections may still be open."""
         self.run(self._until(lambda: not self.hub.interface.count_running()))
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that is seen on the server's loop."""
+        self.run(self._until(condition))
+
+    def logged(self, words: str) -> bool:
+        """Whether that is in what `taken_log` would return."""
+        return any(words in line for line in self._log.lines)
+
     def taken_log(self) -> str:
         """What the server has logged since the last call; the test answers for it."""
         lines, self._log.lines = self._log.lines, []

@@ -439,7 +439,7 @@ class Http1Connection(Carrier):
         engine.send_switching([])
         tunnel = Tunnel(self.hub, self.transport, self.endpoint, exchange)
         self.hand_over(tunnel)
-        tunnel.begin(sock, engine.take_rest())
+        tunnel.begin(sock, engine.take_rest(), engine.eof)
         return tunnel.finish
 
     def offer(self) -> Any:

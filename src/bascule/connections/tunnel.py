@@ -7,8 +7,10 @@ the drain works: to an application that speaks only through its socket it is tol
 Close frame, with the code the client is to get; engines answer a Close frame with its own code, so
 the client hears that.
 
-    the client closes         the application reads the end
-    the application closes    what it wrote is flushed to the client, then the connection is closed
+    the client closes         the application reads the end; its answer to the handshake does not
+                              fail before it has come so far
+    the application closes    what it wrote is flushed to the client, then our sending side is
+                              closed, and what still comes is thrown away for a moment
     the application's call    the client has the closing deadline to end, then the connection is
     returns                   cut
 """
@@ -24,6 +26,7 @@ from bascule.interfaces.exchange import Endpoint, Exchange
 from bascule.interfaces.session import SERVICE_RESTART
 from bascule.protocols.websocket.frames import read_header
 
+LEFT_BEHIND = 65536
 # A Close frame as a client sends it: masked, with a key of zeros.
 CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00" + SERVICE_RESTART.to_bytes(2, "big")
 
@@ -43,13 +46,21 @@ class Tunnel:
         self.writes = StallWatch()
         self.deadline = 0.0
         self.stopping = False
+        self.lingering = False
+        self.gone = False
+        self.finished = False
         self.opening: asyncio.Task[Any] | None = None
 
-    def begin(self, sock: socket.socket, rest: bytes) -> None:
-        """Take over; `rest` is what the client sent behind its handshake."""
+    def begin(self, sock: socket.socket, rest: bytes, eof: bool) -> None:
+        """Take over; `rest` is what the client sent behind its handshake, and with `eof` it has
+        gone after that."""
         self.hub.websockets += 1
+        self.inner.sock = sock
         if rest:
             self.data_received(rest)
+        if eof:
+            self.eof_received()
+            self.transport.close()
         loop = self.hub.loop
         self.opening = loop.create_task(loop.connect_accepted_socket(lambda: self.inner, sock))
         if self.hub.draining:
@@ -60,6 +71,7 @@ class Tunnel:
         early, self.early = self.early, []
         for data in early:
             self.inner.write(data)
+        self.say_stop()
 
     # Callbacks of the client's transport.
 
@@ -81,6 +93,7 @@ class Tunnel:
     def connection_lost(self, error: Exception | None) -> None:
         self.hub.websockets -= 1
         self.hub.closed(self)
+        self.gone = True
         self.inner.close()
         self.exchange.disconnect()
 
@@ -93,7 +106,13 @@ class Tunnel:
     # The worker.
 
     def finish(self) -> None:
-        """Nobody waits for the client for ever any more."""
+        """Nobody waits for the client for ever any more, nor for the application to answer."""
+        self.finished = True
+        if self.gone:
+            self.inner.close()
+        self.begin_deadline()
+
+    def begin_deadline(self) -> None:
         if not self.deadline:
             self.deadline = self.hub.now + self.hub.deadlines.websocket_closing
 
@@ -102,13 +121,28 @@ class Tunnel:
         self.stopping = True
         self.say_stop()
 
+    def linger(self) -> None:
+        """The application has closed. Closing on octets of the client's would reset the
+        connection, and what the application wrote last with it (RFC 9112 section 9.6)."""
+        transport = self.transport
+        if self.lingering or transport.is_closing():
+            return
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        self.lingering = True
+        self.reading = False
+        self.deadline = self.hub.now + self.hub.deadlines.linger
+        transport.resume_reading()
+        transport.write_eof()
+
     def say_stop(self) -> None:
         """Between two frames of the client's, tell the application that the client closes; what
         the client sends after that reaches nobody."""
         if self.stopping and self.frames.between and self.inner.transport is not None:
             self.stopping = self.reading = False
             self.inner.write(CLOSE_FRAME)
-            self.finish()
+            self.begin_deadline()
 
     def tick(self, now: float) -> None:
         size = self.transport.get_write_buffer_size()
@@ -117,6 +151,9 @@ class Tunnel:
                 "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
             )
             self.abort()
+        elif self.lingering and size:
+            # The deadline is for what comes after the application's octets, not for these.
+            self.deadline = now + self.hub.deadlines.linger
         elif self.deadline and now >= self.deadline:
             self.abort()
 
@@ -129,9 +166,11 @@ class Inner(asyncio.Protocol):
 
     def __init__(self, tunnel: Tunnel) -> None:
         self.tunnel = tunnel
+        self.sock: socket.socket | None = None
         self.transport: Any = None
         self.closing = False
         self.held = False
+        self.heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -142,22 +181,45 @@ class Inner(asyncio.Protocol):
             self.close()
 
     def data_received(self, data: bytes) -> None:
+        self.heard = True
         if not self.tunnel.transport.is_closing():
             self.tunnel.transport.write(data)
+        if self.closing:
+            self.close()
 
     def eof_received(self) -> bool:
-        self.tunnel.transport.close()
+        self.tunnel.linger()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.tunnel.transport.close()
+        if error is not None:
+            self.take_left_behind()
+        self.tunnel.linger()
+
+    def take_left_behind(self) -> None:
+        """An application that closes while the client is sending is found out by writing to it,
+        and the transport gives up then; but its last words may be there to be read."""
+        assert self.sock is not None
+        try:
+            while data := self.sock.recv(LEFT_BEHIND):
+                self.data_received(data)
+        except OSError:
+            # There is no more, or it cannot be had.
+            return
 
     def pause_writing(self) -> None:
         """The application does not read."""
-        self.tunnel.transport.pause_reading()
+        if self.may_change_reading():
+            self.tunnel.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.tunnel.transport.resume_reading()
+        if self.may_change_reading():
+            self.tunnel.transport.resume_reading()
+
+    def may_change_reading(self) -> bool:
+        """A transport that is closing may refuse to, and a client that is only waited for is read
+        to its end."""
+        return not (self.tunnel.transport.is_closing() or self.tunnel.lingering)
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -173,10 +235,16 @@ class Inner(asyncio.Protocol):
             self.transport.resume_reading()
 
     def close(self) -> None:
-        """Let the application read the end, behind what is still to be read."""
+        """Let the application read the end, behind what is still to be read. Until its answer to
+        the handshake has come it can write, too: an engine that fails to is an error in the log,
+        one that reads the end is not."""
         self.closing = True
-        if self.transport is not None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.heard or self.tunnel.finished:
             self.transport.close()
+        else:
+            self.transport.write_eof()
 
 
 class FrameScanner:

@@ -41,6 +41,7 @@ cdef class Exchange:
     cpdef finish_sending(self)
     cpdef resume_writing(self)
     cpdef wake_reader(self)
+    cpdef catch_up(self)
     cpdef tick(self)
     cpdef bytes take_body(self)
     cpdef check_connected(self)

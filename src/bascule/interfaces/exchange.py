@@ -197,6 +197,10 @@ class Exchange:
         """Something that a reader may wait for has happened."""
         raise NotImplementedError
 
+    def catch_up(self) -> None:
+        """A WebSocket is about to be closed: carry out what the application has sent before. Only
+        calls in threads, which the loop hears of later, have such."""
+
     def tick(self) -> None:
         """A tick of the worker has passed. Only exchanges that put something off care."""
 

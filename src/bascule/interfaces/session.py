@@ -147,6 +147,8 @@ class WebSocketSession:
         self.echo = echo
         self.pending = True
         if not self.messages and not self.owed:
+            # Looked at first: what was sent before the application came back is in time.
+            self.call.catch_up()
             self.conclude()
 
     def conclude(self) -> None:
@@ -162,6 +164,7 @@ class WebSocketSession:
 
     def stop(self) -> None:
         """The server stops."""
+        self.call.catch_up()
         self.close(self.stop_code, "")
 
     def resume_writing(self) -> None:

@@ -693,7 +693,8 @@ class WsgiInterface(Interface):
         beside: "WsgiInterface | None" = None,
     ) -> None:
         self.running = self.switched = 0
-        self.websockets = websockets
+        # On the loop's own thread nothing can wait for a message.
+        self.websockets = websockets if threads else None
         self.warn = warn
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None

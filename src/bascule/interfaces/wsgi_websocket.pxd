@@ -8,6 +8,8 @@ cdef class WebSocketCall(ThreadedExchange):
     cdef public WebSocketSession session
     cdef public bint taken
     cdef bint switched
+    cdef public bint tunnelled
+    cdef list waiters
     cdef object finish_tunnel
 
     @cython.locals(kind=int)
@@ -21,6 +23,13 @@ cdef class WebSocketCall(ThreadedExchange):
     cpdef open_tunnel(self)
     @cython.locals(session=WebSocketSession)
     cpdef next_message(self, object timeout)
-    cdef wait_for_message(self, object timeout)
+    @cython.locals(session=WebSocketSession)
+    cdef wait_for_message(self, object deadline)
     cpdef send_message(self, int kind, object message)
-    cdef check_open(self)
+    cpdef check_open(self)
+    cpdef bint is_behind(self) except -1
+    cpdef bint is_open(self) except -1
+    cdef wait_while(self, object condition)
+    cpdef close(self, int code, str reason)
+    cdef come_too_late(self)
+    cpdef lead_nowhere(self, object sock)

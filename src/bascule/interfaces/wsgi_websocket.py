@@ -18,8 +18,11 @@ under "werkzeug.socket".
 
 import socket
 import sys
+import threading
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, partial
+from time import monotonic
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError, UsageError, WebSocketClosed
@@ -28,11 +31,14 @@ from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message, 
 from bascule.interfaces.wsgi import (
     DONE,
     PLAIN_TEXT,
+    RESPONSE_HIGH_WATER,
     ThreadedExchange,
     WsgiInterface,
     encode_field,
 )
 from bascule.protocols.events import Request
+from bascule.protocols.websocket.engine import close_payload
+from bascule.protocols.websocket.frames import LONGEST_CONTROL
 from bascule.types import Environ
 
 # Operations from the thread to the loop, beside those of ThreadedExchange.
@@ -52,18 +58,21 @@ class WebSocketCall(ThreadedExchange):
     """A WebSocket handshake to a WSGI application, and the WebSocket that comes of it.
 
     switched: it was accepted. taken: the application has begun to use the WebSocket, so what it
-    answers besides is not sent.
+    answers besides is not sent. tunnelled: it uses the client's socket.
+    waiters: the events of threads that wait for the loop to get on, each its own: one that is
+    shared is cleared by one thread behind another's back.
 
     Methods of the base are called by its name: compiled methods have no `super()`.
     """
 
-    __slots__ = ("finish_tunnel", "session", "switched", "taken")
+    __slots__ = ("finish_tunnel", "session", "switched", "taken", "tunnelled", "waiters")
 
     def __init__(self, interface: WsgiInterface, request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
         plan = interface.websockets
         self.session = WebSocketSession(self, plan.queue if plan is not None else 1)
-        self.switched = self.taken = False
+        self.switched = self.taken = self.tunnelled = False
+        self.waiters: list[threading.Event] = []
         self.finish_tunnel: Callable[[], None] | None = None
         self.pool = interface.socket_threads()
 
@@ -94,10 +103,12 @@ class WebSocketCall(ThreadedExchange):
     def carry_out(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
         if kind >= ACCEPT:
+            if self.over and self.error is None:
+                self.come_too_late()
             if not self.disconnected and self.error is None:
                 self.carry_out_websocket(operation)
             elif kind == TUNNEL:
-                operation[1].close()
+                self.lead_nowhere(operation[1])
             return
         if kind == DONE:
             self.interface.sockets -= 1
@@ -127,13 +138,41 @@ class WebSocketCall(ThreadedExchange):
             self.note_switch()
             self.wake_thread()
         else:
-            self.finish_tunnel = self.carrier.tunnel(self, operation[1])
+            try:
+                self.finish_tunnel = self.carrier.tunnel(self, operation[1])
+            except ResponseError:
+                self.lead_nowhere(operation[1])
+                raise
             self.note_switch()
 
     def note_switch(self) -> None:
         """The connection is no HTTP connection any more."""
         self.switched = True
         self.interface.switched += 1
+
+    def lead_nowhere(self, sock: socket.socket) -> None:
+        """There is no client: the application reads that, but not before its answer to the
+        handshake has been taken, which engines cannot bear to fail."""
+        loop = self.interface.loop
+        end = partial(end_reading, loop, sock)
+        sock.shutdown(socket.SHUT_WR)
+        loop.add_reader(sock, end)
+        self.finish_tunnel = end
+
+    def come_too_late(self) -> None:
+        """The application has answered the handshake, and then uses the WebSocket: the carrier may
+        carry another exchange by now."""
+        self.error = ResponseError("the handshake was answered before the WebSocket was used")
+        self.log("used a WebSocket that it had refused", self.error)
+        self.wake_thread()
+
+    def catch_up(self) -> None:
+        self.flush()
+
+    def wake_thread(self) -> None:
+        ThreadedExchange.wake_thread(self)
+        for waiter in tuple(self.waiters):
+            waiter.set()
 
     def refuse(self, error: ResponseError) -> None:
         """The protocol does not allow what the application sent."""
@@ -197,7 +236,7 @@ class WebSocketCall(ThreadedExchange):
         """Take the client's octets as they are. Returns the application's end."""
         if self.taken:
             raise ResponseError("this WebSocket was accepted before: its socket is in use")
-        self.taken = True
+        self.taken = self.tunnelled = True
         theirs, ours = socket.socketpair()
         ours.setblocking(False)
         self.put_operation((TUNNEL, ours))
@@ -206,6 +245,7 @@ class WebSocketCall(ThreadedExchange):
     def next_message(self, timeout: float | None) -> Message | None:
         """The next message, waiting for it; None when there will be none. Raises TimeoutError."""
         session = self.session
+        deadline = None if timeout is None else monotonic() + timeout
         while True:
             session.owed = True
             try:
@@ -220,17 +260,24 @@ class WebSocketCall(ThreadedExchange):
             if self.error is not None:
                 raise self.error
             if self.disconnected:
+                if session.messages:
+                    # Both came since the look above.
+                    continue
                 return None
             if session.pending:
                 self.put_operation((CONCLUDE,))
-            if not self.wait_for_message(timeout):
+            if not self.wait_for_message(deadline):
                 raise TimeoutError(f"no message within {timeout:g} s")
 
-    def wait_for_message(self, timeout: float | None) -> bool:
+    def wait_for_message(self, deadline: float | None) -> bool:
+        session = self.session
         event = self.armed_event()
-        if self.session.messages or self.disconnected or self.error is not None:
+        if session.messages or self.disconnected or self.error is not None:
             return True
-        return event.wait(timeout)
+        if session.held:
+            # The loop may have stopped reading for a message that was taken in the same moment.
+            self.put_operation((PROCEED,))
+        return event.wait(None if deadline is None else max(deadline - monotonic(), 0.0))
 
     def send_message(self, kind: int, message: Message) -> None:
         """Send, and wait while too much is queued. Raises WebSocketClosed."""
@@ -238,6 +285,39 @@ class WebSocketCall(ThreadedExchange):
         self.queued += len(message)
         self.put_operation((kind, message))
         self.wait_for_client()
+
+    def wait_for_client(self) -> None:
+        """As in the base, but in any thread."""
+        if self.is_behind():
+            self.wait_while(self.is_behind)
+        if self.error is not None:
+            raise self.error
+
+    def is_behind(self) -> bool:
+        """The client has much to read, and may still read it."""
+        return self.queued - self.written >= RESPONSE_HIGH_WATER and self.is_open()
+
+    def is_open(self) -> bool:
+        """Neither side has closed, and the application has made no mistake."""
+        return not self.disconnected and self.error is None
+
+    def wait_while(self, condition: Callable[[], bool]) -> None:
+        """Wait until the loop has changed that."""
+        waiter = threading.Event()
+        self.waiters.append(waiter)
+        try:
+            while condition():
+                waiter.clear()
+                if condition():
+                    waiter.wait()
+        finally:
+            self.waiters.remove(waiter)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close, and wait until that is done: so it is closed for the application, too."""
+        if self.is_open():
+            self.put_operation((CLOSE, code, reason))
+            self.wait_while(self.is_open)
 
     def check_open(self) -> None:
         """Raises WebSocketClosed, or what the application got wrong before."""
@@ -271,7 +351,7 @@ class WebSocket:
     def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """Accept the handshake; without it the first receive, send or ping does.
+        """Accept the handshake; without it the first receive, send, ping or close does.
 
         subprotocol: one of `subprotocols`. headers: further fields of the answer.
         Raises ResponseError for what the handshake does not allow (RFC 6455 section 4.2.2).
@@ -300,31 +380,38 @@ class WebSocket:
         ResponseError for what is no message.
         """
         self._open()
+        # First: applications of gevent-websocket hand on the None at the end, to hear of it.
+        self._call.check_open()
         if isinstance(message, str):
             if binary:
-                self._call.send_message(BINARY, message.encode())
+                self._call.send_message(BINARY, encoded(message))
             else:
+                if not message.isascii():
+                    encoded(message)
                 self._call.send_message(TEXT, message)
-        elif not isinstance(message, bytes | bytearray | memoryview):
-            raise ResponseError(f"a message is str or bytes, not {type(message).__name__}")
         elif binary is False:
-            self._call.send_message(TEXT, bytes(message).decode())
+            self._call.send_message(TEXT, decoded(octets_of(message, "a message")))
         else:
-            self._call.send_message(BINARY, bytes(message))
+            self._call.send_message(BINARY, octets_of(message, "a message"))
 
-    def ping(self, payload: bytes = b"") -> None:
-        """Send a ping; the answer is not told. Raises WebSocketClosed."""
+    def ping(self, payload: bytes | bytearray | memoryview = b"") -> None:
+        """Send a ping; the answer is not told. Raises WebSocketClosed, and ResponseError for a
+        payload that no ping can carry."""
         self._open()
-        self._call.send_message(PING, payload)
+        data = octets_of(payload, "the payload of a ping")
+        if len(data) > LONGEST_CONTROL:
+            size = len(data)
+            raise ResponseError(f"a ping carries at most {LONGEST_CONTROL} octets, not {size}")
+        self._call.send_message(PING, data)
 
-    def close(self, code: int = NORMAL_CLOSURE, reason: str | bytes = "") -> None:
+    def close(self, code: int = NORMAL_CLOSURE, reason: str | bytes | None = "") -> None:
         """Close. Does nothing where that has happened. Raises ResponseError for a code that may
-        not be sent (RFC 6455 section 7.4)."""
+        not be sent (RFC 6455 section 7.4) and for a reason that does not fit, and closes nothing
+        then."""
+        text = decoded(reason) if isinstance(reason, bytes) else reason or ""
+        check_close(code, text)
         self._open()
-        call = self._call
-        if not call.disconnected and call.error is None:
-            text = reason.decode() if isinstance(reason, bytes) else reason
-            call.put_operation((CLOSE, code, text or ""))
+        self._call.close(code, text)
 
     def __iter__(self) -> Iterator[Message]:
         """The messages until the WebSocket is closed."""
@@ -361,6 +448,7 @@ class WebSocket:
 
     @stop_code.setter
     def stop_code(self, code: int) -> None:
+        check_close(code, "")
         self._call.session.stop_code = code
 
     @property
@@ -392,6 +480,8 @@ class WebSocket:
     def _open(self) -> None:
         if not self._call.taken:
             self.accept()
+        elif self._call.tunnelled:
+            raise ResponseError("the client's socket is in use: there are no messages besides")
 
 
 class PairedSocket:
@@ -412,6 +502,50 @@ class PairedSocket:
         return getattr(self._socket, name)
 
 
+# What is wrong with what the application sends is found in its own thread, at the call that did
+# it, and not on the loop, where it would be an error of the server's.
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8. Raises ResponseError."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ResponseError(f"a WebSocket text is UTF-8, which cannot say {error}") from None
+
+
+def decoded(data: bytes) -> str:
+    """From UTF-8. Raises ResponseError."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ResponseError(f"a WebSocket text is UTF-8, which this is not: {error}") from None
+
+
+def octets_of(data: object, what: str) -> bytes:
+    """The octets of bytes and the like. Raises ResponseError."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        kinds = "str or bytes" if what == "a message" else "bytes"
+        raise ResponseError(f"{what} is {kinds}, not {type(data).__name__}")
+    return bytes(data)
+
+
+def check_close(code: object, reason: object) -> None:
+    """Raises ResponseError for what may not be in a Close frame."""
+    if not isinstance(code, int) or not 0 <= code <= 0xFFFF:
+        raise ResponseError(f"{code!r} is not a code to close a WebSocket with")
+    if not isinstance(reason, str):
+        raise ResponseError(f"a close reason is str, not {type(reason).__name__}")
+    close_payload(code, reason)
+
+
+def end_reading(loop: AbstractEventLoop, sock: socket.socket) -> None:
+    """Close a socket that the loop watches; nothing the second time."""
+    if sock.fileno() >= 0:
+        loop.remove_reader(sock)
+        sock.close()
+
+
 def closed_error(code: int, reason: str) -> WebSocketClosed:
     """The error for using a WebSocket that is closed; where gevent-websocket is loaded, its
     applications catch theirs."""
@@ -428,6 +562,7 @@ def gevent_kind(theirs: type[OSError]) -> type[WebSocketClosed]:
 def websocket(request: Any) -> WebSocket:
     """The WebSocket of a request, in a synchronous view of Django or Flask, or of an environ.
 
+    Flask wants to know which of its routes are for handshakes: `@app.route(..., websocket=True)`.
     Raises UsageError where there is none: the request is no WebSocket handshake, or it did not
     come through Bascule's WSGI side.
     """

@@ -28,4 +28,6 @@ def test_an_unread_response_before_the_handshake_holds_the_application(rig):
         assert not inner.transport.is_reading()
         client.start_reading()
         rig.loop.until(lambda: client.received.endswith(b"from the application"))
-    rig.loop.until(lambda: client.lost)
+    rig.loop.until(lambda: client.finished)
+    client.send_eof()
+    assert client.lost
