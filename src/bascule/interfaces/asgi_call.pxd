@@ -23,6 +23,7 @@ cdef class Waiting:
 
     cdef attempt(self)
     cdef advance(self)
+    cdef step(self)
 
 cdef class Receive(Waiting):
     pass
@@ -61,3 +62,6 @@ cdef class AsgiCaller(Interface):
     cdef begin_task(self, AsgiCall call)
     @cython.locals(endpoint=Endpoint, raw_path=bytes)
     cpdef scope(self, str kind, Request request, Carrier carrier, dict extensions)
+
+# At the end: it needs what is declared above.
+from bascule.interfaces cimport sending

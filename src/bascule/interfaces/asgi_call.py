@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces import sending
 from bascule.interfaces.exchange import Carrier, Exchange, Interface, WebSocketPlan
 from bascule.protocols.events import Request
 from bascule.types import ASGI3App, Message, Scope
@@ -169,14 +170,20 @@ class Waiting:
         return self.advance()
 
     def advance(self) -> object:
-        """Finish with StopIteration when the result is there, else give the task what to wait
-        for."""
+        """One step of the iterator protocol, which ends with StopIteration."""
+        outcome = self.step()
+        if self.finished:
+            raise StopIteration(outcome)
+        return outcome
+
+    def step(self) -> object:
+        """The result, when `finished` is set by that, else what the task is to wait on."""
         if self.finished:
             raise RuntimeError("this awaitable was awaited before; call it again instead")
         result = self.attempt()
         if result is not None:
             self.finished = True
-            raise StopIteration(result if result is not READY else None)
+            return result if result is not READY else None
         wakeup = self.wakeup = self.call.wait()
         return wakeup
 
@@ -210,6 +217,11 @@ class Drained(Waiting):
 
     def attempt(self) -> object:
         return None if self.call.is_congested() else READY
+
+
+# The compiled classes have a way that raises nothing.
+sending.install(Receive)
+sending.install(Drained)
 
 
 class AsgiCall(Exchange):
