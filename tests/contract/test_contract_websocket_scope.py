@@ -165,3 +165,8 @@ def test_without_websockets_a_handshake_is_a_plain_request(serve_sockets: Serve)
     for _ in range(2):
         client.ask("/plain")
         assert client.read_response().body == b"/plain"
+    # Nor is a wrong one anything to the server.
+    client.send(
+        b"GET /wrong HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
+    assert client.read_response().body == b"/wrong"

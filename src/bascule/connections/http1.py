@@ -88,7 +88,9 @@ class Http1Connection(Carrier):
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.access = hub.access
-        self.engine = Http1Engine(hub.limits, hub.header_map, hub.defaults)
+        self.engine = Http1Engine(
+            hub.limits, hub.header_map, hub.defaults, hub.interface.websockets is not None
+        )
         self.transport: Any = None
         self.endpoint = NOWHERE
         self.exchange: Exchange | None = None

@@ -73,11 +73,13 @@ class Http1Engine:
         limits: RequestLimits,
         header_map: str = "drop",
         defaults: ResponseDefaults | None = None,
+        websockets: bool = True,
     ) -> None:
+        """websockets: whether a WebSocket handshake is one, or the plain request that it also is."""
         self.limits = limits
         self.longest_head = limits.head
         self.header_map = header_map
-        self.reader = HeadReader(limits, header_map)
+        self.reader = HeadReader(limits, header_map, websockets)
         self.writer = ResponseWriter(defaults if defaults is not None else ResponseDefaults())
         self.decoder: ChunkedDecoder | None = None
         self.request: Request | None = None

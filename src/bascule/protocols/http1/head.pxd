@@ -26,6 +26,7 @@ cdef class HeadReader:
     cdef public bint keep_alive
     cdef public bytes upgrade
     cdef public bint version_1_1
+    cdef bint websockets
 
     cpdef forget(self)
     @cython.locals(line_end=Py_ssize_t, line=bytes, parts=list, method=str)

@@ -35,7 +35,6 @@ from bascule.protocols.headers import (
     parse_length,
 )
 from bascule.protocols.limits import RequestLimits
-from bascule.protocols.websocket.handshake import is_websocket_upgrade, read_offer
 
 VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 NAMES = NameCache()
@@ -77,13 +76,15 @@ class HeadReader:
         "seen_fields",
         "upgrade",
         "version_1_1",
+        "websockets",
     )
 
-    def __init__(self, limits: RequestLimits, header_map: str) -> None:
+    def __init__(self, limits: RequestLimits, header_map: str, websockets: bool = True) -> None:
         self.limits = limits
         self.longest_line = limits.request_line
         self.most_fields = limits.fields
         self.header_map = header_map
+        self.websockets = websockets
         self.parser: HttpRequestParser | None = None
         self.forget()
 
@@ -273,13 +274,16 @@ class HeadReader:
             ended,
             self.expects_continue and self.version_1_1 and not ended,
         )
-        if self.upgrade is not None:
+        if self.upgrade is not None and self.websockets:
             self.read_upgrade(request)
         return request
 
     def read_upgrade(self, request: Request) -> None:
         """The one protocol that can be switched to; every other Upgrade is ignored (RFC 9110
         section 7.8)."""
+        # Not before somebody asks: hashlib alone would be a megabyte of every worker.
+        from bascule.protocols.websocket.handshake import is_websocket_upgrade, read_offer
+
         if not is_websocket_upgrade(request.method, request.http_version, request.fields):
             return
         if not request.ended:
