@@ -51,6 +51,11 @@ def extensions() -> list[Extension]:
             # Types come from the .pxd alone: the annotations in the .py are for readers and mypy.
             "annotation_typing": False,
             "profile": False,
+            # Nobody pickles a connection, and what could do it is a third of the smaller modules.
+            "auto_pickle": False,
+            # Methods are plain C methods: nobody looks at their defaults or annotations, and each
+            # would be an object of its own.
+            "binding": False,
         },
     )
 
