@@ -75,7 +75,7 @@ class Http1Engine:
         defaults: ResponseDefaults | None = None,
         websockets: bool = True,
     ) -> None:
-        """websockets: whether a WebSocket handshake is one, or the plain request that it also is."""
+        """websockets: whether a WebSocket handshake is one, or just the plain request."""
         self.limits = limits
         self.longest_head = limits.head
         self.header_map = header_map
