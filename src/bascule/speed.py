@@ -35,6 +35,7 @@ HOT_MODULES = (
     "bascule.interfaces.asgi_websocket",
     "bascule.interfaces.environ",
     "bascule.interfaces.threads",
+    "bascule.interfaces.wsgi_call",
     "bascule.interfaces.wsgi",
     "bascule.interfaces.wsgi_websocket",
     "bascule.connections.hub",

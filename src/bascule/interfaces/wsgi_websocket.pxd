@@ -1,7 +1,7 @@
 import cython
 
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
-from bascule.interfaces.wsgi cimport ThreadedExchange, WsgiInterface
+from bascule.interfaces.wsgi_call cimport ThreadedExchange, WsgiCaller
 from bascule.protocols.events cimport Request
 
 cdef class WebSocketCall(ThreadedExchange):

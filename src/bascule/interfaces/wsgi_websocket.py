@@ -28,12 +28,12 @@ from typing import Any
 from bascule.errors import ClientDisconnected, ResponseError, UsageError, WebSocketClosed
 from bascule.interfaces.exchange import Carrier
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message, WebSocketSession
-from bascule.interfaces.wsgi import (
+from bascule.interfaces.wsgi_call import (
     DONE,
     PLAIN_TEXT,
     RESPONSE_HIGH_WATER,
     ThreadedExchange,
-    WsgiInterface,
+    WsgiCaller,
     encode_field,
 )
 from bascule.protocols.events import Request
@@ -67,7 +67,7 @@ class WebSocketCall(ThreadedExchange):
 
     __slots__ = ("finish_tunnel", "session", "switched", "taken", "tunnelled", "waiters")
 
-    def __init__(self, interface: WsgiInterface, request: Request, carrier: Carrier) -> None:
+    def __init__(self, interface: WsgiCaller, request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
         plan = interface.websockets
         self.session = WebSocketSession(self, plan.queue if plan is not None else 1)
