@@ -5,8 +5,7 @@ Settings        the values, as attributes
 OPTIONS         the declarations, by name
 """
 
-from bascule.settings.load import load_settings
+from bascule.settings.load import Settings, load_settings
 from bascule.settings.options import OPTIONS
-from bascule.settings.values import Settings
 
 __all__ = ["OPTIONS", "Settings", "load_settings"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bascule.settings.findings import DEFAULT, Source, finding
 from bascule.settings.options import OPTIONS
-from bascule.settings.values import Settings
+from bascule.settings.values import Values
 
 FILES = ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs", "log_config")
 LOG_CONFIG_SUFFIXES = (".json", ".toml", ".ini")
@@ -25,10 +25,10 @@ class Complaint:
     text: str
 
 
-Check = Callable[[Settings], Iterator[Complaint]]
+Check = Callable[[Values], Iterator[Complaint]]
 
 
-def check_files(settings: Settings) -> Iterator[Complaint]:
+def check_files(settings: Values) -> Iterator[Complaint]:
     """Files that are named can be opened."""
     for name in FILES:
         path = getattr(settings, name)
@@ -48,7 +48,7 @@ def why_unreadable(path: str) -> str:
         return f"cannot be read: {error.strerror}"
 
 
-def check_directories(settings: Settings) -> Iterator[Complaint]:
+def check_directories(settings: Values) -> Iterator[Complaint]:
     """Directories that are named are there."""
     if settings.app_dir and not os.path.isdir(settings.app_dir):
         yield Complaint(("app_dir",), f"{settings.app_dir!r} is not a directory")
@@ -57,7 +57,7 @@ def check_directories(settings: Settings) -> Iterator[Complaint]:
             yield Complaint(("reload_dir",), f"{path!r} is not a directory")
 
 
-def check_log_config(settings: Settings) -> Iterator[Complaint]:
+def check_log_config(settings: Values) -> Iterator[Complaint]:
     """The suffix tells the format, so it must be one of ours."""
     path = settings.log_config
     if path is not None and not path.endswith(LOG_CONFIG_SUFFIXES):
@@ -67,7 +67,7 @@ def check_log_config(settings: Settings) -> Iterator[Complaint]:
         )
 
 
-def check_tls(settings: Settings) -> Iterator[Complaint]:
+def check_tls(settings: Values) -> Iterator[Complaint]:
     """Nothing about TLS is said in vain: client certificates that are asked for get checked."""
     if settings.ssl_certfile is None:
         for name in NEEDS_CERTIFICATE:
@@ -83,7 +83,7 @@ def check_tls(settings: Settings) -> Iterator[Complaint]:
         yield Complaint(("ssl_ca_certs", "ssl_cert_reqs"), text)
 
 
-def check_fields(settings: Settings) -> Iterator[Complaint]:
+def check_fields(settings: Values) -> Iterator[Complaint]:
     """A response has one Server and one Date field (RFC 9110 section 5.3)."""
     added = {name.lower() for name, _ in settings.header}
     for name, option in ((b"server", "server_header"), (b"date", "date_header")):
@@ -93,7 +93,7 @@ def check_fields(settings: Settings) -> Iterator[Complaint]:
             yield Complaint(("header", option), text)
 
 
-def check_addresses(settings: Settings) -> Iterator[Complaint]:
+def check_addresses(settings: Values) -> Iterator[Complaint]:
     """An address is listened on once; port 0 is a new address each time."""
     seen = set()
     for address in settings.bind:
@@ -102,7 +102,7 @@ def check_addresses(settings: Settings) -> Iterator[Complaint]:
         seen.add(address)
 
 
-def check_mounts(settings: Settings) -> Iterator[Complaint]:
+def check_mounts(settings: Values) -> Iterator[Complaint]:
     """Each request has one application."""
     seen = set()
     for point, _ in settings.mount:
@@ -125,7 +125,7 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def check(settings: Settings, sources: dict[str, Source], broken: set[str]) -> list[str]:
+def check(settings: Values, sources: dict[str, Source], broken: set[str]) -> list[str]:
     """Return the findings of all checks."""
     return [
         finding(sources.get(complaint.names[0], DEFAULT), complaint.text)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from bascule.errors import SettingsError
 from bascule.settings.checks import check
@@ -11,9 +11,9 @@ from bascule.settings.file import FileReader
 from bascule.settings.findings import Given, Layer, Rank, Source, did_you_mean, finding
 from bascule.settings.merge import merge, parse_layer
 from bascule.settings.options import OPTIONS
-from bascule.settings.values import Settings
+from bascule.settings.values import Values
 
-S = TypeVar("S", bound=Settings)
+V = TypeVar("V", bound=Values)
 NO_TARGET = (
     "TARGET is missing: give module:attribute, such as bascule serve mysite.wsgi:application, "
     "or `target` in bascule.toml"
@@ -59,7 +59,7 @@ class Loader:
                 self.findings.append(finding(source, "comes too late in the env-file itself"))
         return layer
 
-    def settings(self, kind: type[S], need_target: bool) -> S:
+    def settings(self, kind: type[V], need_target: bool) -> V:
         """Return the merged settings. Raises SettingsError with all findings."""
         merged = merge(self.layers, self.findings)
         values = {name: given.value for name, given in merged.items()}
@@ -81,6 +81,19 @@ class Loader:
 def strongest(name: str, layers: Sequence[Layer]) -> Any:
     """Return the value the last of these layers that has one gives, or None."""
     return next((layer[name].value for layer in reversed(layers) if name in layer), None)
+
+
+class Settings(Values):
+    """All settings as attributes, with the names and defaults of `Options`. Cannot be changed."""
+
+    @classmethod
+    def of(cls, **options: Any) -> Self:
+        """Return settings from Python arguments, checked as those of the command line are.
+
+        Reads no file but those the arguments name, and no environment variable.
+        Raises SettingsError with all findings.
+        """
+        return settings_from_arguments(cls, options)
 
 
 def load_settings(
@@ -117,7 +130,7 @@ def layer_of(values: Mapping[str, object], rank: Rank, place: str) -> Layer:
     }
 
 
-def settings_from_arguments(kind: type[S], options: Mapping[str, Any]) -> S:
+def settings_from_arguments(kind: type[V], options: Mapping[str, Any]) -> V:
     """Return settings from keyword arguments; see `Settings.of`."""
     loader = Loader()
     layer: Layer = {}

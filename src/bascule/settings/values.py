@@ -1,8 +1,8 @@
-"""`Settings`: every value, checked, with where it came from."""
+"""The values of all settings, checked, with where each came from."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 from bascule.address import Address, FDAddress, TCPAddress, UnixAddress
 from bascule.settings.findings import DEFAULT, Source
@@ -10,10 +10,10 @@ from bascule.settings.option import Option
 from bascule.settings.options import OPTIONS, Options
 
 
-class Settings(Options):
+class Values(Options):
     """All settings as attributes, with the names and defaults of `Options`. Cannot be changed.
 
-    Made by `load_settings` from what the operator said, or by `Settings.of` from Python.
+    Made by `load_settings` or `Settings.of`, whose class is this one with a way to be made.
     """
 
     def __init__(
@@ -31,17 +31,6 @@ class Settings(Options):
         self.__dict__["_sources"] = dict(sources)
         self.__dict__["_app_environment"] = dict(app_environment)
 
-    @classmethod
-    def of(cls, **options: Any) -> Self:
-        """Return settings from Python arguments, checked as those of the command line are.
-
-        Reads no file but those the arguments name, and no environment variable.
-        Raises SettingsError with all findings.
-        """
-        from bascule.settings.load import settings_from_arguments
-
-        return settings_from_arguments(cls, options)
-
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
             f"settings cannot be changed; make new ones with Settings.of({name}=...)"
@@ -51,7 +40,7 @@ class Settings(Options):
         raise AttributeError("settings cannot be changed")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Settings):
+        if not isinstance(other, Values):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in OPTIONS)
 

@@ -8,7 +8,7 @@ import pytest
 from bascule.settings.checks import check
 from bascule.settings.findings import Rank, Source
 from bascule.settings.options import OPTIONS
-from bascule.settings.values import Settings
+from bascule.settings.values import Values
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def findings(broken: set[str] | None = None, **values: Any) -> list[str]:
     """The findings about parsed values, without the places."""
     parsed = {name: OPTIONS[name].kind.parse(value) for name, value in values.items()}
     sources = {name: Source(Rank.SAID, "here", name) for name in values}
-    found = check(Settings(parsed, sources), sources, broken or set())
+    found = check(Values(parsed, sources), sources, broken or set())
     assert all(line.startswith("here: ") for line in found)
     return [line.removeprefix("here: ") for line in found]
 
 
 def test_defaults_are_right() -> None:
-    assert check(Settings(), {}, set()) == []
+    assert check(Values(), {}, set()) == []
 
 
 @pytest.mark.parametrize("name", ["ssl_certfile", "log_config"])
