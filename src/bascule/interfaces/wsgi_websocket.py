@@ -20,7 +20,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from bascule.errors import ClientDisconnected, ResponseError, UsageError, WebSocketClosed
 from bascule.interfaces.exchange import Carrier
@@ -229,12 +229,53 @@ class WebSocketCall(ThreadedExchange):
         self.put_operation((kind, message))
         self.wait_for_client()
 
+    def close_socket(self, code: int, reason: str) -> None:
+        """Close, where that has not happened."""
+        if not self.disconnected and self.error is None:
+            self.put_operation((CLOSE, code, reason))
+
+    def subprotocols(self) -> list[str]:
+        """What the client offers, in its order."""
+        offer = self.request.websocket
+        return list(offer.subprotocols) if offer is not None else []
+
     def check_open(self) -> None:
         """Raises WebSocketClosed, or what the application got wrong before."""
         if self.error is not None:
             raise self.error
         if self.disconnected:
             raise closed_error(self.session.code, self.session.reason)
+
+
+class Ending(Protocol):
+    """How a WebSocket was closed, and with what the server would close it when it stops."""
+
+    code: int
+    reason: str
+    stop_code: int
+
+
+class SocketCall(Protocol):
+    """What is behind a `WebSocket`: a WebSocketCall, or what stands in for it over ASGI.
+
+    taken: `accept` was called. disconnected: it is closed, as `session` says.
+    """
+
+    taken: bool
+    disconnected: bool
+
+    @property
+    def session(self) -> Ending: ...
+
+    def accept(self, subprotocol: str | None, fields: list[tuple[bytes, bytes]]) -> None: ...
+
+    def next_message(self, timeout: float | None) -> Message | None: ...
+
+    def send_message(self, kind: int, message: Message) -> None: ...
+
+    def close_socket(self, code: int, reason: str) -> None: ...
+
+    def subprotocols(self) -> list[str]: ...
 
 
 class WebSocket:
@@ -252,7 +293,7 @@ class WebSocket:
     accepted or later.
     """
 
-    def __init__(self, call: WebSocketCall, environ: Environ) -> None:
+    def __init__(self, call: SocketCall, environ: Environ) -> None:
         self._call = call
         self._end_told = False
         self.environ = environ
@@ -311,10 +352,8 @@ class WebSocket:
         """Close. Does nothing where that has happened. Raises ResponseError for a code that may
         not be sent (RFC 6455 section 7.4)."""
         self._open()
-        call = self._call
-        if not call.disconnected and call.error is None:
-            text = reason.decode() if isinstance(reason, bytes) else reason
-            call.put_operation((CLOSE, code, text or ""))
+        text = reason.decode() if isinstance(reason, bytes) else reason
+        self._call.close_socket(code, text or "")
 
     def __iter__(self) -> Iterator[Message]:
         """The messages until the WebSocket is closed."""
@@ -356,8 +395,7 @@ class WebSocket:
     @property
     def subprotocols(self) -> list[str]:
         """What the client offers, in its order."""
-        offer = self._call.request.websocket
-        return list(offer.subprotocols) if offer is not None else []
+        return self._call.subprotocols()
 
     # By these names gevent-websocket has them.
 
