@@ -74,7 +74,8 @@ class ASGIToWSGI:
 class LoopCall:
     """One request to the ASGI application.
 
-    disconnected: the client has left, or the response is complete.
+    disconnected: the client has left. completed: the application has sent all of its response.
+    abandoned: the server has closed the response, so there is no thread that would take events.
     """
 
     def __init__(self, background: Background, environ: Environ, scope: Scope) -> None:
@@ -93,6 +94,7 @@ class LoopCall:
         self.is_reading = False
         self.disconnected = False
         self.completed = False
+        self.abandoned = False
         self.head: Message | None = None
         self.has_body = False
         self.queued = 0
@@ -126,24 +128,25 @@ class LoopCall:
             error = raised
         finally:
             self.conclude(error)
+            # It has this frame in its traceback.
+            error = None
 
     def conclude(self, error: BaseException | None) -> None:
         """The application is done."""
-        if self.completed:
-            if error is not None:
-                self.report(error)
-        else:
+        if self.disconnected and is_disconnect(error):
+            # The application let the OSError of `send` end it, which is the usual way to stop.
+            forget_frames(error)
+            error = None
+        if not (self.completed or self.abandoned):
             self.completed = True
             self.events.put((END, error))
-
-    def report(self, error: BaseException) -> None:
-        """The server has the whole response and asks no more."""
-        self.loop.call_exception_handler(
-            {
-                "message": "ASGI application raised after its response was complete",
-                "exception": error,
-            }
-        )
+        elif error is not None:
+            self.loop.call_exception_handler(
+                {
+                    "message": "ASGI application raised when its response was over",
+                    "exception": error,
+                }
+            )
 
     async def receive(self) -> Message:
         """ASGI `receive`."""
@@ -186,6 +189,11 @@ class LoopCall:
         self.disconnected = True
         wake(self.receivers)
         wake(self.senders)
+
+    def abandon(self) -> None:
+        """The client has left, and the thread as well: it takes no more events."""
+        self.abandoned = True
+        self.disconnect()
 
     def resume(self) -> None:
         """The server has taken something."""
@@ -342,7 +350,7 @@ class LoopCall:
         if not self.is_over:
             self.is_over = True
             try:
-                self.tell(self.disconnect)
+                self.tell(self.abandon)
             except RuntimeError:
                 # The loop has been closed, and has cancelled the call before that.
                 pass
@@ -416,6 +424,22 @@ def text_fields(head: Message) -> list[tuple[str, str]]:
         for name, value in head.get("headers", ())
         if bytes(name).lower() not in HOP_BY_HOP
     ]
+
+
+def is_disconnect(error: BaseException | None) -> bool:
+    """ClientDisconnected, or what an application made of it (Starlette raises its own)."""
+    while error is not None and not isinstance(error, ClientDisconnected):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks: they keep the application's frames alive, and with them generators
+    that should be closed now.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def wake(waiters: "list[Future[None]]") -> None:

@@ -632,3 +632,28 @@ def test_wsgiref_validates_it(adapt: Any) -> None:
     environ = environ_of("POST", body=b"body")
     called = WsgiCalled(validator(adapt(application)), environ)
     assert called.rest() == b"bodybody"
+
+
+def test_what_an_application_iterates_over_is_closed_when_the_client_leaves(adapt: Any) -> None:
+    closed = Flag()
+
+    async def pieces() -> Any:
+        try:
+            while True:
+                yield b"x" * PIECE
+        finally:
+            closed.set()
+
+    @app
+    async def application(receive: Any, send: Any) -> None:
+        await start(send)
+        async for piece in pieces():
+            try:
+                await body(send, piece, more=True)
+            except OSError as error:
+                raise LookupError from error
+
+    called = WsgiCalled(adapt(application), environ_of())
+    next(iter(called.result))
+    called.close()
+    closed.wait()
