@@ -24,8 +24,9 @@ from bascule.types import ASGI3App, Environ, Message, Scope, StartResponse
 
 INPUT_PIECE = 65536
 
-# Octets an application may be ahead of the server before `send` waits, as in the server itself.
-RESPONSE_HIGH_WATER = 65536
+# Octets an application may be ahead of the server before `send` waits: two usual pieces, so that
+# the next is made while one leaves.
+RESPONSE_HIGH_WATER = 131072
 
 # What the calling thread finds in `events`.
 HEAD = 0

@@ -44,9 +44,11 @@ from bascule.interfaces.threads import ThreadPool
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file
 
-# Octets a thread may be ahead of `send`, and pieces in which `wsgi.input` is read. As in the
-# server.
-RESPONSE_HIGH_WATER = 65536
+# Octets a thread may be ahead of `send`: two usual pieces, so that the next is made while one
+# leaves.
+RESPONSE_HIGH_WATER = 131072
+
+# Pieces in which `wsgi.input` is read.
 INPUT_PIECE = 65536
 
 # WebSockets keep a thread each for as long as they last, so they have threads of their own. As
