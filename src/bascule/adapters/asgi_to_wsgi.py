@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from bascule.adapters.background import Background, Backgrounds
+from bascule.adapters.leaving import forget_frames, is_disconnect
 from bascule.adapters.scope import environ_scope
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.types import ASGI3App, Environ, Message, Scope, StartResponse
@@ -108,29 +109,37 @@ class LoopCall:
 
     def start(self) -> None:
         """Call the application in a task of its own."""
-        task = self.loop.create_task(self.run(), context=self.context, name="asgi-request")
-        self.background.tasks.add(task)
-        task.add_done_callback(self.background.tasks.discard)
+        self.background.begin_task(self.run(), self.context)
 
     async def run(self) -> None:
+        """The whole life of the call on the loop."""
         error: BaseException | None = None
+        self.background.note_begun()
         try:
             await self.background.app(self.scope, self.receive, self.send)
-            if not self.completed and not self.disconnected:
-                error = ResponseError(
-                    "the application returned "
-                    + ("before its response was complete" if self.head else "without a response")
-                )
+            error = self.judge_return()
         except CancelledError as cancelled:
             error = ResponseError("the application was cancelled")
             error.__cause__ = cancelled
             raise
         except Exception as raised:
             error = raised
+        except BaseException as raised:
+            # SystemExit would end the loop, and with it all the other calls.
+            error = RuntimeError(f"the ASGI application raised {type(raised).__name__}")
+            error.__cause__ = raised
         finally:
             self.conclude(error)
             # It has this frame in its traceback.
             error = None
+
+    def judge_return(self) -> ResponseError | None:
+        """The application has returned: what is wrong with that."""
+        if self.completed or self.disconnected:
+            return None
+        if self.head is None:
+            return ResponseError("the application returned without a response")
+        return ResponseError("the application returned before its response was complete")
 
     def conclude(self, error: BaseException | None) -> None:
         """The application is done."""
@@ -253,8 +262,17 @@ class LoopCall:
     # THREAD SIDE
 
     def begin(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Have the application called, and wait for the beginning of its response."""
-        self.tell(self.start)
+        """Have the application called, and return its response. Raises what it raised."""
+        self.background.submit(self.start)
+        try:
+            return self.answer(start_response)
+        except BaseException:
+            # The application may be waiting for this thread.
+            self.leave()
+            raise
+
+    def answer(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Wait for the beginning of the response, and give it to the server."""
         head: Message = {}
         while True:
             event = self.next_event()
@@ -268,6 +286,7 @@ class LoopCall:
                 self.is_over = True
                 raise event[1] or ClientDisconnected("the client has left")
             elif kind == FILE:
+                self.is_over = True
                 return self.answer_file(start_response, head, event[1])
             else:
                 break
@@ -317,12 +336,15 @@ class LoopCall:
         self, start_response: StartResponse, head: Message, file: Any
     ) -> Iterable[bytes]:
         """Leave the file to the server."""
-        self.is_over = True
-        fields = text_fields(head)
-        if not any(name.lower() == "content-length" for name, _ in fields):
-            fields.append(("content-length", str(os.fstat(file.fileno()).st_size)))
-        start_response(status_line(head["status"]), fields)
-        wrapped: Iterable[bytes] = self.environ["wsgi.file_wrapper"](file, INPUT_PIECE)
+        try:
+            fields = text_fields(head)
+            if not any(name.lower() == "content-length" for name, _ in fields):
+                fields.append(("content-length", str(os.fstat(file.fileno()).st_size)))
+            start_response(status_line(head["status"]), fields)
+            wrapped: Iterable[bytes] = self.environ["wsgi.file_wrapper"](file, INPUT_PIECE)
+        except BaseException:
+            file.close()
+            raise
         return wrapped
 
     def next_data(self) -> bytes | None:
@@ -425,22 +447,6 @@ def text_fields(head: Message) -> list[tuple[str, str]]:
         for name, value in head.get("headers", ())
         if bytes(name).lower() not in HOP_BY_HOP
     ]
-
-
-def is_disconnect(error: BaseException | None) -> bool:
-    """ClientDisconnected, or what an application made of it (Starlette raises its own)."""
-    while error is not None and not isinstance(error, ClientDisconnected):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-def forget_frames(error: BaseException | None) -> None:
-    """Drop the tracebacks: they keep the application's frames alive, and with them generators
-    that should be closed now.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def wake(waiters: "list[Future[None]]") -> None:

@@ -6,11 +6,13 @@ process that was forked has no threads but one, so there it is made anew.
 
 import asyncio
 import atexit
+import contextvars
 import logging
 import os
 import threading
 import weakref
-from asyncio import AbstractEventLoop, Future, Task
+from asyncio import Future, Task
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bascule.adapters.scope import ASGI_VERSION
@@ -19,15 +21,17 @@ from bascule.types import ASGI3App, Message
 
 logger = logging.getLogger("bascule.adapters")
 
-# How long the end of the process waits for lifespan shutdown.
+# How long the end of the process waits for lifespan shutdown, and before that for calls that are
+# still running: what they do behind their response is not lost, and none keeps the process.
 SHUTDOWN_PATIENCE = 10.0
+CALL_PATIENCE = 3.0
 
 # How long a lifespan may go on after it has answered.
 LAST_WORDS = 0.1
 
-# Loops of a parent process. Closing one would take the parent's descriptors out of the epoll
-# set that both share, and collecting it would warn that it was not closed.
-ABANDONED: list[AbstractEventLoop] = []
+# What runs in the parent process. Closing its loop here would take the parent's descriptors out of
+# the epoll set that both share, and collecting it would warn of tasks that were not finished.
+ABANDONED: "list[Background]" = []
 
 
 class Background:
@@ -41,7 +45,9 @@ class Background:
         self.app = app
         self.loop = asyncio.new_event_loop()
         self.state: dict[str, Any] | None = None
-        self.tasks: set[Task[None]] = set()
+        self.tasks: set[Task[Any]] = set()
+        self._closing = threading.Lock()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="asgi-loop", daemon=True)
         self._lifespan: Lifespan | None = None
 
@@ -59,11 +65,19 @@ class Background:
         """Lifespan shutdown; then what still runs is cancelled and the thread ends."""
         try:
             stopping = asyncio.run_coroutine_threadsafe(self._shutdown(), self.loop)
-            stopping.result(SHUTDOWN_PATIENCE)
+            stopping.result(CALL_PATIENCE + SHUTDOWN_PATIENCE)
         except TimeoutError:
             # The thread is a daemon: it keeps nothing.
             return
         self._end()
+
+    def submit(self, start: Callable[[], None]) -> None:
+        """Have it called on the loop. Raises RuntimeError where that is closed: what it takes is
+        not forgotten."""
+        with self._closing:
+            if self._is_closed:
+                raise RuntimeError("the loop of this ASGI application has been closed")
+            self.loop.call_soon_threadsafe(start)
 
     def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -73,9 +87,29 @@ class Background:
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()
+            with self._closing:
+                self._is_closed = True
+            # Calls that came while it stopped are told so.
+            self.loop.run_until_complete(self._cancel_calls())
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         finally:
             self.loop.close()
+
+    # LOOP SIDE
+
+    def begin_task(
+        self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context
+    ) -> None:
+        """Run the coroutine as a task, which is to begin with `note_begun`."""
+        task = self.loop.create_task(coroutine, context=context, name="asgi-request")
+        task.add_done_callback(self.tasks.discard)
+
+    def note_begun(self) -> None:
+        """The current task may be cancelled from now on. Cancelled before its first step it would
+        not even learn that it was, and somebody waits for what it says to that."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
 
     async def _startup(self) -> None:
         lifespan = Lifespan(self.app)
@@ -84,12 +118,19 @@ class Background:
             self.state = lifespan.state
 
     async def _shutdown(self) -> None:
-        for task in list(self.tasks):
-            task.cancel()
         if self.tasks:
-            await asyncio.wait(self.tasks)
+            await asyncio.wait(self.tasks, timeout=CALL_PATIENCE)
+        await self._cancel_calls()
         if self._lifespan is not None:
             await self._lifespan.shutdown()
+
+    async def _cancel_calls(self) -> None:
+        # A turn of the loop, in which those begin that wait for it.
+        await asyncio.sleep(0)
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=CALL_PATIENCE)
 
 
 class Lifespan:
@@ -102,10 +143,15 @@ class Lifespan:
         self.answer: Future[Message] = asyncio.get_running_loop().create_future()
         self.task: Task[None] | None = None
         self.received = False
+        self.has_failed = False
 
     async def startup(self) -> bool:
         """False where the application has no lifespan. Raises StartupError."""
-        self.task = asyncio.create_task(self.run(), name="asgi-lifespan")
+        # Not in the context of the request that happens to be the first.
+        loop = asyncio.get_running_loop()
+        self.task = loop.create_task(
+            self.run(), context=contextvars.Context(), name="asgi-lifespan"
+        )
         message = await self.ask("lifespan.startup")
         if message["type"] == "lifespan.startup.failed":
             await self.end(self.task)
@@ -146,12 +192,15 @@ class Lifespan:
         }
         try:
             await self.app(scope, self.receive, self.send)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             # That is how an application says that it has no lifespan. One that has asked what is
-            # wanted of it has probably failed, so it is not kept quiet.
-            if self.received and not self.answer.done():
+            # wanted of it has probably failed, so it is not kept quiet. One that has said that it
+            # failed may raise besides.
+            if self.received and not self.has_failed:
                 logger.warning(
-                    "the application raised during its lifespan; it is called all the same",
+                    "the application raised in its lifespan; requests are served all the same",
                     exc_info=error,
                 )
         finally:
@@ -164,6 +213,8 @@ class Lifespan:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"].endswith(".failed"):
+            self.has_failed = True
         if not self.answer.done():
             self.answer.set_result(message)
 
@@ -196,7 +247,7 @@ class Backgrounds:
         that is not."""
         self.lock = threading.Lock()
         if self.current is not None:
-            ABANDONED.append(self.current.loop)
+            ABANDONED.append(self.current)
             self.current = None
 
     def stop(self) -> None:

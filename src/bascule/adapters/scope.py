@@ -66,7 +66,7 @@ def websocket_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
 
 def http_version(protocol: str) -> str:
     version = protocol.removeprefix("HTTP/")
-    return version.removesuffix(".0") if version[0] in "23" else version
+    return version.removesuffix(".0") if version.startswith(("2", "3")) else version
 
 
 def raw_path(environ: Environ, octets: bytes) -> bytes:
@@ -88,7 +88,8 @@ def fields(environ: Environ) -> Headers:
             if not key.startswith("HTTP_"):
                 continue
             name = learn_name(key)
-        if name and value:
+        # An empty CONTENT_TYPE is how CGI says that there is none.
+        if name and (value or key.startswith("HTTP_")):
             found.append((name, value.encode("latin-1")))
     return found
 

@@ -5,7 +5,7 @@ accepted, sends, so that a slow client holds up neither the loop nor what comes 
 """
 
 import threading
-from asyncio import CancelledError, Future
+from asyncio import Future
 from collections.abc import Iterable
 from queue import SimpleQueue
 from typing import Any
@@ -22,6 +22,7 @@ from bascule.adapters.asgi_to_wsgi import (
     wake,
 )
 from bascule.adapters.background import Background
+from bascule.adapters.leaving import forget_frames, is_disconnect
 from bascule.adapters.scope import websocket_scope
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.types import Environ, Message, StartResponse
@@ -62,29 +63,26 @@ class SocketCall(LoopCall):
 
     # LOOP SIDE
 
-    async def run(self) -> None:
-        error: BaseException | None = None
-        try:
-            await self.background.app(self.scope, self.receive, self.send)
-            if self.state == CONNECTING and not self.completed:
-                error = ResponseError(
-                    "the application returned without answering the WebSocket handshake"
-                )
-        except CancelledError as cancelled:
-            error = ResponseError("the application was cancelled")
-            error.__cause__ = cancelled
-            raise
-        except Exception as raised:
-            if not (self.state == CLOSED and isinstance(raised, ClientDisconnected)):
-                error = raised
-        finally:
-            if self.state == OPEN:
-                # This is also what ends the thread's receiving.
-                self.outgoing.put(
-                    ("close", NORMAL_CLOSURE if error is None else INTERNAL_ERROR, "", None)
-                )
-            self.outgoing.put(None)
-            self.events.put((END, error))
+    def judge_return(self) -> ResponseError | None:
+        if self.state == CONNECTING and not (self.completed or self.disconnected):
+            return ResponseError(
+                "the application returned without answering the WebSocket handshake"
+            )
+        return None
+
+    def conclude(self, error: BaseException | None) -> None:
+        """The application is done: an open WebSocket is closed."""
+        if is_disconnect(error):
+            # It let the OSError of `send` end it, which is the usual way to stop.
+            forget_frames(error)
+            error = None
+        if self.state == OPEN:
+            # This is also what ends the thread's receiving.
+            code = NORMAL_CLOSURE if error is None else INTERNAL_ERROR
+            self.outgoing.put(("close", code, "", None))
+            self.state = CLOSED
+        self.outgoing.put(None)
+        super().conclude(error)
 
     async def receive(self) -> Message:
         """ASGI `receive`."""
@@ -94,7 +92,7 @@ class SocketCall(LoopCall):
         while True:
             if self.messages:
                 return self.messages.pop(0)
-            if self.state == CLOSED or self.disconnected:
+            if self.state == CLOSED or self.disconnected or self.completed:
                 return {
                     "type": "websocket.disconnect",
                     "code": self.code,
@@ -132,18 +130,19 @@ class SocketCall(LoopCall):
             await self.put("send", message["bytes"] if text is None else text)
         elif self.state == OPEN and kind == "websocket.close":
             code = message.get("code", NORMAL_CLOSURE)
-            await self.put("close", code, message.get("reason") or "")
+            reason = message.get("reason") or ""
+            await self.put("close", code, reason)
             self.state = CLOSED
-            self.code, self.reason = code, message.get("reason") or ""
+            self.code, self.reason = code, reason
             wake(self.receivers)
         elif self.state == CLOSED and not self.completed:
             raise ClientDisconnected("the WebSocket is closed")
         elif self.state == CONNECTING and not self.completed:
-            await self.answer(kind, message)
+            await self.answer_handshake(kind, message)
         else:
             raise RuntimeError(f"{kind!r} is not expected here")
 
-    async def answer(self, kind: str, message: Message) -> None:
+    async def answer_handshake(self, kind: str, message: Message) -> None:
         """What the application answers to the handshake."""
         if kind == "websocket.accept" and self.head is None:
             answered = self.loop.create_future()
@@ -156,6 +155,7 @@ class SocketCall(LoopCall):
             self.completed = True
             self.state = CLOSED
             self.events.put((DATA, b"Forbidden\n", True))
+            wake(self.receivers)
         elif kind == "websocket.http.response.start" and self.head is None:
             self.head = message
             self.events.put((HEAD, message))
@@ -172,9 +172,8 @@ class SocketCall(LoopCall):
 
     # THREAD SIDE
 
-    def begin(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Have the application called, and do what it asks for until it is done."""
-        self.tell(self.start)
+    def answer(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Do what the application asks for until it is done."""
         head: Message = {}
         while True:
             event = self.events.get()
@@ -184,18 +183,20 @@ class SocketCall(LoopCall):
             elif kind == DATA:
                 start_response(status_line(head["status"]), text_fields(head))
                 if event[2]:
+                    self.is_over = True
                     return [event[1]]
                 return Response(self, event[1])
             elif kind == ACCEPT:
-                self.accept(event[1], event[2])
+                self.accept_handshake(event[1], event[2])
             elif kind == READ:
                 self.receive_one()
-            elif event[1] is not None:
-                raise event[1]
-            else:
+            elif kind == END:
+                self.is_over = True
+                if event[1] is not None:
+                    raise event[1]
                 return []
 
-    def accept(self, message: Message, answered: "Future[None]") -> None:
+    def accept_handshake(self, message: Message, answered: "Future[None]") -> None:
         fields = [
             (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
             for name, value in message.get("headers", ())
@@ -231,7 +232,11 @@ class SocketCall(LoopCall):
             except Exception as raised:
                 error = raised
             if done is not None:
-                self.tell(settle, done, error)
+                try:
+                    self.tell(settle, done, error)
+                except RuntimeError:
+                    # The loop is closed, and nobody waits for it.
+                    return
 
 
 def settle(future: "Future[None]", error: Exception | None) -> None:

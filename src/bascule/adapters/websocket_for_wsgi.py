@@ -92,8 +92,7 @@ class SocketThread(ThreadedCall):
             pass
         else:
             await self.carry_out_sending(operation)
-            if kind != SEND:
-                self.written += operation[2]
+            self.written += operation[2]
             self.wake_thread()
 
     async def carry_out_sending(self, operation: tuple[Any, ...]) -> None:

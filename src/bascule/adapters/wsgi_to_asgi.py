@@ -17,19 +17,14 @@ import io
 import os
 import threading
 import weakref
-from asyncio import (
-    AbstractEventLoop,
-    Future,
-    Task,
-    get_running_loop,
-    wait,
-)
+from asyncio import AbstractEventLoop, Future, Task, get_running_loop, wait
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import Any
 
 from bascule.adapters.environ import scope_environ
+from bascule.adapters.leaving import forget_frames, is_disconnect, says_left
 from bascule.adapters.response import (
     FORBIDS_LENGTH,
     close,
@@ -140,8 +135,10 @@ def close_pools(pools: dict[AbstractEventLoop, tuple[ThreadPool, ThreadPool]]) -
 class ThreadedCall:
     """One request to the WSGI application.
 
-    disconnected: the client is gone, or nobody waits for the response any more.
-    error: what the server raised when it was given something, or asked.
+    disconnected: the client is gone, or nobody waits for the response any more. ended: nothing is
+    carried out any more. error: what the server raised when it was given something, or asked.
+    is_asked: the application waits for more of the body. waiters: the events of threads that wait;
+    it is the application's one thread nearly always.
     """
 
     def __init__(
@@ -155,17 +152,18 @@ class ThreadedCall:
         self.send = send
         self.context = copy_context()
         self.outbox: deque[tuple[Any, ...]] = deque()
-        self.event: threading.Event | None = None
+        self.waiters: list[threading.Event] = []
         # Loop side.
         self.waiter: Future[None] | None = None
         self.watcher: Task[None] | None = None
-        self.is_done = False
+        self.ended = False
         self.disconnected = False
         self.error: BaseException | None = None
         self.inbox: deque[bytes] = deque()
         self.body_ended = False
         self.written = 0
         # Thread side.
+        self.is_asked = False
         self.status = 0
         self.fields: Headers = []
         self.has_length = False
@@ -186,14 +184,19 @@ class ThreadedCall:
                 while outbox:
                     operation = outbox.popleft()
                     if operation[0] == DONE:
-                        self.is_done = True
-                        self.judge(operation[1])
+                        error = operation[1]
+                        # An error has this frame in its traceback, and should not be in it.
+                        del operation
+                        try:
+                            self.judge(error)
+                        finally:
+                            del error
                         return
                     await self.carry_out(operation)
                 self.waiter = pool.loop.create_future()
                 await self.waiter
         finally:
-            self.disconnected = True
+            self.ended = self.disconnected = True
             self.wake_thread()
             if self.watcher is not None:
                 await self.stop_watching(self.watcher)
@@ -208,14 +211,20 @@ class ThreadedCall:
 
     def judge(self, error: BaseException | None) -> None:
         """The application is done. Raises what the server must know."""
-        if self.error is not None:
-            raise self.error
-        if error is None or (self.disconnected and isinstance(error, ClientDisconnected)):
+        error = self.error or error
+        self.error = None
+        if error is None:
             return
-        if isinstance(error, Exception):
-            raise error
-        # SystemExit is meant for the thread, and CancelledError is not that of this task.
-        raise RuntimeError(f"the WSGI application raised {type(error).__name__}") from error
+        if self.disconnected and is_disconnect(error):
+            forget_frames(error)
+            return
+        try:
+            if isinstance(error, Exception):
+                raise error
+            # SystemExit is meant for the thread, and CancelledError is not that of this task.
+            raise RuntimeError(f"the WSGI application raised {type(error).__name__}") from error
+        finally:
+            del error
 
     async def carry_out(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
@@ -231,9 +240,11 @@ class ThreadedCall:
             self.written += operation[2]
             self.wake_thread()
         elif kind == READ:
-            if self.watcher is None and not (self.inbox or self.body_ended or self.is_over()):
+            # The watcher may have had it meanwhile, or be about to have it. Waiting here for what
+            # nobody waits for would hold up what the application sends.
+            while self.is_asked and self.watcher is None and not self.has_news():
                 await self.receive_one()
-            self.wake_thread()
+                self.wake_thread()
         else:
             self.watch()
 
@@ -241,8 +252,8 @@ class ThreadedCall:
         return self.disconnected or self.error is not None
 
     def note(self, error: Exception) -> None:
-        """`send` or `receive` raised. An OSError is how servers say that the client has left."""
-        if isinstance(error, OSError):
+        """`send` or `receive` raised."""
+        if says_left(error):
             self.disconnected = True
         else:
             self.error = error
@@ -276,7 +287,13 @@ class ThreadedCall:
         may only be received once the application has read it."""
         try:
             while not (self.inbox or self.is_over()):
-                await self.receive_one()
+                message = await self.receive()
+                self.take(message)
+                self.wake_thread()
+        except Exception as error:
+            # An error is nothing to an application that has not asked for anything.
+            if self.is_asked or says_left(error):
+                self.note(error)
         finally:
             self.watcher = None
             self.wake_thread()
@@ -286,10 +303,9 @@ class ThreadedCall:
         await wait([watcher])
 
     def wake_thread(self) -> None:
-        # The thread sets `event` before it looks at what it waits for; here it is the other way
-        # round.
-        event = self.event
-        if event is not None:
+        # A thread puts its event here before it looks at what it waits for; here it is the other
+        # way round.
+        for event in tuple(self.waiters):
             event.set()
 
     # THREAD SIDE
@@ -298,10 +314,13 @@ class ThreadedCall:
         """The whole life of the call, in a thread of the pool."""
         error = None
         try:
-            self.context.run(self.call)
+            if not self.disconnected:
+                self.context.run(self.call)
         except BaseException as raised:
             error = raised
         self.put_operation((DONE, error))
+        # It has this frame in its traceback.
+        del error
 
     def call(self) -> None:
         """Call the application, take its result and close that."""
@@ -337,13 +356,17 @@ class ThreadedCall:
 
     def wait_until(self, is_reached: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until the loop has brought it about; False where it has not in that time."""
-        if self.event is None:
-            self.event = threading.Event()
-        event = self.event
-        while not is_reached():
-            event.clear()
-            if not is_reached() and not event.wait(timeout):
-                return False
+        if is_reached():
+            return True
+        event = threading.Event()
+        self.waiters.append(event)
+        try:
+            while not is_reached():
+                if not event.wait(timeout):
+                    return is_reached()
+                event.clear()
+        finally:
+            self.waiters.remove(event)
         return True
 
     # The request.
@@ -357,8 +380,10 @@ class ThreadedCall:
             if self.body_ended:
                 return b""
             self.check()
+            self.is_asked = True
             self.put_operation((READ,))
             self.wait_until(self.has_news)
+            self.is_asked = False
 
     def has_news(self) -> bool:
         return bool(self.inbox) or self.body_ended or self.is_over()
@@ -438,8 +463,7 @@ class ThreadedCall:
         self.check_piece(data)
         if data:
             self.put_messages([*self.head(), self.body(data, True)], len(data), True)
-            if self.queued - self.written >= RESPONSE_HIGH_WATER:
-                self.wait_until(self.may_write)
+            self.wait_until(self.may_write)
         self.check()
 
     def may_write(self) -> bool:
@@ -480,13 +504,13 @@ class ThreadedCall:
                 return False
             message = {"type": "http.response.pathsend", "path": path}
         self.announce(count)
-        self.put_messages([*self.head(), message], count, False)
-        # The application closes the file when this returns.
+        # When this returns, the file is closed: that an empty one was sent must be seen too.
+        self.put_messages([*self.head(), message], max(count, 1), False)
         self.wait_until(self.is_drained)
         return True
 
     def is_drained(self) -> bool:
-        return self.written == self.queued
+        return self.ended or self.written == self.queued
 
     def declared_length(self, default: int) -> int:
         for name, value in self.fields:

@@ -202,6 +202,19 @@ def test_refusing_where_the_server_has_no_denial_response() -> None:
     run(scenario())
 
 
+def test_a_denial_may_be_long() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("404 Not Found", [])
+        return iter([b"x" * 65536] * 10)
+
+    async def scenario() -> None:
+        called = connected(app)
+        await called.task
+        assert sum(len(message.get("body", b"")) for message in called.sent) == 655360
+
+    run(scenario())
+
+
 def test_messages_are_not_received_without_end() -> None:
     accepted, release = Flag(), threading.Event()
 
@@ -221,6 +234,33 @@ def test_messages_are_not_received_without_end() -> None:
         await called.until(lambda: called.asked >= 17)
         assert called.incoming.qsize() >= 84
         release.set()
+        await called.task
+
+    run(scenario())
+
+
+def test_another_thread_of_the_wsgi_application_sends() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        ws = environ["wsgi.websocket"]
+        ws.accept()
+
+        def send_all() -> None:
+            for number in range(200):
+                ws.send(str(number) * 4096)
+
+        sender = threading.Thread(target=send_all)
+        sender.start()
+        received = list(ws)
+        sender.join(DEADLINE)
+        assert received == [str(number) for number in range(200)]
+        return []
+
+    async def scenario() -> None:
+        called = connected(app)
+        for number in range(200):
+            receive_text(called, str(number))
+        await called.until(lambda: len(called.sent) == 201)
+        disconnect(called)
         await called.task
 
     run(scenario())

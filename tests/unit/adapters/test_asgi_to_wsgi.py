@@ -347,6 +347,62 @@ def test_a_response_that_is_none(adapt: Any, function: Any, kind: type[Exception
         WsgiCalled(adapter, environ_of()).rest()
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_what_would_end_the_loop_is_wrapped(adapt: Any, kind: type[BaseException]) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan" or scope["path"] == "/exit":
+            raise kind
+        await respond(send, b"still here")
+
+    adapter = adapt(application)
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        WsgiCalled(adapter, environ_of(path="/exit"))
+    assert WsgiCalled(adapter, environ_of()).rest() == b"still here"
+
+
+def test_a_server_that_refuses_the_head_is_a_disconnect(adapt: Any) -> None:
+    refused = Flag()
+
+    @app
+    async def application(receive: Any, send: Any) -> None:
+        await start(send)
+        try:
+            while True:
+                await body(send, b"x" * PIECE, more=True)
+        except OSError:
+            refused.set()
+
+    def start_response(*arguments: Any) -> Any:
+        raise ValueError("no such head")
+
+    with pytest.raises(ValueError, match="no such head"):
+        adapt(application)(environ_of(), start_response)
+    refused.wait()
+
+
+def test_closing_while_requests_come(adapt: Any) -> None:
+    """Every one is answered, or told that it is not."""
+    adapter = adapt(app(lambda receive, send: respond(send, b"yes")))
+
+    def call(_: int) -> bytes:
+        try:
+            return WsgiCalled(adapter, environ_of()).rest()
+        except (RuntimeError, OSError) as error:
+            return str(error).encode()
+
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(call, range(200))
+        for _ in range(10):
+            adapter.close()
+        found = set(results)
+    assert b"yes" in found
+    assert found <= {
+        b"yes",
+        b"the application was cancelled",
+        b"the loop of this ASGI application has been closed",
+    }
+
+
 # Concurrency.
 
 
@@ -389,6 +445,22 @@ def test_context_variables_go_in_and_do_not_leak(adapt: Any) -> None:
     )
     assert called.rest() == b"outer"
     assert WsgiCalled(adapter, environ_of()).rest() == b"unset"
+
+
+def test_the_lifespan_is_not_in_the_context_of_the_first_request(adapt: Any) -> None:
+    found = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        found.append(variable.get())
+        if scope["type"] == "lifespan":
+            raise LookupError
+        await respond(send)
+
+    adapter = adapt(application)
+    contextvars.copy_context().run(
+        lambda: (variable.set("first"), WsgiCalled(adapter, environ_of()))
+    )
+    assert found == ["unset", "first"]
 
 
 # Lifespan.
@@ -613,6 +685,11 @@ def test_raw_path_is_what_the_client_sent_where_the_server_tells() -> None:
     # Something has changed the path since.
     scope = environ_scope(environ_of(path="/b", RAW_URI="/a%2Fb?x"), None)
     assert scope["raw_path"] == b"/b"
+
+
+def test_an_empty_field_is_one_all_the_same() -> None:
+    headers = environ_scope(environ_of(HTTP_X_EMPTY="", CONTENT_TYPE=""), None)["headers"]
+    assert headers == [(b"host", b"testserver"), (b"x-empty", b"")]
 
 
 def test_a_scope_with_the_least() -> None:

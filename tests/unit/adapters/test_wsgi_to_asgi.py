@@ -246,6 +246,24 @@ def test_the_body_is_read_on_demand() -> None:
     run(scenario())
 
 
+def test_messages_without_a_body_are_passed_over() -> None:
+    async def scenario() -> None:
+        def app(environ: Any, start_response: Any) -> Any:
+            data = environ["wsgi.input"].read()
+            start_response("200 OK", TEXT)
+            return [data]
+
+        called = AsgiCalled(WSGIToASGI(app), http_scope("POST"))
+        called.feed(more=True)
+        called.feed(more=True)
+        called.feed(b"at last", more=True)
+        called.feed()
+        await called.task
+        assert called.body == b"at last"
+
+    run(scenario())
+
+
 def test_a_body_that_nobody_reads_is_not_asked_for() -> None:
     async def scenario() -> None:
         called = AsgiCalled(WSGIToASGI(answering([b"no"])), http_scope("POST"))
@@ -355,6 +373,142 @@ def test_a_call_that_is_cancelled_lets_its_thread_go() -> None:
         with pytest.raises(asyncio.CancelledError):
             await called.task
         assert await asyncio.to_thread(closing.closed.wait) < 100
+
+    run(scenario())
+
+
+def test_a_call_that_is_cancelled_while_it_waits_for_a_thread_is_not_begun() -> None:
+    begun, release, calls = Flag(), threading.Event(), []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        calls.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/first":
+            begun.set()
+            assert release.wait(DEADLINE)
+        start_response("200 OK", TEXT)
+        return []
+
+    async def scenario() -> None:
+        adapter = WSGIToASGI(app, threads=1)
+        first = AsgiCalled(adapter, http_scope(path="/first"))
+        await begun.reached()
+        second = AsgiCalled(adapter, http_scope(path="/second"))
+        await asyncio.sleep(0)
+        second.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second.task
+        release.set()
+        await first.task
+        await call_asgi(adapter, http_scope(path="/third"))
+
+    run(scenario())
+    assert calls == ["/first", "/third"]
+
+
+def test_a_call_that_is_cancelled_lets_its_file_go(tmp_path: Path) -> None:
+    closed = Flag()
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", TEXT)
+        wrapper = environ["wsgi.file_wrapper"](path.open("rb"))
+
+        def close() -> None:
+            wrapper.filelike.close()
+            closed.set()
+
+        wrapper.close = close
+        return wrapper
+
+    async def scenario() -> None:
+        scope = http_scope(extensions={"http.response.zerocopysend": {}})
+        called = AsgiCalled(WSGIToASGI(app), scope)
+        called.gate.clear()
+        await called.until(lambda: called.sent)
+        assert not closed.is_set
+        called.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await called.task
+        await closed.reached()
+
+    run(scenario())
+
+
+def test_the_end_of_the_body_comes_while_the_response_is_streamed() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", TEXT)
+        yield b"begun "
+        yield environ["wsgi.input"].read() + b"."
+
+    async def scenario() -> None:
+        called = AsgiCalled(WSGIToASGI(app), http_scope("POST"))
+        await called.until(lambda: called.asked == 1 and called.sent)
+        called.feed(b"a piece", more=True)
+        called.feed()
+        await called.task
+        assert called.body == b"begun a piece."
+
+    run(scenario())
+
+
+def test_an_answer_is_not_held_up_by_a_body_that_comes_later() -> None:
+    """Both sides stream: the client sends the next piece when it has the answer to the last."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", TEXT)
+        while data := environ["wsgi.input"].read(1):
+            yield data.upper()
+
+    async def scenario() -> None:
+        called = AsgiCalled(WSGIToASGI(app), http_scope("POST"))
+        for number, letter in enumerate(b"abcdefgh" * 8):
+            called.feed(bytes([letter]), more=True)
+            await called.until(lambda number=number: len(called.body) > number)
+        called.feed()
+        await called.task
+        assert called.body == b"ABCDEFGH" * 8
+
+    run(scenario())
+
+
+def test_an_error_of_receive_is_nothing_to_who_has_not_asked() -> None:
+    class Failing(AsgiCalled):
+        async def receive(self) -> Any:
+            await super().receive()
+            raise ValueError("not for you")
+
+    async def scenario() -> None:
+        failed = threading.Event()
+
+        def pieces() -> Any:
+            yield b"one"
+            assert failed.wait(DEADLINE)
+            yield b"two"
+
+        called = Failing(WSGIToASGI(answering(pieces)), http_scope())
+        called.feed()
+        await called.until(lambda: called.asked == 1)
+        failed.set()
+        await called.task
+        assert called.is_complete
+
+    run(scenario())
+
+
+def test_an_error_of_receive_reaches_who_reads() -> None:
+    class Failing(AsgiCalled):
+        async def receive(self) -> Any:
+            raise ValueError("no body")
+
+    def app(environ: Any, start_response: Any) -> Any:
+        with pytest.raises(ValueError, match="no body"):
+            environ["wsgi.input"].read()
+        raise LookupError
+
+    async def scenario() -> None:
+        with pytest.raises(ValueError, match="no body"):
+            await Failing(WSGIToASGI(app), http_scope("POST")).task
 
     run(scenario())
 
@@ -508,6 +662,17 @@ def test_a_part_of_a_file_goes_by_zerocopysend(file: Path) -> None:
 
     run(scenario())
     assert read == [(3, 7)]
+
+
+def test_a_file_that_the_server_cannot_open_is_an_error(file: Path) -> None:
+    async def scenario() -> None:
+        scope = http_scope(extensions={"http.response.pathsend": {}})
+        called = AsgiCalled(WSGIToASGI(with_file(file)), scope)
+        called.send_error = FileNotFoundError(2, "gone")
+        with pytest.raises(FileNotFoundError):
+            await called.task
+
+    run(scenario())
 
 
 def test_early_hints_where_the_server_has_them() -> None:
