@@ -37,6 +37,7 @@ docs:
 ## make bench    measure against the other servers; takes about half an hour on two idle cores
 bench:
 	@$(PYTHON) bench/run.py
+	@bench/.venv/bin/python bench/adapters.py
 
 ## make clean    remove the environments and everything that was built
 clean:

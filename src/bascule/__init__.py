@@ -4,6 +4,7 @@
     Server                  the same inside an event loop of yours
     Settings                all options, by the names of `bascule serve --help`
     websocket(request)      the WebSocket of a request, in a view that WSGI calls
+    adapters                WSGIToASGI and ASGIToWSGI, for middleware of the other interface
 
 Nothing is imported before it is asked for: workers pay memory for what they use only.
 """
@@ -15,27 +16,30 @@ from bascule.speed import force_pure_if_asked
 force_pure_if_asked()
 
 if TYPE_CHECKING:
-    from bascule.interfaces.wsgi_websocket import websocket
+    from bascule import adapters
+    from bascule.interfaces.wsgi_socket import websocket
     from bascule.server import Server, serve
     from bascule.settings import Settings
     from bascule.version import __version__
 
-__all__ = ["Server", "Settings", "__version__", "serve", "websocket"]
+__all__ = ["Server", "Settings", "__version__", "adapters", "serve", "websocket"]
 
 _HOMES = {
     "Server": "bascule.server",
     "Settings": "bascule.settings",
     "__version__": "bascule.version",
     "serve": "bascule.server",
-    "websocket": "bascule.interfaces.wsgi_websocket",
+    "websocket": "bascule.interfaces.wsgi_socket",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'bascule' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "adapters":
+        return import_module("bascule.adapters")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bascule' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

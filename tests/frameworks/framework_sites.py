@@ -32,6 +32,11 @@ FRAMEWORKS = (
     Framework("flask", "flask_app:app", asgi=False),
     Framework("django-wsgi", "django_app:wsgi", asgi=False, reads_chunked=False),
     Framework("django-asgi", "django_app:asgi", asgi=True),
+    # Through the adapters.
+    Framework("flask-by-asgi", "adapted_app:flask", asgi=True),
+    Framework("starlette-by-wsgi", "adapted_app:starlette", asgi=False, has_background=True),
+    Framework("django-wsgi-by-asgi", "adapted_app:django_wsgi", asgi=True, reads_chunked=False),
+    Framework("django-asgi-by-wsgi", "adapted_app:django_asgi", asgi=False),
 )
 
 

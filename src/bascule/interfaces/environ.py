@@ -5,35 +5,16 @@ into keys once.
 """
 
 import sys
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from bascule.interfaces.exchange import Endpoint
 from bascule.protocols.events import Request
 from bascule.types import Environ
+from bascule.wrapper import FileWrapper
 
 REMEMBERED_KEYS = 1024
 PERCENT = 0x25
 KEYS: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
-
-
-class FileWrapper:
-    """`wsgi.file_wrapper` (PEP 3333, "Optional Platform-Specific File Handling")."""
-
-    def __init__(self, filelike: Any, block_size: int = 65536) -> None:
-        self.filelike = filelike
-        self.block_size = block_size
-        if hasattr(filelike, "close"):
-            self.close = filelike.close
-
-    def __iter__(self) -> "FileWrapper":
-        return self
-
-    def __next__(self) -> bytes:
-        data: bytes = self.filelike.read(self.block_size)
-        if not data:
-            raise StopIteration
-        return data
 
 
 def connection_environ(endpoint: Endpoint, multithread: bool) -> Environ:

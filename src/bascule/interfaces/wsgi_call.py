@@ -12,7 +12,6 @@ at is written by only one of them.
 import io
 import logging
 import os
-import stat
 import threading
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -21,7 +20,7 @@ from http import HTTPStatus
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
-from bascule.interfaces.environ import FileWrapper, connection_environ, request_environ
+from bascule.interfaces.environ import connection_environ, request_environ
 from bascule.interfaces.exchange import (
     BODY_HIGH_WATER,
     Carrier,
@@ -33,6 +32,7 @@ from bascule.interfaces.exchange import (
 from bascule.interfaces.threads import ThreadPool
 from bascule.protocols.events import Request
 from bascule.types import Environ, ExcInfo, WSGIApp
+from bascule.wrapper import FileWrapper, kernel_file
 
 logger = logging.getLogger("bascule.wsgi")
 
@@ -666,24 +666,6 @@ def close(iterable: object) -> None:
     closer = getattr(iterable, "close", None)
     if closer is not None:
         closer()
-
-
-def kernel_file(file: Any) -> Any:
-    """The file that the kernel can send in place of `file`, or None.
-
-    A fileno() is not enough: that of a GzipFile gives what is compressed, and a pipe has neither
-    a size nor a position.
-    """
-    while hasattr(file, "file"):
-        # Wrappers of tempfile and of Django.
-        file = file.file
-    if not isinstance(getattr(file, "raw", file), io.FileIO):
-        return None
-    try:
-        return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    except (OSError, ValueError):
-        # Closed, or without a descriptor: reading it will tell.
-        return None
 
 
 def learn_status(status: str) -> tuple[int, bytes]:

@@ -1,0 +1,282 @@
+"""The event loop that ASGI applications run on under a WSGI server.
+
+It runs in a daemon thread of its own, is made for the first request, and serves all of them. A
+process that was forked has no threads but one, so there it is made anew.
+"""
+
+import asyncio
+import atexit
+import contextvars
+import logging
+import os
+import threading
+import weakref
+from asyncio import Future, Task
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bascule.adapters.scope import ASGI_VERSION
+from bascule.errors import StartupError
+from bascule.types import ASGI3App, Message
+
+logger = logging.getLogger("bascule.adapters")
+
+# How long the end of the process waits for lifespan shutdown, and before that for calls that are
+# still running: what they do behind their response is not lost, and none keeps the process.
+SHUTDOWN_PATIENCE = 10.0
+CALL_PATIENCE = 3.0
+
+# How long a lifespan may go on after it has answered.
+LAST_WORDS = 0.1
+
+# What runs in the parent process. Closing its loop here would take the parent's descriptors out of
+# the epoll set that both share, and collecting it would warn of tasks that were not finished.
+ABANDONED: "list[Background]" = []
+
+
+class Background:
+    """One loop in one thread, with the lifespan of one application.
+
+    state: what lifespan startup left, copied into each scope; None where there is no lifespan.
+    tasks: the calls that are running; the loop itself only holds tasks weakly.
+    """
+
+    def __init__(self, app: ASGI3App) -> None:
+        self.app = app
+        self.loop = asyncio.new_event_loop()
+        self.state: dict[str, Any] | None = None
+        self.tasks: set[Task[Any]] = set()
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="asgi-loop", daemon=True)
+        self._lifespan: Lifespan | None = None
+
+    def start(self) -> None:
+        """Start, and wait for lifespan startup. Raises StartupError."""
+        self._thread.start()
+        try:
+            starting = asyncio.run_coroutine_threadsafe(self._startup(), self.loop)
+            starting.result()
+        except BaseException:
+            self._end()
+            raise
+
+    def stop(self) -> None:
+        """Lifespan shutdown; then what still runs is cancelled and the thread ends."""
+        try:
+            stopping = asyncio.run_coroutine_threadsafe(self._shutdown(), self.loop)
+            stopping.result(CALL_PATIENCE + SHUTDOWN_PATIENCE)
+        except TimeoutError:
+            # The thread is a daemon: it keeps nothing.
+            return
+        self._end()
+
+    def submit(self, start: Callable[[], None]) -> None:
+        """Have it called on the loop. Raises RuntimeError where that is closed: what it takes is
+        not forgotten."""
+        with self._closing:
+            if self._is_closed:
+                raise RuntimeError("the loop of this ASGI application has been closed")
+            self.loop.call_soon_threadsafe(start)
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(SHUTDOWN_PATIENCE)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            with self._closing:
+                self._is_closed = True
+            # Calls that came while it stopped are told so.
+            self.loop.run_until_complete(self._cancel_calls())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
+
+    # LOOP SIDE
+
+    def begin_task(
+        self, coroutine: Coroutine[Any, Any, None], context: contextvars.Context
+    ) -> None:
+        """Run the coroutine as a task, which is to begin with `note_begun`."""
+        task = self.loop.create_task(coroutine, context=context, name="asgi-request")
+        task.add_done_callback(self.tasks.discard)
+
+    def note_begun(self) -> None:
+        """The current task may be cancelled from now on. Cancelled before its first step it would
+        not even learn that it was, and somebody waits for what it says to that."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+
+    async def _startup(self) -> None:
+        lifespan = Lifespan(self.app)
+        if await lifespan.startup():
+            self._lifespan = lifespan
+            self.state = lifespan.state
+
+    async def _shutdown(self) -> None:
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=CALL_PATIENCE)
+        await self._cancel_calls()
+        if self._lifespan is not None:
+            await self._lifespan.shutdown()
+
+    async def _cancel_calls(self) -> None:
+        # A turn of the loop, in which those begin that wait for it.
+        await asyncio.sleep(0)
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=CALL_PATIENCE)
+
+
+class Lifespan:
+    """The lifespan call of an application (ASGI lifespan specification 2.0)."""
+
+    def __init__(self, app: ASGI3App) -> None:
+        self.app = app
+        self.state: dict[str, Any] = {}
+        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self.answer: Future[Message] = asyncio.get_running_loop().create_future()
+        self.task: Task[None] | None = None
+        self.received = False
+        self.has_failed = False
+
+    async def startup(self) -> bool:
+        """False where the application has no lifespan. Raises StartupError."""
+        # Not in the context of the request that happens to be the first.
+        loop = asyncio.get_running_loop()
+        self.task = loop.create_task(
+            self.run(), context=contextvars.Context(), name="asgi-lifespan"
+        )
+        message = await self.ask("lifespan.startup")
+        if message["type"] == "lifespan.startup.failed":
+            await self.end(self.task)
+            raise StartupError(
+                f"lifespan startup failed: {message.get('message') or 'no reason given'}"
+            )
+        return bool(message["type"] == "lifespan.startup.complete")
+
+    async def shutdown(self) -> None:
+        """A failure is logged: there is nothing left to stop."""
+        assert self.task is not None
+        if self.task.done():
+            return
+        self.answer = asyncio.get_running_loop().create_future()
+        message = await self.ask("lifespan.shutdown")
+        await self.end(self.task)
+        if message["type"] == "lifespan.shutdown.failed":
+            logger.error(
+                "lifespan shutdown failed: %s", message.get("message") or "no reason given"
+            )
+
+    async def end(self, task: "Task[None]") -> None:
+        """It has said its last word. One that waits for more waits for ever."""
+        await asyncio.wait([task], timeout=LAST_WORDS)
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def ask(self, kind: str) -> Message:
+        """Tell the application, and wait for what it says to it."""
+        self.incoming.put_nowait({"type": kind})
+        return await self.answer
+
+    async def run(self) -> None:
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": ASGI_VERSION, "spec_version": "2.0"},
+            "state": self.state,
+        }
+        try:
+            await self.app(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # That is how an application says that it has no lifespan. One that has asked what is
+            # wanted of it has probably failed, so it is not kept quiet. One that has said that it
+            # failed may raise besides.
+            if self.received and not self.has_failed:
+                logger.warning(
+                    "the application raised in its lifespan; requests are served all the same",
+                    exc_info=error,
+                )
+        finally:
+            if not self.answer.done():
+                self.answer.set_result({"type": "lifespan.unsupported"})
+
+    async def receive(self) -> Message:
+        message = await self.incoming.get()
+        self.received = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"].endswith(".failed"):
+            self.has_failed = True
+        if not self.answer.done():
+            self.answer.set_result(message)
+
+
+class Backgrounds:
+    """The background of this process for one application."""
+
+    def __init__(self, app: ASGI3App) -> None:
+        self.app = app
+        self.lock = threading.Lock()
+        self.current: Background | None = None
+        EVERY.add(self)
+
+    def get(self) -> Background:
+        """Start it where it is not running. Raises StartupError, each time anew: what it could
+        not reach may be there for the next request."""
+        current = self.current
+        if current is not None:
+            return current
+        with self.lock:
+            if self.current is None:
+                started = Background(self.app)
+                started.start()
+                self.current = started
+                STARTED.add(self)
+            return self.current
+
+    def forget(self) -> None:
+        """In a process that was forked: the thread is not here, and a lock may be held by one
+        that is not."""
+        self.lock = threading.Lock()
+        if self.current is not None:
+            ABANDONED.append(self.current)
+            self.current = None
+
+    def stop(self) -> None:
+        """End it where it is running; the next request would start another one."""
+        with self.lock:
+            current, self.current = self.current, None
+            STARTED.discard(self)
+        if current is not None:
+            current.stop()
+
+
+# All of them: any may be starting, its lock held, while another thread forks.
+EVERY: "weakref.WeakSet[Backgrounds]" = weakref.WeakSet()
+
+# Those that run, so that somebody ends them though their application is forgotten.
+STARTED: set[Backgrounds] = set()
+
+
+def forget_all() -> None:
+    """In a process that was forked: it has none of the threads."""
+    for backgrounds in EVERY:
+        backgrounds.forget()
+    STARTED.clear()
+
+
+def stop_all() -> None:
+    for backgrounds in list(STARTED):
+        backgrounds.stop()
+
+
+os.register_at_fork(after_in_child=forget_all)
+atexit.register(stop_all)

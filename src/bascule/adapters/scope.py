@@ -1,0 +1,107 @@
+"""The ASGI scope of a WSGI environ."""
+
+from typing import Any
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from bascule.types import Environ, Headers, Scope
+
+ASGI_VERSION = "3.0"
+SPEC_VERSION = "2.5"
+REMEMBERED_NAMES = 1024
+
+# RFC 3986 section 3.3: what a path may have unquoted.
+PATH_SAFE = "/!$&'()*+,;=:@~"
+
+# Names of header fields by their keys. "" for those that servers fill in from elsewhere.
+NAMES: dict[str, bytes] = {
+    "CONTENT_LENGTH": b"content-length",
+    "CONTENT_TYPE": b"content-type",
+    "HTTP_CONTENT_LENGTH": b"",
+    "HTTP_CONTENT_TYPE": b"",
+}
+
+WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+
+
+def environ_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
+    """The scope of an HTTP request (ASGI HTTP specification 2.5)."""
+    root = environ.get("SCRIPT_NAME", "")
+    octets = (root + environ.get("PATH_INFO", "")).encode("latin-1")
+    extensions: dict[str, Any] = {}
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": ASGI_VERSION, "spec_version": SPEC_VERSION},
+        "http_version": http_version(environ.get("SERVER_PROTOCOL", "HTTP/1.1")),
+        "method": environ["REQUEST_METHOD"].upper(),
+        "scheme": environ.get("wsgi.url_scheme", "http"),
+        "path": octets.decode("utf-8", "replace"),
+        "raw_path": raw_path(environ, octets),
+        "query_string": environ.get("QUERY_STRING", "").encode("latin-1"),
+        "root_path": root if root.isascii() else root.encode("latin-1").decode("utf-8", "replace"),
+        "headers": fields(environ),
+        "client": address(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")),
+        "server": address(environ.get("SERVER_NAME"), environ.get("SERVER_PORT")),
+        "extensions": extensions,
+    }
+    if "wsgi.file_wrapper" in environ:
+        extensions["http.response.pathsend"] = {}
+    if "wsgi.early_hints" in environ:
+        extensions["http.response.early_hint"] = {}
+    if state is not None:
+        scope["state"] = state.copy()
+    return scope
+
+
+def websocket_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
+    """The scope of a WebSocket (ASGI WebSocket specification 2.5)."""
+    scope = environ_scope(environ, state)
+    scope["type"] = "websocket"
+    scope["scheme"] = WEBSOCKET_SCHEMES.get(scope["scheme"], scope["scheme"])
+    scope["extensions"] = {"websocket.http.response": {}}
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
+    scope["subprotocols"] = [name.strip() for name in offered.split(",") if name.strip()]
+    del scope["method"]
+    return scope
+
+
+def http_version(protocol: str) -> str:
+    version = protocol.removeprefix("HTTP/")
+    return version.removesuffix(".0") if version.startswith(("2", "3")) else version
+
+
+def raw_path(environ: Environ, octets: bytes) -> bytes:
+    """The path as it came, where the server tells, and nobody on the way has changed it."""
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if target and "%" in target and target.startswith("/"):
+        path: bytes = target.partition("?")[0].encode("latin-1")
+        if unquote_to_bytes(path) == octets:
+            return path
+    return quote_from_bytes(octets, PATH_SAFE).encode("ascii")
+
+
+def fields(environ: Environ) -> Headers:
+    """The header fields. What WSGI has joined stays joined."""
+    found = []
+    for key, value in environ.items():
+        name = NAMES.get(key)
+        if name is None:
+            if not key.startswith("HTTP_"):
+                continue
+            name = learn_name(key)
+        # An empty CONTENT_TYPE is how CGI says that there is none.
+        if name and (value or key.startswith("HTTP_")):
+            found.append((name, value.encode("latin-1")))
+    return found
+
+
+def learn_name(key: str) -> bytes:
+    name = key[5:].lower().replace("_", "-").encode("latin-1")
+    if len(NAMES) < REMEMBERED_NAMES:
+        NAMES[key] = name
+    return name
+
+
+def address(host: str | None, port: Any) -> tuple[str, int] | None:
+    if not host:
+        return None
+    return (host, int(port) if port and str(port).isdigit() else 0)
