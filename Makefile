@@ -12,7 +12,7 @@ help:
 demo:
 	@PYTHON="$(PYTHON)" scripts/environment .demo "Django>=5.2,<6" Pillow channels
 	@cd examples/polls && ../../.demo/bin/python manage.py demo
-	@cd examples/polls && exec ../../.demo/bin/bascule serve polls.asgi --bind $(DEMO_ADDRESS)
+	@cd examples/polls && exec ../../.demo/bin/bascule serve --bind $(DEMO_ADDRESS)
 
 ## make test     the whole test suite, pure and compiled, on every Python from 3.11 up that is found
 test:

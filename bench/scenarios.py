@@ -22,6 +22,8 @@ MEMBERS = 1_000
 IDLE_CONNECTIONS = 10_000
 DJANGO_WSGI_APP = "djangosite.wsgi:application"
 DJANGO_ASGI_APP = "djangosite.asgi:application"
+DJANGO_BOTH_APPS = "djangosite.{interface}:application"
+DJANGO_HYBRID = ("bascule-hybrid", "bascule-wsgi", "bascule")
 ECHO_APP = "apps.{interface}:echo_websocket"
 
 # What is counted in a second: requests, or for a WebSocket the messages that arrive.
@@ -105,6 +107,11 @@ def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ..
         Scenario(
             f"django-{view}-asgi", f"Django through ASGI: {title}", DJANGO_ASGI_APP,
             ASGI, expected, ASGI_SLOWER, ceiling="asgi", **more,
+        ),
+        # Beside both of the ways it chooses from, so that what the choice costs can be seen.
+        Scenario(
+            f"django-{view}-hybrid", f"Django, each view by its own interface: {title}",
+            DJANGO_BOTH_APPS, DJANGO_HYBRID, expected, **{**more, "is_main": False},
         ),
     )  # fmt: skip
 

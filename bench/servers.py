@@ -23,7 +23,7 @@ class Server:
 
     name: str
     label: str
-    interface: str  # "asgi" or "wsgi"
+    interface: str  # "asgi", "wsgi", or "hybrid"
     package: str  # the distribution whose version is reported
     command: str
     plain: str = ""
@@ -111,6 +111,12 @@ TABLE = (
     Server(
         "uvicorn-log", "Uvicorn, access log on", "asgi", "uvicorn",
         f"{UVICORN} --ws none --access-log --log-level info",
+    ),
+    Server(
+        "bascule-hybrid", "Bascule, both sides", "hybrid", "bascule",
+        # It serves a project, which is no app of one interface.
+        f"{BASCULE.replace('{app}', 'djangosite')} --no-access-log --threads {THREADS}",
+        tls=BASCULE_TLS, is_ours=True,
     ),
     _bascule_wsgi("bascule-wsgi", "Bascule, 8 threads", THREADS),
     _bascule_wsgi("bascule-wsgi-1", "Bascule, 1 thread", "1"),

@@ -11,6 +11,7 @@ applications.
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 # RFC 9110 section 7.2, without its port; the wildcard stands for whole labels.
 HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._\-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
@@ -18,6 +19,7 @@ HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._\-]*[a-z0-9_])?|\[[0-9a-f:.]+\
 PREFIX = re.compile(r"(?:/[^/?#%\x00-\x20\x7f]+)*")
 
 WILDCARD = "*."
+PERCENT = 0x25
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +71,12 @@ def host_of(authority: str) -> str:
     if authority.startswith("["):
         return authority.partition("]")[0].lower() + "]"
     return authority.partition(":")[0].lower()
+
+
+def path_below(raw: bytes, root: str) -> str:
+    """The path of a request as applications see it: decoded, and below the root path, which a
+    proxy may have stripped already."""
+    path = (unquote_to_bytes(raw) if PERCENT in raw else raw).decode("utf-8", "replace")
+    if root and (path == root or path.startswith(root + "/")):
+        return path[len(root) :]
+    return path

@@ -29,8 +29,13 @@ class PageTests(TestCase):
 
     def test_by_wsgi_the_page_says_what_it_needs(self) -> None:
         response = self.client.get("/chat/")
-        self.assertContains(response, "bascule serve polls.asgi")
+        self.assertContains(response, "bascule serve polls<")
         self.assertNotContains(response, "data-socket")
+
+    @patch("chat.views.has_channels", lambda: True)
+    def test_by_wsgi_with_asgi_beside_it_the_room_is_there(self) -> None:
+        response = self.client.get("/chat/", **{"bascule.hybrid": True})
+        self.assertContains(response, 'data-socket="/chat/socket/"')
 
     @patch("chat.views.has_channels", lambda: True)
     async def test_by_asgi_the_room_is_there(self) -> None:

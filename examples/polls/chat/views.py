@@ -12,7 +12,8 @@ from .limits import MAX_LENGTH
 def room(request: HttpRequest) -> HttpResponse:
     """The room; where it cannot work, what it needs."""
     context = {
-        "is_asgi": hasattr(request, "scope"),
+        # The page itself may come by WSGI: what it needs is an ASGI side for its WebSocket.
+        "has_asgi": hasattr(request, "scope") or "bascule.hybrid" in request.META,
         "has_channels": has_channels(),
         "max_length": MAX_LENGTH,
     }

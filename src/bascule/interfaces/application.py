@@ -6,14 +6,17 @@ from typing import Any
 from bascule.mounting import MountPoint
 
 EVERYWHERE = MountPoint("", "")
+# The interface of an application that is called by both: a `Hybrid`.
+HYBRID = "hybrid"
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """One application of a worker.
 
-    app: the callable. interface: "asgi3", "asgi2" or "wsgi". target: what it was named by, "" for
-    an object. point: where it is mounted; None for the application of WebSockets alone.
+    app: the callable; for "hybrid" a `Hybrid`, which has several. interface: "asgi3", "asgi2",
+    "wsgi" or "hybrid". target: what it was named by, "" for an object. point: where it is mounted;
+    None for the application of WebSockets alone.
     """
 
     app: Any

@@ -6,13 +6,11 @@ threads, an ASGI application the loop.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
-from bascule.mounting import MountPoint, host_of
+from bascule.mounting import MountPoint, host_of, path_below
 from bascule.protocols.events import Request
 
-PERCENT = 0x25
 PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 NOTHING_HERE = b"no application is mounted here\n"
 
@@ -56,7 +54,7 @@ class DispatchInterface(Interface):
 
     def choose(self, request: Request) -> Interface | None:
         """The interface whose application the request is for."""
-        path = self.path_of(request)
+        path = path_below(request.path, self.root_path)
         host = next((value for name, value in request.fields if name == b"host"), b"")
         name = host_of(host.decode("latin-1"))
         for route in self.routes:
@@ -67,15 +65,6 @@ class DispatchInterface(Interface):
         if self.websocket is not None and request.websocket is not None:
             return self.websocket
         return None
-
-    def path_of(self, request: Request) -> str:
-        """The path as applications see it, below the root path."""
-        raw = request.path
-        path = (unquote_to_bytes(raw) if PERCENT in raw else raw).decode("utf-8", "replace")
-        root = self.root_path
-        if root and (path == root or path.startswith(root + "/")):
-            return path[len(root) :]
-        return path
 
     def count_running(self) -> int:
         return sum(one.count_running() for one in self.interfaces)

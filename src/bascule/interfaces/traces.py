@@ -1,10 +1,13 @@
 """Tracebacks of an application that did not start, showing its own frames only."""
 
 import importlib
+import os
 import sys
 import traceback
 
 IMPORT_MACHINERY = "<frozen importlib"
+LOCATE = os.path.join(os.path.dirname(__file__), "locate.py")
+DJANGO = os.path.join(os.path.dirname(os.path.dirname(__file__)), "django", "")
 
 
 def startup_message(label: str, error: BaseException) -> str:
@@ -41,12 +44,8 @@ def _trace(error: BaseException) -> str:
 
 def _trim(shown: traceback.TracebackException) -> None:
     """Remove the frames of the import system and of this package, in the causes as well."""
-    ours = (importlib.__file__, __file__.replace("traces.py", "locate.py"))
-    kept = [
-        frame
-        for frame in shown.stack
-        if frame.filename not in ours and not frame.filename.startswith(IMPORT_MACHINERY)
-    ]
+    ours = (IMPORT_MACHINERY, importlib.__file__, LOCATE, DJANGO)
+    kept = [frame for frame in shown.stack if not frame.filename.startswith(ours)]
     shown.stack = traceback.StackSummary.from_list(kept)
     for cause in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
         if cause is not None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bascule.version import __version__
 
@@ -10,9 +11,17 @@ PYTHON = ".".join(map(str, sys.version_info[:3]))
 INTERFACES = {"wsgi": "WSGI", "asgi2": "ASGI 2", "asgi3": "ASGI 3"}
 
 
+@dataclass(frozen=True, slots=True)
+class BothSides:
+    """A project of a framework, called by both interfaces. websockets: who has its WebSockets."""
+
+    framework: str
+    websockets: str
+
+
 def banner(
     *,
-    applications: Sequence[tuple[str, str, str]],
+    applications: Sequence[tuple[str, str | BothSides, str]],
     addresses: Sequence[str],
     threads: int,
     loop: str,
@@ -24,7 +33,7 @@ def banner(
     """The lines to log at start-up.
 
     applications: of each, what was asked for, "" when it was given as an object; "wsgi", "asgi2"
-    or "asgi3"; and where it is, "" for everywhere.
+    or "asgi3", or that it has both sides; and where it is, "" for everywhere.
     addresses: URLs and unix:PATH, as clients reach them. threads: of WSGI applications; 0 means on
     the loop's own thread.
     loop: its name. compiled: whether the hot modules are. forced_pure: they would be, but
@@ -41,9 +50,19 @@ def banner(
     return lines
 
 
-def _serving(target: str, interface: str, place: str, threads: int) -> str:
+def _serving(target: str, interface: str | BothSides, place: str, threads: int) -> str:
+    if isinstance(interface, BothSides):
+        where = f" {place}" if place else ""
+        return f"serving {target}{where} as {_both_sides(interface, threads)}"
     line = f"serving {target or 'the application'} as {_interface(interface, threads)}"
     return f"{line} {place}" if place else line
+
+
+def _both_sides(sides: BothSides, threads: int) -> str:
+    words = [f"{sides.framework}: {_interface('wsgi', threads)}", "ASGI on the loop"]
+    if sides.websockets:
+        words.append(f"WebSockets by {sides.websockets}")
+    return ", ".join(words)
 
 
 def _interface(interface: str, threads: int) -> str:

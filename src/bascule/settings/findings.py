@@ -10,10 +10,11 @@ class Rank(IntEnum):
 
     DEFAULT = 0
     PRESET = 1
-    FILE = 2
-    ENV_FILE = 3
-    ENVIRONMENT = 4
-    SAID = 5  # on the command line, or as an argument
+    PROJECT = 2  # what a framework's project says of itself
+    FILE = 3
+    ENV_FILE = 4
+    ENVIRONMENT = 5
+    SAID = 6  # on the command line, or as an argument
 
 
 @dataclass(frozen=True, slots=True)

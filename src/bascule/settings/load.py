@@ -1,7 +1,8 @@
 """Settings from everything the operator said, with all that is wrong with it found at once."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from bascule.errors import SettingsError
@@ -16,8 +17,27 @@ from bascule.settings.values import Values
 V = TypeVar("V", bound=Values)
 NO_TARGET = (
     "TARGET is missing: give module:attribute, such as bascule serve mysite.wsgi:application, "
-    "or `target` in bascule.toml"
+    "or `target` in bascule.toml; a Django project needs none where its manage.py is"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSettings:
+    """What a framework's project says of itself.
+
+    target: what it is named by, and source: where that stands. layer: its settings of ours,
+    unparsed. findings: what is wrong with them.
+    """
+
+    target: str
+    source: Source
+    layer: Layer
+    findings: Sequence[str]
+
+
+# From TARGET ("" for none), --app-dir and the variables to the project there, if there is one.
+# Raises UsageError or StartupError.
+FindProject = Callable[[str, str, Mapping[str, str]], ProjectSettings | None]
 
 
 class Loader:
@@ -39,6 +59,21 @@ class Loader:
         path = strongest("env_file", [file, *strong])
         env_file = self.parsed(self._env_file(path)) if path is not None else {}
         self.layers += [file, env_file, *strong]
+
+    def add_project(self, find: FindProject, environ: Mapping[str, str]) -> None:
+        """Add what a project says, below the sources that lead to it."""
+        target = strongest("target", self.layers) or ""
+        if "target" in self.broken or (not target and strongest("mount", self.layers)):
+            return
+        directory = strongest("app_dir", self.layers) or ""
+        project = find(target, directory, {**self.app_environment, **environ})
+        if project is None:
+            return
+        self.findings += project.findings
+        layer = self.parsed(project.layer)
+        if not target:
+            layer["target"] = Given(project.target, project.source)
+        self.layers.insert(0, layer)
 
     def add_arguments(self, layer: Layer) -> None:
         """Add arguments, and the files that they name."""
@@ -103,20 +138,25 @@ def load_settings(
     preset: Mapping[str, object] | None = None,
     preset_name: str = "",
     need_target: bool = True,
+    find_project: FindProject | None = None,
 ) -> Settings:
     """Return the settings of this process.
 
     command_line: values by option name, as text (or bool, or a tuple of texts), only those that
     were typed. environ: the variables, `os.environ` unless given. preset: defaults of a command
     that differ from those of the table, and in `preset_name` the command. need_target: whether
-    TARGET must be known in the end. Raises SettingsError with all findings, each a line that names
-    its place.
+    TARGET must be known in the end. find_project: asks a framework for a project, which is weaker
+    than all other sources. Raises SettingsError with all findings, each a line that names its
+    place.
     """
     loader = Loader()
-    if preset:
-        loader.layers.append(loader.parsed(layer_of(preset, Rank.PRESET, preset_name)))
     said = layer_of(command_line or {}, Rank.SAID, "command line")
-    loader.add_sources(said, os.environ if environ is None else environ)
+    variables = os.environ if environ is None else environ
+    loader.add_sources(said, variables)
+    if find_project is not None:
+        loader.add_project(find_project, variables)
+    if preset:
+        loader.layers.insert(0, loader.parsed(layer_of(preset, Rank.PRESET, preset_name)))
     return loader.settings(Settings, need_target)
 
 

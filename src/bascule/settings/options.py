@@ -37,7 +37,9 @@ class Options:
         Text("TARGET"),
         "",
         APPLICATION,
-        "The application: module:attribute, or a module that has `application` or `app`.",
+        "The application: module:attribute, or a module that has `application` or `app`; or the "
+        "package of a Django project, which is served by both interfaces. Where manage.py is, it "
+        "may be left out.",
     )
     mount = Option(
         Listing(Mount(), ","),

@@ -13,12 +13,14 @@ INTRODUCTION = """\
 
 <!-- Made by `python -m bascule.settings.reference`: change the declarations, not this page. -->
 
-Every setting can be given in four places. The stronger one wins:
+Every setting can be given in four places, for a Django project in five. The stronger one wins:
 
 1. the command line: `bascule serve mysite.wsgi --threads 4`
 2. the environment: `BASCULE_THREADS=4`
 3. the file of variables that `--env-file` names: `BASCULE_THREADS=4`
 4. the settings file: `threads = 4`
+5. of a Django project that TARGET names, or whose manage.py is there: its settings module,
+   `BASCULE = {"THREADS": 4}` ([Django](../howto/django.md))
 
 `bascule config` prints each value and the place that gave it. What is wrong is reported all at
 once, with the file and the line, the variable or the flag, and `bascule` then exits with code 2

@@ -1,12 +1,16 @@
 """The applications that settings and arguments name, found and looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bascule.errors import UsageError
 from bascule.interfaces.application import EVERYWHERE, Application
+from bascule.interfaces.hybrid import Hybrid
 from bascule.interfaces.locate import detect_interface, load_target
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.settings import Settings
+
+# From TARGET, --factory and --app-dir to the application.
+Load = Callable[[str, bool, str], object]
 
 
 def find_applications(
@@ -14,20 +18,22 @@ def find_applications(
     app: object = None,
     mounts: Mapping[str, object] | None = None,
     websocket: object = None,
+    load: Load = load_target,
 ) -> list[Application]:
     """The applications to serve, in the order in which they are named.
 
     app, mounts, websocket: applications or TARGETs from Python, beside what the settings name.
+    load: finds what a TARGET names; whoever knows more kinds of TARGET than modules gives another.
     Raises UsageError (TargetError) or StartupError.
     """
 
     def find(named: object, point: MountPoint | None) -> Application:
-        return made(settings, named, point, factory=False, interface="auto")
+        return made(settings, named, point, load, factory=False, interface="auto")
 
     found = []
     main = settings.target if app is None else app
     if main:
-        found.append(made(settings, main, EVERYWHERE, settings.factory, settings.interface))
+        found.append(made(settings, main, EVERYWHERE, load, settings.factory, settings.interface))
     found += [find(target, point) for point, target in settings.mount]
     found += [find(named, point_of(where)) for where, named in (mounts or {}).items()]
     if websocket is not None or settings.websocket:
@@ -37,10 +43,17 @@ def find_applications(
 
 
 def made(
-    settings: Settings, named: object, point: MountPoint | None, factory: bool, interface: str
+    settings: Settings,
+    named: object,
+    point: MountPoint | None,
+    load: Load,
+    factory: bool,
+    interface: str,
 ) -> Application:
     target = named if isinstance(named, str) else ""
-    app = load_target(target, factory, settings.app_dir) if target else named
+    app = load(target, factory, settings.app_dir) if target else named
+    if isinstance(app, Hybrid):
+        return app.as_application(interface, target, point)
     return Application(app, detect_interface(app, interface), target, point)
 
 

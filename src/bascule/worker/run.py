@@ -15,14 +15,16 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from bascule.interfaces.application import Application
+from bascule.interfaces.hybrid import Hybrid
+from bascule.interfaces.locate import load_target
 from bascule.loop import loop_name, new_event_loop
 from bascule.observability import logs
 from bascule.observability.access import AccessLog
-from bascule.observability.banner import banner
+from bascule.observability.banner import BothSides, banner
 from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.speed import is_compiled, is_pure_forced
-from bascule.worker.applications import find_applications
+from bascule.worker.applications import Load, find_applications
 from bascule.worker.worker import Worker
 
 logger = logging.getLogger("bascule")
@@ -40,11 +42,13 @@ def run(
     app: object = None,
     mounts: Mapping[str, object] | None = None,
     websocket: object = None,
+    load: Load = load_target,
 ) -> int:
     """Serve until a signal says stop; returns the exit code.
 
     sockets: listening sockets to use instead of the settings' addresses; the caller closes them.
     app: the application, instead of the settings' target. mounts, websocket: further ones.
+    load: finds what a TARGET names.
     Raises UsageError or StartupError before anything is served.
     """
     occupy_standard_descriptors()
@@ -55,7 +59,7 @@ def run(
     try:
         # Outside the loop: Django's ORM refuses to work where one is running, and imports may use
         # it.
-        applications = find_applications(settings, app, mounts, websocket)
+        applications = find_applications(settings, app, mounts, websocket, load)
         if settings.log_config is None:
             logs.survive_application()
         return Process(settings, applications, sockets or opened, opened).run()
@@ -154,7 +158,7 @@ class Process:
     def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:
         scheme = "https" if self.settings.ssl_certfile else "http"
         for line in banner(
-            applications=[(one.target, one.interface, one.place) for one in self.applications],
+            applications=[(one.target, kind_of(one), one.place) for one in self.applications],
             addresses=[describe(sock, scheme) for sock in self.sockets],
             threads=self.settings.threads,
             loop=loop_name(loop),
@@ -163,6 +167,14 @@ class Process:
             forced_pure=is_pure_forced(),
         ):
             logger.info(line)
+
+
+def kind_of(application: Application) -> str | BothSides:
+    """How it is called, as the banner says it."""
+    app = application.app
+    if isinstance(app, Hybrid):
+        return BothSides(app.framework, app.websocket_target)
+    return application.interface
 
 
 def close_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -19,6 +19,7 @@ from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
 from bascule.interfaces.application import EVERYWHERE, Application
 from bascule.interfaces.exchange import Interface
+from bascule.interfaces.hybrid import Hybrid, HybridInterface, beside_asgi
 from bascule.interfaces.lifespan import Lifespan
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
@@ -134,31 +135,55 @@ class Worker:
 
     def make_one(self, side: "Side", loop: asyncio.AbstractEventLoop) -> Interface:
         """An application's interface. One that is not used is not even imported."""
-        settings = self.settings
         point = side.application.point
         mounted = point.prefix if point is not None else ""
         if side.is_wsgi:
-            from bascule.interfaces.wsgi import WsgiInterface
-
-            interface = WsgiInterface(
-                side.app,
-                loop,
-                settings.threads,
-                settings.root_path,
-                websockets(settings),
-                self.warn,
-                mounted,
-                self.wsgi,
-            )
-            self.wsgi = interface
-            return interface
-        from bascule.interfaces.asgi import AsgiInterface
-
+            return self.make_wsgi(side.app, loop, mounted)
         lifespan = self.lifespans[id(side.application.app)]
         state = lifespan.state if lifespan.supported else None
-        return AsgiInterface(
-            side.app, loop, settings.root_path, state, websockets(settings), mounted
+        hybrid = side.hybrid
+        if hybrid is None:
+            return self.make_asgi(side.app, loop, state, mounted)
+        websocket = None
+        if hybrid.websocket is not None:
+            websocket = self.make_asgi(hybrid.websocket, loop, state, mounted)
+        return HybridInterface(
+            self.make_wsgi(beside_asgi(hybrid.wsgi), loop, mounted),
+            self.make_asgi(hybrid.asgi, loop, state, mounted),
+            websocket,
+            hybrid.belongs_to_loop,
+            self.settings.root_path,
+            mounted,
         )
+
+    def make_wsgi(self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str) -> Interface:
+        from bascule.interfaces.wsgi import WsgiInterface
+
+        settings = self.settings
+        interface = WsgiInterface(
+            app,
+            loop,
+            settings.threads,
+            settings.root_path,
+            websockets(settings),
+            self.warn,
+            mounted,
+            self.wsgi,
+        )
+        self.wsgi = interface
+        return interface
+
+    def make_asgi(
+        self,
+        app: Any,
+        loop: asyncio.AbstractEventLoop,
+        state: dict[str, Any] | None,
+        mounted: str,
+    ) -> Interface:
+        from bascule.interfaces.asgi import AsgiInterface
+
+        settings = self.settings
+        return AsgiInterface(app, loop, settings.root_path, state, websockets(settings), mounted)
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         settings = self.settings
@@ -320,9 +345,14 @@ class Side:
     """An application as it is called."""
 
     def __init__(self, application: Application) -> None:
+        app = application.app
         self.application = application
         self.is_wsgi = application.interface == "wsgi"
-        self.app: Any = adapted(application.app, application.interface)
+        self.hybrid: Hybrid | None = app if isinstance(app, Hybrid) else None
+        # Of a project with both sides, the one that has the lifespan.
+        self.app: Any = (
+            adapted(app, application.interface) if self.hybrid is None else self.hybrid.lasting
+        )
 
 
 def adapted(app: Any, interface: str) -> Any:

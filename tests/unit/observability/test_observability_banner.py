@@ -2,7 +2,7 @@
 
 import pytest
 
-from bascule.observability.banner import banner
+from bascule.observability.banner import BothSides, banner
 from bascule.version import __version__
 
 FACTS = {
@@ -69,6 +69,24 @@ def test_several_applications_and_where_they_are():
         "serving api:app as ASGI 3 at /api",
         "serving chat.asgi as ASGI 3 for WebSockets",
     ]
+
+
+@pytest.mark.parametrize(
+    ("websockets", "threads", "place", "line"),
+    [
+        (
+            "mysite.asgi",
+            8,
+            "",
+            "serving mysite as Django: WSGI in 8 threads, ASGI on the loop, "
+            "WebSockets by mysite.asgi",
+        ),
+        ("", 1, "at /x", "serving mysite at /x as Django: WSGI in 1 thread, ASGI on the loop"),
+    ],
+)
+def test_a_project_with_both_sides(websockets, threads, place, line):
+    applications = [("mysite", BothSides("Django", websockets), place)]
+    assert banner(**{**FACTS, "applications": applications, "threads": threads})[1] == line
 
 
 def test_this_python_by_default():

@@ -1,0 +1,31 @@
+"""Django projects, served by both interfaces.
+
+    interface("asgi")   a view is called by this interface, whatever it looks like
+    project()           the project as `bascule.serve` and `bascule.Server` take it
+
+Nothing is imported before it is asked for: views import the first, and few processes need both.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bascule.django.sides import project
+    from bascule.django.views import interface
+
+__all__ = ["interface", "project"]
+
+_HOMES = {"interface": "bascule.django.views", "project": "bascule.django.sides"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bascule.django' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,114 @@
+"""Whether TARGET names a Django project, and which settings module is its own.
+
+Looks at names, files and the environment; imports neither Django nor the project, because most
+TARGETs are something else.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bascule.errors import UsageError
+
+VARIABLE = "DJANGO_SETTINGS_MODULE"
+MANAGE = "manage.py"
+# Flask applications have a settings.py as well.
+SIGNS_OF_DJANGO = re.compile(r"\b(?:INSTALLED_APPS|ROOT_URLCONF|django)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """name: its package, as people call it. settings_module, and where that is said: `source`.
+    directory: where its modules are looked for first."""
+
+    name: str
+    settings_module: str
+    source: str
+    directory: str
+
+
+def find_project(target: str, app_dir: str, environ: Mapping[str, str]) -> Project | None:
+    """The project that TARGET names, or for "" the one whose manage.py is there; None for
+    everything else.
+
+    Raises UsageError where manage.py does not say which settings it takes.
+    """
+    directory = os.path.abspath(app_dir)
+    if target:
+        return named_project(target, directory, environ)
+    if not is_of_django(os.path.join(directory, MANAGE)):
+        return None
+    module, source = said(directory, environ)
+    if not module:
+        raise UsageError(
+            f"{MANAGE} names no settings module that can be read out of it.\n"
+            f"Set {VARIABLE}, such as {VARIABLE}=mysite.settings, or give TARGET"
+        )
+    return Project(module.partition(".")[0], module, source, directory)
+
+
+def named_project(target: str, directory: str, environ: Mapping[str, str]) -> Project | None:
+    if not all(piece.isidentifier() for piece in target.split(".")):
+        return None
+    module, source = said(directory, environ)
+    if module.startswith(f"{target}.") or (module == target == "settings"):
+        return Project(target, module, source, directory)
+    own = os.path.join(directory, *target.split("."), "settings")
+    if not any(is_of_django(path) for path in files_of(own)):
+        return None
+    if environ.get(VARIABLE):
+        return Project(target, environ[VARIABLE], "environment", directory)
+    return Project(target, f"{target}.settings", os.path.relpath(own, directory), directory)
+
+
+def said(directory: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The settings module that the environment names, else manage.py, and which of them it was."""
+    if environ.get(VARIABLE):
+        return environ[VARIABLE], "environment"
+    path = os.path.join(directory, MANAGE)
+    return (in_manage(path) if is_of_django(path) else ""), MANAGE
+
+
+def in_manage(path: str) -> str:
+    """The settings module that a manage.py sets; "" where it is not written there as text."""
+    import ast
+
+    try:
+        tree = ast.parse(text_of(path))
+    except (SyntaxError, ValueError):
+        return ""
+    for node in ast.walk(tree):
+        match node:
+            # os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+            case ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(module)), *_]):
+                if name == VARIABLE:
+                    return module
+            # os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
+            case ast.Assign(
+                targets=[ast.Subscript(slice=ast.Constant(value=name))],
+                value=ast.Constant(value=str(module)),
+            ):
+                if name == VARIABLE:
+                    return module
+    return ""
+
+
+def files_of(module: str) -> list[str]:
+    """The files of a module, or those of a package of settings."""
+    if not os.path.isdir(module):
+        return [f"{module}.py"]
+    return [os.path.join(module, name) for name in os.listdir(module) if name.endswith(".py")]
+
+
+def is_of_django(path: str) -> bool:
+    """Whether a file speaks of Django."""
+    return SIGNS_OF_DJANGO.search(text_of(path)) is not None
+
+
+def text_of(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,176 @@
+"""A Django project with both of its sides, ready to be served."""
+
+import importlib.util
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from bascule.django.configuration import load_settings_module
+from bascule.django.locate import VARIABLE, Project
+from bascule.errors import BasculeError, StartupError, TargetError, UsageError
+from bascule.interfaces.detect import describe, detect_interface
+from bascule.interfaces.hybrid import Hybrid
+from bascule.interfaces.locate import load_target
+from bascule.interfaces.traces import startup_message
+from bascule.types import ASGI3App, WSGIApp
+
+logger = logging.getLogger("bascule.django")
+
+
+def project(settings_module: str = "", app_dir: str = "") -> Hybrid:
+    """The project for `bascule.serve(project("mysite.settings"))`, or for `bascule.Server`.
+
+    settings_module: DJANGO_SETTINGS_MODULE of the environment where it is left out. app_dir: where
+    its modules are looked for first. What BASCULE says there of the server is not read: give that
+    to `serve`. Raises UsageError or StartupError.
+    """
+    module = settings_module or os.environ.get(VARIABLE, "")
+    if not module:
+        raise UsageError(f"name the settings module, or set {VARIABLE}")
+    source = "argument" if settings_module else "environment"
+    name = module.partition(".")[0]
+    return load_project(Project(name, module, source, os.path.abspath(app_dir)))
+
+
+def load_project(project: Project) -> Hybrid:
+    """Set Django up and import the project. Raises UsageError or StartupError."""
+    settings = load_settings_module(project)
+    set_up(project)
+    wsgi = wsgi_application(project, settings)
+    target, own = own_asgi_application(project, settings)
+    asgi = http_application(project, own)
+    # Django's own handler knows no WebSockets: their handshakes are requests to it.
+    websocket = None if own is None or is_djangos(own) else own
+    return Hybrid(
+        name=project.name,
+        framework="Django",
+        wsgi=wsgi,
+        asgi=asgi,
+        websocket=websocket,
+        websocket_target=target if websocket is not None else "",
+        belongs_to_loop=belongs_to_loop(settings),
+    )
+
+
+def set_up(project: Project) -> None:
+    import django
+
+    try:
+        django.setup(set_prefix=False)
+    except (Exception, SystemExit) as error:
+        raise StartupError(startup_message(project.name, error)) from None
+
+
+def wsgi_application(project: Project, settings: Any) -> WSGIApp:
+    """The one of WSGI_APPLICATION, else Django's handler."""
+    named = settings.WSGI_APPLICATION
+    if named is None:
+        from django.core.wsgi import get_wsgi_application
+
+        return built(project, get_wsgi_application)  # type: ignore[no-any-return]
+    app: Any = of_setting(project, "WSGI_APPLICATION", named)
+    if detect_interface(app, "auto") != "wsgi":
+        raise TargetError(
+            f"WSGI_APPLICATION in {project.settings_module} is {named!r}, {describe(app)}, which "
+            "is called by ASGI"
+        )
+    return app  # type: ignore[no-any-return]  # what an import gives
+
+
+def own_asgi_application(project: Project, settings: Any) -> tuple[str, ASGI3App | None]:
+    """What ASGI_APPLICATION names, else the asgi module beside the settings or the URLconf; how
+    people call it, and the application."""
+    named = getattr(settings, "ASGI_APPLICATION", None)
+    if named is not None:
+        app = of_setting(project, "ASGI_APPLICATION", named)
+        return named.removesuffix(".application"), as_asgi3(project, named, app)
+    for module in asgi_modules(project, settings):
+        try:
+            return module, as_asgi3(project, module, load_target(module, False, project.directory))
+        except BasculeError as error:
+            # Nobody has said that it is to be used.
+            logger.warning("%s is not used for WebSockets: %s", module, error)
+    return "", None
+
+
+def asgi_modules(project: Project, settings: Any) -> list[str]:
+    """The asgi modules that `startproject` or its like may have made."""
+    packages = [project.name, str(settings.ROOT_URLCONF).rpartition(".")[0]]
+    names = [f"{package}.asgi" for package in dict.fromkeys(packages) if package]
+    return [name for name in names if exists(name)]
+
+
+def exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def as_asgi3(project: Project, named: str, app: Any) -> ASGI3App:
+    interface = detect_interface(app, "auto")
+    if interface == "wsgi":
+        raise TargetError(
+            f"ASGI_APPLICATION in {project.settings_module} is {named!r}, {describe(app)}, which "
+            "is called by WSGI"
+        )
+    if interface == "asgi2":
+        from bascule.interfaces.asgi_call import from_asgi2
+
+        return from_asgi2(app)
+    return app  # type: ignore[no-any-return]  # what an import gives
+
+
+def of_setting(project: Project, setting: str, named: object) -> object:
+    """Import what a setting names by a dotted path."""
+    place = f"{setting} in {project.settings_module}"
+    if not isinstance(named, str) or "." not in named:
+        raise TargetError(f"{place} is {named!r}, not a path such as mysite.wsgi.application")
+    module, _, attribute = named.rpartition(".")
+    try:
+        return load_target(f"{module}:{attribute}", False, project.directory)
+    except TargetError as error:
+        raise TargetError(f"{place} is {named!r}: {error}") from None
+
+
+def http_application(project: Project, own: ASGI3App | None) -> ASGI3App:
+    """The ASGI side of requests: Django's handler, or the project's own kind of it.
+
+    The one place that says which handler that is. An application around it (ProtocolTypeRouter,
+    middleware of ASGI) has the WebSockets alone: requests that go past the WSGI side could not go
+    through it anyway.
+    """
+    from django.core.asgi import get_asgi_application
+    from django.core.handlers.asgi import ASGIHandler
+
+    if own is not None and is_djangos(own) and type(own) is not ASGIHandler:
+        return own
+    return built(project, get_asgi_application)  # type: ignore[no-any-return]  # Django is untyped
+
+
+def is_djangos(app: object) -> bool:
+    from django.core.handlers.asgi import ASGIHandler
+
+    return isinstance(app, ASGIHandler)
+
+
+def belongs_to_loop(settings: Any) -> Callable[[str], bool]:
+    """Read the URLconf, which imports the views."""
+    from bascule.django.routes import Router
+
+    try:
+        return Router().belongs_to_loop
+    except BasculeError:
+        raise
+    except (Exception, SystemExit) as error:
+        label = f"ROOT_URLCONF {settings.ROOT_URLCONF}"
+        raise StartupError(startup_message(label, error)) from None
+
+
+def built(project: Project, factory: Any) -> Any:
+    """Django's handler; its middleware is imported."""
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        raise StartupError(startup_message(project.name, error)) from None

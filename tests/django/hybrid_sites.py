@@ -1,0 +1,46 @@
+"""The projects of these tests, and how their answers are compared."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.client import Http1Client
+
+EDGES = Path(__file__).parent / "projects" / "hybrid_edges"
+
+# What differs from request to request, or with the side.
+OWN_FIELDS = {"date", "server", "x-interface"}
+TOKEN = re.compile(rb'(name="csrfmiddlewaretoken" value=")\w+')
+COOKIE = re.compile(r"^(csrftoken|sessionid)=\w+|expires=[^;]+")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is the same, whichever side it comes from."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def ask(
+    port: int,
+    target: str,
+    method: str = "GET",
+    headers: tuple[tuple[str, str], ...] = (),
+    body: bytes | None = None,
+) -> tuple[Answer, str | None]:
+    """One request on a connection of its own: the answer, and which side it says it is from."""
+    client = Http1Client(port)
+    try:
+        fields = [("host", "testserver"), *headers]
+        response = client.request(method, target, fields, body)
+    finally:
+        client.close()
+    kept = sorted(
+        (name, COOKIE.sub("*", value))
+        for name, value in response.headers
+        if name not in OWN_FIELDS
+    )
+    answer = Answer(response.status, tuple(kept), TOKEN.sub(rb"\1*", response.body))
+    return answer, response.header("x-interface")

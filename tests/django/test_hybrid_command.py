@@ -1,0 +1,272 @@
+"""`bascule serve` for Django projects: what is found, what is refused, and with which words."""
+
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+from hybrid_sites import EDGES, ask
+
+from support.commands import bascule, started
+from support.server import running
+
+MANAGE = """
+    import os
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{module}")
+    from django.core.management import execute_from_command_line
+"""
+SETTINGS = """
+    SECRET_KEY = "x"
+    ALLOWED_HOSTS = ["*"]
+    INSTALLED_APPS = []
+    ROOT_URLCONF = "shop.urls"
+"""
+URLS = """
+    import os
+    from django.http import HttpResponse
+    from django.urls import path
+
+    async def index(request):
+        return HttpResponse(os.environ["DJANGO_SETTINGS_MODULE"])
+
+    urlpatterns = [path("", index)]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """The directory of a project `shop`, without wsgi and asgi modules."""
+    write(tmp_path / "manage.py", MANAGE.format(module="shop.settings"))
+    write(tmp_path / "shop/__init__.py", "")
+    write(tmp_path / "shop/settings.py", SETTINGS)
+    write(tmp_path / "shop/urls.py", URLS)
+    return tmp_path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(textwrap.dedent(text))
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + textwrap.dedent(text))
+
+
+def refused(site: Path, *args: str, code: int = 2, **env: str) -> str:
+    done = bascule("serve", "--port", "0", *args, cwd=site, env=env)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def setting(site: Path, name: str, *args: str, **env: str) -> list[str]:
+    """The line of `bascule config` for a setting: its value, and its source."""
+    done = bascule("config", *args, cwd=site, env=env)
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.split()[0] == name)
+    return line.split(maxsplit=2)[1:]
+
+
+# What is found
+
+
+@pytest.mark.parametrize("args", [("shop",), ("--no-access-log",)], ids=["named", "by manage.py"])
+def test_the_project(site: Path, args: tuple[str, ...]) -> None:
+    with running(*args, cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings"
+        line = "serving shop as Django: WSGI in 8 threads, ASGI on the loop"
+        server.wait_for_output(line)
+
+
+def test_from_another_directory(site: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with running("shop", "--app-dir", str(site), cwd=elsewhere) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings"
+
+
+def test_the_environment_is_stronger_than_manage_py(site: Path) -> None:
+    shutil.copy(site / "shop/settings.py", site / "shop/production.py")
+    env = {"DJANGO_SETTINGS_MODULE": "shop.production"}
+    for args in (("shop",), ("--no-access-log",)):
+        with running(*args, cwd=site, env=env) as server:
+            assert ask(server.port, "/")[0].body == b"shop.production"
+
+
+def test_an_env_file_names_the_settings(site: Path) -> None:
+    shutil.copy(site / "shop/settings.py", site / "shop/production.py")
+    write(site / ".env", "DJANGO_SETTINGS_MODULE=shop.production\n")
+    with running("--env-file=.env", cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.production"
+
+
+def test_a_package_of_settings(site: Path) -> None:
+    write(site / "shop/settings/__init__.py", "")
+    shutil.move(site / "shop/settings.py", site / "shop/settings/local.py")
+    write(site / "manage.py", MANAGE.format(module="shop.settings.local"))
+    with running("shop", cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings.local"
+
+
+def test_one_side_alone(site: Path) -> None:
+    with running("shop", "--interface", "wsgi", cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings"
+        server.wait_for_output("serving shop as WSGI in 8 threads")
+    with running("shop", "--interface", "asgi", cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings"
+        server.wait_for_output("serving shop as ASGI 3")
+
+
+def test_modules_are_served_as_ever(site: Path) -> None:
+    shutil.copy(EDGES / "hybrid_edges/wsgi.py", site / "shop/wsgi.py")
+    text = (site / "shop/wsgi.py").read_text().replace("hybrid_edges", "shop")
+    (site / "shop/wsgi.py").write_text(text)
+    append(site / "shop/settings.py", 'BASCULE = {"THREADS": 3}\n')
+    with running("shop.wsgi", cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings"
+        server.wait_for_output("serving shop.wsgi as WSGI in 8 threads")
+
+
+def test_a_package_of_another_framework_is_no_project(tmp_path: Path) -> None:
+    write(tmp_path / "site_of_flask/__init__.py", "def app(environ, start_response): ...")
+    write(tmp_path / "site_of_flask/settings.py", "DEBUG = False")
+    with running("site_of_flask", cwd=tmp_path) as server:
+        assert "serving site_of_flask as WSGI" in server.wait_for_output("listening")
+
+
+def test_in_development_a_change_of_the_settings_is_served(site: Path) -> None:
+    with started("dev", "--port", "0", cwd=site) as server:
+        server.wait_for_output("serving shop as Django: WSGI in 8 threads")
+        append(site / "shop/settings.py", 'BASCULE = {"THREADS": 3}\n')
+        server.wait_for_output("serving shop as Django: WSGI in 3 threads")
+
+
+# What is refused
+
+
+def test_no_project(tmp_path: Path) -> None:
+    assert "TARGET is missing" in refused(tmp_path)
+    write(tmp_path / "manage.py", "print('of something else')")
+    assert "TARGET is missing" in refused(tmp_path)
+
+
+def test_a_manage_py_that_computes_the_name(site: Path) -> None:
+    write(site / "manage.py", "import django, os\nos.environ['DJANGO_SETTINGS_MODULE'] = str(1)")
+    assert "manage.py names no settings module that can be read out of it" in refused(site)
+    shutil.move(site / "manage.py", site / "broken.txt")
+    write(site / "manage.py", "import django\nif")
+    assert "manage.py names no settings module" in refused(site)
+
+
+def test_settings_that_are_not_there(site: Path) -> None:
+    message = refused(site, DJANGO_SETTINGS_MODULE="shop.settingz")
+    assert "DJANGO_SETTINGS_MODULE is 'shop.settingz' (environment)" in message
+    assert "did you mean shop.settings?" in message
+    write(site / "manage.py", MANAGE.format(module="shoop.settings"))
+    assert "'shoop.settings' (manage.py): there is no module 'shoop'" in refused(site)
+
+
+def test_settings_that_raise(site: Path) -> None:
+    append(site / "shop/settings.py", "raise RuntimeError('broken settings')")
+    message = refused(site, "shop", code=3)
+    assert message.startswith(
+        "bascule: shop.settings could not be loaded; its code raised RuntimeErr"
+    )
+    assert "RuntimeError: broken settings" in message
+    assert "shop/settings.py" in message
+
+
+def test_settings_without_urls(site: Path) -> None:
+    write(site / "shop/settings.py", "INSTALLED_APPS = []")
+    assert "shop.settings has no ROOT_URLCONF" in refused(site)
+
+
+def test_a_urlconf_that_raises(site: Path) -> None:
+    append(site / "shop/urls.py", "raise RuntimeError('broken urls')")
+    message = refused(site, code=3)
+    assert message.startswith("bascule: ROOT_URLCONF shop.urls could not be loaded")
+    assert "RuntimeError: broken urls" in message
+
+
+@pytest.mark.parametrize("name", ["WSGI_APPLICATION", "ASGI_APPLICATION"])
+def test_an_application_that_is_not_there(site: Path, name: str) -> None:
+    append(site / "shop/settings.py", f'{name} = "shop.urlz.application"\n')
+    message = refused(site)
+    assert f"{name} in shop.settings is 'shop.urlz.application': there is no module" in message
+    assert "did you mean shop.urls:application?" in message
+
+
+def test_an_application_of_the_other_kind(site: Path) -> None:
+    append(site / "shop/settings.py", 'ASGI_APPLICATION = "shop.urls.wrong"\n')
+    append(site / "shop/urls.py", "\ndef wrong(environ, start_response): ...\n")
+    assert "is called by WSGI" in refused(site)
+
+
+def test_an_asgi_module_that_nobody_named_and_that_raises(site: Path) -> None:
+    write(site / "shop/asgi.py", "import a_library_that_is_not_there")
+    with running("shop", cwd=site) as server:
+        output = server.wait_for_output("listening")
+        assert "shop.asgi is not used for WebSockets" in output
+        assert ask(server.port, "/")[0].status == 200
+
+
+def test_an_app_that_is_not_installed(site: Path) -> None:
+    append(site / "shop/settings.py", 'INSTALLED_APPS = ["not_there"]\n')
+    message = refused(site, code=3)
+    assert "shop could not be loaded; its code raised ModuleNotFoundError" in message
+
+
+def test_factory(site: Path) -> None:
+    assert "shop is a Django project, not a function" in refused(site, "shop", "--factory")
+
+
+def test_without_django(site: Path) -> None:
+    write(site / "django/__init__.py", "raise ModuleNotFoundError('no django', name='django')")
+    assert "Django is not installed for" in refused(site)
+
+
+# BASCULE in the settings
+
+
+def test_settings_of_the_project_and_what_is_stronger(site: Path) -> None:
+    append(site / "shop/settings.py", 'BASCULE = {"THREADS": 3, "port": 8123}\n')
+    ours = "shop.settings BASCULE"
+    assert setting(site, "threads") == ["3", ours]
+    assert setting(site, "port", "shop") == ["8123", ours]
+    assert setting(site, "target") == ["shop", "manage.py"]
+    assert setting(site, "threads", "shop.wsgi") == ["8", "default"]
+    write(site / "bascule.toml", "threads = 4")
+    assert setting(site, "threads") == ["4", "bascule.toml line 1"]
+    assert setting(site, "threads", BASCULE_THREADS="5") == ["5", "environment BASCULE_THREADS"]
+    assert setting(site, "threads", "--threads", "6") == ["6", "command line"]
+
+
+def test_everything_wrong_is_said_at_once(site: Path) -> None:
+    append(
+        site / "shop/settings.py",
+        """
+        BASCULE = {
+            "THRAEDS": 3,
+            "PORT": "none",
+            "TARGET": "x",
+            "THREADS": 1,
+            "threads": 2,
+            "DJANGO_INTERFACE": {"/a/": "asgy", "b": "wsgi", "^(": "asgi"},
+        }
+        """,
+    )
+    message = refused(site)
+    assert "shop.settings BASCULE: THRAEDS is not a setting; did you mean THREADS?" in message
+    assert "shop.settings BASCULE: PORT 'none' is not a whole number" in message
+    assert "TARGET cannot be set in Django's settings; use --target" not in message
+    assert "TARGET cannot be set in Django's settings" in message
+    assert "threads is given twice" in message
+    assert "DJANGO_INTERFACE has 'asgy' for '/a/'" in message
+    assert "did you mean asgi?" in message
+    assert "DJANGO_INTERFACE has 'b', which is neither the beginning of a path" in message
+    assert "DJANGO_INTERFACE has '^(', which is no regular expression" in message
+
+
+def test_something_else_than_a_dict(site: Path) -> None:
+    append(site / "shop/settings.py", "BASCULE = 8\n")
+    assert "shop.settings: BASCULE is not a dict of settings" in refused(site)
+    append(site / "shop/settings.py", "BASCULE = {'DJANGO_INTERFACE': 'asgi'}\n")
+    assert "DJANGO_INTERFACE is not a dict" in refused(site)
