@@ -266,9 +266,13 @@ def test_cancelled_receive_loses_nothing(serve: Serve) -> None:
     assert stream.response().body == b"not lost"
 
 
-@types.coroutine
-def watched(awaitable: Any, futures: list[Any]) -> Any:
+async def watched(awaitable: Any, futures: list[Any]) -> Any:
     """Await, and keep the futures that are waited for."""
+    return await steps_of(awaitable, futures)
+
+
+@types.coroutine
+def steps_of(awaitable: Any, futures: list[Any]) -> Any:
     steps = awaitable.__await__()
     try:
         while True:
