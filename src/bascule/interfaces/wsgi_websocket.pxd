@@ -30,6 +30,6 @@ cdef class WebSocketCall(ThreadedExchange):
     cpdef bint is_behind(self) except -1
     cpdef bint is_open(self) except -1
     cdef wait_while(self, object condition)
-    cpdef close(self, int code, str reason)
+    cpdef close_socket(self, int code, str reason)
     cdef come_too_late(self)
     cpdef lead_nowhere(self, object sock)
