@@ -63,10 +63,13 @@ class ThreadLeases:
 
     def lease(self) -> "Lease":
         """A claim on a thread, for one request."""
-        if self._pid != os.getpid():
-            # Threads do not survive a fork, and the lock may have been somebody's.
-            self._reset()
         return Lease(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child: threads do not survive a fork, and the lock may have been
+        somebody's."""
+        if self._pid != os.getpid():
+            self._reset()
 
     def count(self) -> int:
         """How many threads there are, lent or not."""
@@ -153,6 +156,7 @@ class Lease(Executor):
     """
 
     def __init__(self, pool: ThreadLeases) -> None:
+        pool.after_fork()
         self._pool = pool
         self.thread: ThreadPoolExecutor | None = None
         self.opening: Call | None = None

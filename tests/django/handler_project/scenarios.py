@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -559,6 +560,7 @@ def scenario_requests_after_a_fork():
     assert asyncio.run(calls.call(app, target="/sync/")).status == 200
     child = os.fork()
     if child == 0:
+        signal.alarm(DEADLINE)
         status = asyncio.run(calls.call(app, target="/sync/")).status
         os._exit(0 if status == 200 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
