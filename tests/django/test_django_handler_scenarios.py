@@ -3,23 +3,22 @@
 Django."""
 
 import ast
-import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from handler_runs import TIMEOUT, result_of, source_of
 
-PROJECT = Path(__file__).parent / "handler_project"
-TIMEOUT = 50
+# The first test waits for all of them.
+pytestmark = pytest.mark.timeout(TIMEOUT + 10)
+
+SCRIPT = "scenarios.py"
 
 
 def scenario_names() -> list[str]:
-    tree = ast.parse((PROJECT / "scenarios.py").read_text())
     return [
         statement.name
-        for statement in tree.body
+        for statement in source_of(SCRIPT).body
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
         and statement.name.startswith("scenario_")
     ]
@@ -27,17 +26,7 @@ def scenario_names() -> list[str]:
 
 @pytest.fixture(scope="session")
 def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    work = tmp_path_factory.mktemp("handler")
-    done = subprocess.run(
-        [sys.executable, "scenarios.py"],
-        cwd=PROJECT,
-        env={**os.environ, "HANDLER_PROJECT_WORK": str(work)},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, str] = json.loads(done.stdout)
+    found: dict[str, str] = result_of(SCRIPT, tmp_path_factory)
     return found
 
 

@@ -121,6 +121,9 @@ STACKS = {
     "async_hook": ([OURS[0], "hooks.AsyncRequestHook", OURS[1]], {}),
 }
 
+# These get a request to every view, the others to some.
+WHOLE = {"startproject", "startproject_debug", "everything", "transactions"}
+
 JSON = [(b"content-type", b"application/json")]
 FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
 PARTS = [(b"content-type", b"multipart/form-data; boundary=XX")]
@@ -227,7 +230,7 @@ HOOKS = ("request", "view", "exception", "template", "response")
 def hook_conversations(stack):
     """What hooks may do: everything everywhere in one stack, the most telling in the others."""
     whole = stack == "hooks"
-    views = ("sync", "asynchronous", "async_crash", "template") if whole else ("async_template",)
+    views = ("asynchronous", "async_crash", "template") if whole else ("async_template",)
     actions = hooks.ACTIONS if whole else ("raise", "respond")
     for view in views:
         for layer in ("Outer", "Middle", "Inner"):
@@ -248,6 +251,10 @@ async def compare(stack, seen):
     listening = calls.listening() if wanted.pop("LISTENING", False) else nullcontext()
     atomic = wanted.pop("ATOMIC", False)
     conversations = dict(CONVERSATIONS)
+    if stack not in WHOLE:
+        plain = [name for name in CONVERSATIONS if name.startswith("GET ")]
+        for name in set(plain) - set(plain[::4]):
+            del conversations[name]
     if any(path in middleware for path in OURS):
         # What the hooks do is what matters here.
         conversations = {name: CONVERSATIONS[name] for name in list(CONVERSATIONS)[::6]}
