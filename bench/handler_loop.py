@@ -1,12 +1,15 @@
 """How fast Django itself is: its handler called in a loop, with no server and no socket.
 
-python handler_loop.py wsgi|asgi PATH SECONDS   prints {"requests": n, "seconds": s}
+python handler_loop.py wsgi|asgi|bascule PATH SECONDS   prints {"requests": n, "seconds": s}
+
+`bascule` is the ASGI application of bascule.django.handler, called like Django's.
 """
 
 import asyncio
 import importlib
 import io
 import json
+import os
 import sys
 import time
 
@@ -97,8 +100,16 @@ async def call_asgi(app, scope: dict) -> None:
         raise SystemExit(f"the view answered {sent[0]['status']}")
 
 
-async def loop_asgi(path: str, seconds: float) -> tuple[int, float]:
-    app = importlib.import_module("djangosite.asgi").application
+def asgi_app(interface: str):
+    if interface == "asgi":
+        return importlib.import_module("djangosite.asgi").application
+    from bascule.django.handler import get_asgi_application
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "djangosite.settings")
+    return get_asgi_application()
+
+
+async def loop_asgi(app, path: str, seconds: float) -> tuple[int, float]:
     scope = asgi_scope(path)
     began = time.perf_counter()
     calls = 0
@@ -109,9 +120,10 @@ async def loop_asgi(path: str, seconds: float) -> tuple[int, float]:
     return calls, elapsed
 
 
-async def warm_and_loop_asgi(path: str, seconds: float) -> tuple[int, float]:
-    await loop_asgi(path, WARM_UP)
-    return await loop_asgi(path, seconds)
+async def warm_and_loop_asgi(interface: str, path: str, seconds: float) -> tuple[int, float]:
+    app = asgi_app(interface)
+    await loop_asgi(app, path, WARM_UP)
+    return await loop_asgi(app, path, seconds)
 
 
 def main(interface: str, path: str, seconds: float) -> None:
@@ -121,7 +133,7 @@ def main(interface: str, path: str, seconds: float) -> None:
     else:
         import uvloop
 
-        requests, elapsed = uvloop.run(warm_and_loop_asgi(path, seconds))
+        requests, elapsed = uvloop.run(warm_and_loop_asgi(interface, path, seconds))
     print(json.dumps({"requests": requests, "seconds": elapsed}))
 
 

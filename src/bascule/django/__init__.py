@@ -3,6 +3,9 @@
     interface("asgi")   a view is called by this interface, whatever it looks like
     project()           the project as `bascule.serve` and `bascule.Server` take it
 
+`bascule.django.handler` has Django's ASGI application without the cost of its middleware, for an
+asgi.py.
+
 Nothing is imported before it is asked for: views import the first, and few processes need both.
 """
 

@@ -135,18 +135,20 @@ def of_setting(project: Project, setting: str, named: object) -> object:
 
 
 def http_application(project: Project, own: ASGI3App | None) -> ASGI3App:
-    """The ASGI side of requests: Django's handler, or the project's own kind of it.
+    """The ASGI side of requests: Django's handler without the cost of its middleware (`handler`),
+    or the project's own kind of it.
 
     The one place that says which handler that is. An application around it (ProtocolTypeRouter,
     middleware of ASGI) has the WebSockets alone: requests that go past the WSGI side could not go
     through it anyway.
     """
-    from django.core.asgi import get_asgi_application
     from django.core.handlers.asgi import ASGIHandler
+
+    from bascule.django.handler import get_asgi_application
 
     if own is not None and is_djangos(own) and type(own) is not ASGIHandler:
         return own
-    return built(project, get_asgi_application)  # type: ignore[no-any-return]  # Django is untyped
+    return built(project, get_asgi_application)  # type: ignore[no-any-return]  # see `built`
 
 
 def is_djangos(app: object) -> bool:
