@@ -1,6 +1,8 @@
 """`bascule serve` for Django projects: what is found, what is refused, and with which words."""
 
 import shutil
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -58,12 +60,12 @@ def refused(site: Path, *args: str, code: int = 2, **env: str) -> str:
     return done.stderr
 
 
-def setting(site: Path, name: str, *args: str, **env: str) -> list[str]:
-    """The line of `bascule config` for a setting: its value, and its source."""
+def configured(site: Path, *args: str, **env: str) -> dict[str, list[str]]:
+    """What `bascule config` says: of each setting its value and its source."""
     done = bascule("config", *args, cwd=site, env=env)
     assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.split()[0] == name)
-    return line.split(maxsplit=2)[1:]
+    rows = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    return {name: rest for name, *rest in rows}
 
 
 # What is found
@@ -113,6 +115,23 @@ def test_one_side_alone(site: Path) -> None:
     with running("shop", "--interface", "asgi", cwd=site) as server:
         assert ask(server.port, "/")[0].body == b"shop.settings"
         server.wait_for_output("serving shop as ASGI 3")
+
+
+def test_from_python(site: Path) -> None:
+    write(
+        site / "own.py",
+        """
+        import bascule.django.sides
+        import bascule.django
+
+        app = bascule.django.project("shop.settings")
+        print(app.name, app.framework, app.belongs_to_loop("/"), app.belongs_to_loop("/x"))
+        """,
+    )
+    done = subprocess.run(
+        [sys.executable, "own.py"], cwd=site, capture_output=True, text=True, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("shop Django True False\n", "")
 
 
 def test_modules_are_served_as_ever(site: Path) -> None:
@@ -227,16 +246,22 @@ def test_without_django(site: Path) -> None:
 
 
 def test_settings_of_the_project_and_what_is_stronger(site: Path) -> None:
-    append(site / "shop/settings.py", 'BASCULE = {"THREADS": 3, "port": 8123}\n')
-    ours = "shop.settings BASCULE"
-    assert setting(site, "threads") == ["3", ours]
-    assert setting(site, "port", "shop") == ["8123", ours]
-    assert setting(site, "target") == ["shop", "manage.py"]
-    assert setting(site, "threads", "shop.wsgi") == ["8", "default"]
+    values = '{"THREADS": 3, "port": 8123, "BACKLOG": 9, "HOST": "::1", "LOOP": "asyncio"}'
+    append(site / "shop/settings.py", f"BASCULE = {values}\n")
     write(site / "bascule.toml", "threads = 4")
-    assert setting(site, "threads") == ["4", "bascule.toml line 1"]
-    assert setting(site, "threads", BASCULE_THREADS="5") == ["5", "environment BASCULE_THREADS"]
-    assert setting(site, "threads", "--threads", "6") == ["6", "command line"]
+    found = configured(site, "--host", "127.0.0.2", BASCULE_BACKLOG="5")
+    assert found["target"] == ["shop", "manage.py"]
+    assert found["port"] == ["8123", "shop.settings BASCULE"]
+    assert found["loop"] == ["asyncio", "shop.settings BASCULE"]
+    assert found["threads"] == ["4", "bascule.toml line 1"]
+    assert found["backlog"] == ["5", "environment BASCULE_BACKLOG"]
+    assert found["host"] == ["127.0.0.2", "command line"]
+
+
+def test_they_are_not_those_of_another_target(site: Path) -> None:
+    append(site / "shop/settings.py", "BASCULE = {'THREADS': 3}\n")
+    assert configured(site, "shop.wsgi")["threads"] == ["8", "default"]
+    assert configured(site, "shop")["threads"] == ["3", "shop.settings BASCULE"]
 
 
 def test_everything_wrong_is_said_at_once(site: Path) -> None:

@@ -95,6 +95,19 @@ def test_each_request_has_its_signals_once() -> None:
         assert json.loads(body_of(server, f"/signals/?{query}")) == expected
 
 
+def test_without_threads_both_sides_are_on_the_loop() -> None:
+    with running("hybrid_edges", "--threads", "0", cwd=EDGES) as server:
+        for target, expected in (
+            ("/sync/", "wsgi"),
+            ("/async/", "asgi"),
+            ("/forced/wsgi/", "wsgi"),
+        ):
+            answer, side = ask(server.port, target)
+            assert (answer.status, side) == (200, expected)
+        assert body_of(server, "/thread/sync/") == "MainThread"
+        server.wait_for_output("as Django: WSGI on the event loop's thread, one request at a time")
+
+
 def test_atomic_requests_are_for_sync_views_as_under_django() -> None:
     with running("hybrid_edges", cwd=EDGES, env={"HYBRID_ATOMIC": "1"}) as server:
         assert ask(server.port, "/sync/")[0].status == 200

@@ -2,7 +2,6 @@
 
 HYBRID_ATOMIC   1: ATOMIC_REQUESTS
 HYBRID_SCRIPT   FORCE_SCRIPT_NAME
-HYBRID_ASGI     none: ASGI_APPLICATION is left out, and the asgi module is Django's alone
 """
 
 import os
