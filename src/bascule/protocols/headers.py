@@ -13,6 +13,8 @@ cannot fill memory.
     UNDERSCORE          `X_Forwarded_For` has the same environ key as `X-Forwarded-For`
                         (CVE-2015-0219, CVE-2026-3902): dropped unless the operator says
                         otherwise
+    PROXY               in an environ it is HTTP_PROXY, which many clients of HTTP take for the
+                        proxy to use (CVE-2016-5385): always dropped, for nothing sends it
 """
 
 import re
@@ -29,6 +31,7 @@ DATE = 8
 SERVER = 9
 TRAILER = 10
 UNDERSCORE = 11
+PROXY = 12
 
 KINDS = {
     b"content-length": CONTENT_LENGTH,
@@ -43,6 +46,7 @@ KINDS = {
     b"date": DATE,
     b"server": SERVER,
     b"trailer": TRAILER,
+    b"proxy": PROXY,
 }
 
 # RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the content may not

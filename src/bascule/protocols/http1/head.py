@@ -26,6 +26,7 @@ from bascule.protocols.headers import (
     HOP_BY_HOP,
     HOST,
     PLAIN,
+    PROXY,
     TOKEN,
     TRANSFER_ENCODING,
     UNDERSCORE,
@@ -189,6 +190,8 @@ class HeadReader:
             self.note_transfer_encoding(value)
         elif kind == UNDERSCORE:
             return self.note_underscore()
+        elif kind == PROXY:
+            return False
         elif kind == EXPECT:
             if value.lower() != b"100-continue":
                 self.refuse(417, "the only expectation met here is 100-continue")
