@@ -385,14 +385,16 @@ def test_reading_pauses_at_the_queue_and_goes_on_behind_it(serve_wsgi_sockets: S
             ws.send(message)
         return []
 
-    client = connect(serve_wsgi_sockets(app, ws_max_queue=3))
+    served = serve_wsgi_sockets(app, ws_max_queue=3)
+    client = connect(served)
     client.accepted()
     for number in range(6):
         client.write(text(f"{number}") + frame(PING, b"%d" % number))
     assert [client.frame() for _ in range(2)] == [(10, b"0"), (10, b"1")]
-    client.sock.settimeout(0.2)
-    with pytest.raises(TimeoutError):
-        client.frame()
+    served.wait_until(lambda: all(one.session.held for one in served.hub.connections))
+    client.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.sock.recv(1)
     client.sock.settimeout(DEADLINE)
     go_on.set()
     frames = [client.frame() for _ in range(10)]

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from queue import SimpleQueue
 from typing import Any
 
-from bascule.adapters.asgi_to_wsgi import (
+from bascule.adapters.background import Background
+from bascule.adapters.leaving import forget_frames, is_disconnect
+from bascule.adapters.loop_call import (
     DATA,
     END,
     HEAD,
@@ -21,8 +23,6 @@ from bascule.adapters.asgi_to_wsgi import (
     text_fields,
     wake,
 )
-from bascule.adapters.background import Background
-from bascule.adapters.leaving import forget_frames, is_disconnect
 from bascule.adapters.scope import websocket_scope
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.types import Environ, Message, StartResponse

@@ -9,7 +9,14 @@ import io
 from collections import deque
 from typing import Any
 
-from bascule.adapters.wsgi_to_asgi import READ, SEND, WATCH, ThreadedCall, WSGIToASGI
+from bascule.adapters.threaded_call import (
+    READ,
+    SEND,
+    WATCH,
+    Places,
+    ThreadedCall,
+    WSGIPlan,
+)
 from bascule.errors import ResponseError
 from bascule.interfaces.session import ABNORMAL_CLOSURE, NO_STATUS, NORMAL_CLOSURE, SERVICE_RESTART
 from bascule.interfaces.threads import ThreadPool
@@ -31,23 +38,28 @@ DENIAL = "websocket.http.response"
 
 
 async def serve_websocket(
-    adapter: WSGIToASGI, pool: ThreadPool, scope: Scope, receive: Receive, send: Send
+    plan: WSGIPlan,
+    places: Places,
+    pool: ThreadPool,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     """One WebSocket, in a thread of `pool`."""
     message = await receive()
     if message["type"] != "websocket.connect":
         return
-    call = SocketThread(adapter, pool, scope, receive, send)
-    if adapter.websockets >= adapter.websocket_threads:
+    call = SocketThread(plan, pool, scope, receive, send)
+    if places.taken >= places.limit:
         await call.deny(
             503, [(b"content-type", b"text/plain"), (b"retry-after", b"1")], b"no thread is left\n"
         )
         return
-    adapter.websockets += 1
+    places.taken += 1
     try:
         await call.drive()
     finally:
-        adapter.websockets -= 1
+        places.taken -= 1
 
 
 class HowItEnded:
@@ -66,9 +78,9 @@ class SocketThread(ThreadedCall):
     """
 
     def __init__(
-        self, adapter: WSGIToASGI, pool: ThreadPool, scope: Scope, receive: Receive, send: Send
+        self, plan: WSGIPlan, pool: ThreadPool, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        super().__init__(adapter, pool, scope, receive, send)
+        super().__init__(plan, pool, scope, receive, send)
         self.session = HowItEnded()
         self.messages: deque[str | bytes] = deque()
         self.taken = False

@@ -1,60 +1,20 @@
 """An ASGI application that runs a WSGI application in threads.
 
     WSGIToASGI    the application that the server calls
-    ThreadedCall  one request: cut along the thread boundary
-    BodyReader    `wsgi.input`
 
-The thread runs the WSGI application and nothing else; it puts operations on `outbox`. The
-coroutine that the server awaits carries them out one after another: it is the only one that calls
-`send`. `receive` is called when the application reads, and besides by one task at most, which
-looks out for the client's leaving while a response is streamed. So nothing is held that was not
-asked for, except a piece of a body that came in place of the news that the task waits for.
-
-Each number that both sides look at is written by only one of them.
+One request is a `ThreadedCall`, a WebSocket a `SocketThread` (websocket_for_wsgi).
 """
 
-import io
-import os
-import threading
 import weakref
-from asyncio import AbstractEventLoop, Future, Task, get_running_loop, wait
-from collections import deque
-from collections.abc import Callable, Iterable
-from contextvars import copy_context
-from typing import Any
+from asyncio import AbstractEventLoop, get_running_loop
 
-from bascule.adapters.environ import scope_environ
-from bascule.adapters.leaving import forget_frames, is_disconnect, says_left
-from bascule.adapters.response import (
-    FORBIDS_LENGTH,
-    close,
-    encode_field,
-    join,
-    links_of,
-    path_of,
-    read_status,
-)
-from bascule.errors import ClientDisconnected, ResponseError
+from bascule.adapters.threaded_call import Places, ThreadedCall, WSGIPlan
 from bascule.interfaces.threads import ThreadPool
-from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
-from bascule.wrapper import FileWrapper, kernel_file
-
-# Octets a thread may be ahead of `send`: two usual pieces, so that the next is made while one
-# leaves.
-RESPONSE_HIGH_WATER = 131072
-
-# Pieces in which `wsgi.input` is read.
-INPUT_PIECE = 65536
+from bascule.types import Receive, Scope, Send, WSGIApp
 
 # WebSockets keep a thread each for as long as they last, so they have threads of their own. As
 # many as the server has by default.
 WEBSOCKET_THREADS = 64
-
-# Operations from the thread to the loop.
-SEND = 0
-READ = 1
-WATCH = 2
-DONE = 3
 
 
 class WSGIToASGI:
@@ -72,10 +32,8 @@ class WSGIToASGI:
     ) -> None:
         if threads < 1:
             raise ValueError(f"threads is {threads}: a WSGI application needs one at least")
-        self.app = app
-        self.threads = threads
-        self.websocket_threads = websocket_threads
-        self.websockets = 0
+        self.plan = WSGIPlan(app, threads)
+        self.websockets = Places(websocket_threads)
         # By loop: a test may use one after another, a program several side by side.
         self._pools: dict[AbstractEventLoop, tuple[ThreadPool, ThreadPool]] = {}
         weakref.finalize(self, close_pools, self._pools).atexit = False
@@ -84,12 +42,13 @@ class WSGIToASGI:
         kind = scope["type"]
         if kind == "http":
             pool = self.pools(get_running_loop())[0]
-            await ThreadedCall(self, pool, scope, receive, send).drive()
+            await ThreadedCall(self.plan, pool, scope, receive, send).drive()
         elif kind == "websocket":
             # Only here: most applications have none.
             from bascule.adapters.websocket_for_wsgi import serve_websocket
 
-            await serve_websocket(self, self.pools(get_running_loop())[1], scope, receive, send)
+            pool = self.pools(get_running_loop())[1]
+            await serve_websocket(self.plan, self.websockets, pool, scope, receive, send)
         elif kind == "lifespan":
             await self.live(receive, send)
         else:
@@ -119,8 +78,8 @@ class WSGIToASGI:
                 del self._pools[old]
             close_pools(gone)
             pools = self._pools[loop] = (
-                ThreadPool(self.threads, loop, "wsgi"),
-                ThreadPool(self.websocket_threads, loop, "wsgi-websocket"),
+                ThreadPool(self.plan.threads, loop, "wsgi"),
+                ThreadPool(self.websockets.limit, loop, "wsgi-websocket"),
             )
         return pools
 
@@ -130,436 +89,3 @@ def close_pools(pools: dict[AbstractEventLoop, tuple[ThreadPool, ThreadPool]]) -
     for both in pools.values():
         for pool in both:
             pool.close()
-
-
-class ThreadedCall:
-    """One request to the WSGI application.
-
-    disconnected: the client is gone, or nobody waits for the response any more. ended: nothing is
-    carried out any more. error: what the server raised when it was given something, or asked.
-    is_asked: the application waits for more of the body. waiters: the events of threads that wait;
-    it is the application's one thread nearly always.
-    """
-
-    def __init__(
-        self, adapter: WSGIToASGI, pool: ThreadPool, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self.adapter = adapter
-        self.pool = pool
-        self.scope = scope
-        self.is_head = scope.get("method") == "HEAD"
-        self.receive = receive
-        self.send = send
-        self.context = copy_context()
-        self.outbox: deque[tuple[Any, ...]] = deque()
-        self.waiters: list[threading.Event] = []
-        # Loop side.
-        self.waiter: Future[None] | None = None
-        self.watcher: Task[None] | None = None
-        self.ended = False
-        self.disconnected = False
-        self.error: BaseException | None = None
-        self.inbox: deque[bytes] = deque()
-        self.body_ended = False
-        self.written = 0
-        # Thread side.
-        self.is_asked = False
-        self.status = 0
-        self.fields: Headers = []
-        self.has_length = False
-        self.head_sent = False
-        self.queued = 0
-        self.has_watched = False
-
-    # LOOP SIDE
-
-    async def drive(self) -> None:
-        """Have the application called, and carry out what it does, until it is done. Raises what
-        it, or the server, raised."""
-        pool = self.pool
-        outbox = self.outbox
-        pool.submit(self)
-        try:
-            while True:
-                while outbox:
-                    operation = outbox.popleft()
-                    if operation[0] == DONE:
-                        error = operation[1]
-                        # An error has this frame in its traceback, and should not be in it.
-                        del operation
-                        try:
-                            self.judge(error)
-                        finally:
-                            del error
-                        return
-                    await self.carry_out(operation)
-                self.waiter = pool.loop.create_future()
-                await self.waiter
-        finally:
-            self.ended = self.disconnected = True
-            self.wake_thread()
-            if self.watcher is not None:
-                await self.stop_watching(self.watcher)
-
-    def flush(self) -> None:
-        """For the pool: the thread has put something on the outbox."""
-        waiter = self.waiter
-        if waiter is not None:
-            self.waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def judge(self, error: BaseException | None) -> None:
-        """The application is done. Raises what the server must know."""
-        error = self.error or error
-        self.error = None
-        if error is None:
-            return
-        if self.disconnected and is_disconnect(error):
-            forget_frames(error)
-            return
-        try:
-            if isinstance(error, Exception):
-                raise error
-            # SystemExit is meant for the thread, and CancelledError is not that of this task.
-            raise RuntimeError(f"the WSGI application raised {type(error).__name__}") from error
-        finally:
-            del error
-
-    async def carry_out(self, operation: tuple[Any, ...]) -> None:
-        kind = operation[0]
-        if kind == SEND:
-            try:
-                if not self.disconnected and self.error is None:
-                    for message in operation[1]:
-                        await self.send(message)
-                    if operation[3]:
-                        self.watch()
-            except Exception as error:
-                self.note(error)
-            self.written += operation[2]
-            self.wake_thread()
-        elif kind == READ:
-            # The watcher may have had it meanwhile, or be about to have it. Waiting here for what
-            # nobody waits for would hold up what the application sends.
-            while self.is_asked and self.watcher is None and not self.has_news():
-                await self.receive_one()
-                self.wake_thread()
-        else:
-            self.watch()
-
-    def is_over(self) -> bool:
-        return self.disconnected or self.error is not None
-
-    def note(self, error: Exception) -> None:
-        """`send` or `receive` raised."""
-        if says_left(error):
-            self.disconnected = True
-        else:
-            self.error = error
-
-    async def receive_one(self) -> None:
-        """Take the next message from the server."""
-        try:
-            message = await self.receive()
-        except Exception as error:
-            self.note(error)
-        else:
-            self.take(message)
-
-    def take(self, message: Message) -> None:
-        if message["type"] == "http.request":
-            data = message.get("body", b"")
-            if data:
-                self.inbox.append(data)
-            if not message.get("more_body", False):
-                self.body_ended = True
-        else:
-            self.disconnected = True
-
-    def watch(self) -> None:
-        """See to it that the client's leaving is noticed."""
-        if self.watcher is None and not (self.inbox or self.is_over()):
-            self.watcher = self.pool.loop.create_task(self.look_out())
-
-    async def look_out(self) -> None:
-        """Receive until the client leaves. A piece of the body ends it: what comes behind that
-        may only be received once the application has read it."""
-        try:
-            while not (self.inbox or self.is_over()):
-                message = await self.receive()
-                self.take(message)
-                self.wake_thread()
-        except Exception as error:
-            # An error is nothing to an application that has not asked for anything.
-            if self.is_asked or says_left(error):
-                self.note(error)
-        finally:
-            self.watcher = None
-            self.wake_thread()
-
-    async def stop_watching(self, watcher: "Task[None]") -> None:
-        watcher.cancel()
-        await wait([watcher])
-
-    def wake_thread(self) -> None:
-        # A thread puts its event here before it looks at what it waits for; here it is the other
-        # way round.
-        for event in tuple(self.waiters):
-            event.set()
-
-    # THREAD SIDE
-
-    def run(self) -> None:
-        """The whole life of the call, in a thread of the pool."""
-        error = None
-        try:
-            if not self.disconnected:
-                self.context.run(self.call)
-        except BaseException as raised:
-            error = raised
-        self.put_operation((DONE, error))
-        # It has this frame in its traceback.
-        del error
-
-    def call(self) -> None:
-        """Call the application, take its result and close that."""
-        result: Any = self.adapter.app(self.environ(), self.start_response)
-        try:
-            kind = type(result)
-            if kind is list or kind is tuple:
-                self.put_whole(result[0] if len(result) == 1 else join(result))
-            elif kind is not FileWrapper or not self.put_file(result):
-                self.walk(result)
-        finally:
-            close(result)
-
-    def environ(self) -> Environ:
-        environ = scope_environ(self.scope, self.adapter.threads > 1)
-        environ["wsgi.input"] = io.BufferedReader(BodyReader(self), INPUT_PIECE)
-        environ["bascule.client_disconnected"] = self.is_disconnected
-        environ["waitress.client_disconnected"] = self.is_disconnected
-        if "http.response.early_hint" in self.extensions():
-            environ["wsgi.early_hints"] = self.early_hints
-        return environ
-
-    def extensions(self) -> Any:
-        return self.scope.get("extensions") or {}
-
-    def put_operation(self, operation: tuple[Any, ...]) -> None:
-        self.outbox.append(operation)
-        try:
-            self.pool.post(self)
-        except RuntimeError:
-            # The loop is closed. Nobody waits for this call any more.
-            self.disconnected = True
-
-    def wait_until(self, is_reached: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until the loop has brought it about; False where it has not in that time."""
-        if is_reached():
-            return True
-        event = threading.Event()
-        self.waiters.append(event)
-        try:
-            while not is_reached():
-                if not event.wait(timeout):
-                    return is_reached()
-                event.clear()
-        finally:
-            self.waiters.remove(event)
-        return True
-
-    # The request.
-
-    def next_piece(self) -> bytes:
-        """The next piece of the body, waiting for it; empty at the end. Raises
-        ClientDisconnected."""
-        while True:
-            if self.inbox:
-                return self.inbox.popleft()
-            if self.body_ended:
-                return b""
-            self.check()
-            self.is_asked = True
-            self.put_operation((READ,))
-            self.wait_until(self.has_news)
-            self.is_asked = False
-
-    def has_news(self) -> bool:
-        return bool(self.inbox) or self.body_ended or self.is_over()
-
-    def check(self) -> None:
-        """Raises what the loop side has learnt: that the client is gone, or what the server
-        refused."""
-        if self.error is not None:
-            raise self.error
-        if self.disconnected:
-            raise ClientDisconnected("the client has left")
-
-    def is_disconnected(self) -> bool:
-        """For the application: the client is gone."""
-        if not self.has_watched and not self.disconnected:
-            self.has_watched = True
-            self.put_operation((WATCH,))
-        return self.disconnected
-
-    # The response.
-
-    def start_response(
-        self, status: str, headers: Iterable[tuple[str, str]], exc_info: ExcInfo | None = None
-    ) -> Any:
-        """PEP 3333, "The start_response() Callable". Raises ResponseError for what HTTP does not
-        allow."""
-        if exc_info is not None:
-            try:
-                if self.head_sent:
-                    raise exc_info[1].with_traceback(exc_info[2])
-            finally:
-                exc_info = None
-        elif self.status:
-            raise ResponseError("start_response was called a second time without exc_info")
-        code = read_status(status)
-        fields = []
-        has_length = False
-        for name, value in headers:
-            field = encode_field(name, value)
-            if field[0] == b"content-length":
-                has_length = True
-            fields.append(field)
-        self.status = code
-        self.fields = fields
-        self.has_length = has_length
-        return self.write
-
-    def write(self, data: bytes) -> None:
-        """The `write()` callable that start_response returns."""
-        self.put(data)
-
-    def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
-        """For the application: `wsgi.early_hints`. ASGI carries the Link fields, the only ones
-        that browsers look at."""
-        links = links_of(headers)
-        if links:
-            self.put_messages([{"type": "http.response.early_hint", "links": links}], 0, False)
-
-    def put_whole(self, data: bytes) -> None:
-        """A result that is all here: its length is known."""
-        self.check_piece(data)
-        if not self.head_sent and (data or not self.is_head):
-            self.announce(len(data))
-        self.end(data)
-
-    def walk(self, result: Iterable[bytes]) -> None:
-        """Send the pieces of the result as they come."""
-        for data in result:
-            self.put(data)
-            if self.head_sent and self.is_head:
-                # The answer is complete, whatever the rest would be.
-                break
-        self.end(b"")
-
-    def put(self, data: bytes) -> None:
-        """One piece of the body. Raises ClientDisconnected."""
-        self.check_piece(data)
-        if data:
-            self.put_messages([*self.head(), self.body(data, True)], len(data), True)
-            self.wait_until(self.may_write)
-        self.check()
-
-    def may_write(self) -> bool:
-        return self.queued - self.written < RESPONSE_HIGH_WATER or self.is_over()
-
-    def end(self, data: bytes) -> None:
-        """The last piece. The loop is not woken yet: the end of the call, which does that, is
-        next."""
-        if self.status == 0:
-            raise ResponseError("the application returned without calling start_response")
-        self.outbox.append((SEND, [*self.head(), self.body(data, False)], 0, False))
-
-    def put_file(self, wrapper: FileWrapper) -> bool:
-        """Have the server send a real file; False where it cannot, or that is no real file."""
-        extensions = self.extensions()
-        file = kernel_file(wrapper.filelike)
-        if file is None or self.status == 0 or self.head_sent or self.is_head:
-            return False
-        offset = file.tell()
-        size = max(os.fstat(file.fileno()).st_size - offset, 0)
-        count = min(self.declared_length(size), size)
-        if "http.response.zerocopysend" in extensions:
-            message = {
-                "type": "http.response.zerocopysend",
-                "file": file,
-                "offset": offset,
-                "count": count,
-                "more_body": False,
-            }
-        else:
-            path = path_of(file)
-            if (
-                "http.response.pathsend" not in extensions
-                or path is None
-                or offset
-                or count < size
-            ):
-                return False
-            message = {"type": "http.response.pathsend", "path": path}
-        self.announce(count)
-        # When this returns, the file is closed: that an empty one was sent must be seen too.
-        self.put_messages([*self.head(), message], max(count, 1), False)
-        self.wait_until(self.is_drained)
-        return True
-
-    def is_drained(self) -> bool:
-        return self.ended or self.written == self.queued
-
-    def declared_length(self, default: int) -> int:
-        for name, value in self.fields:
-            if name == b"content-length" and value.isdigit():
-                return int(value)
-        return default
-
-    def announce(self, length: int) -> None:
-        """State the length, where the application has not and HTTP allows it."""
-        if not self.has_length and self.status not in FORBIDS_LENGTH:
-            self.fields.append((b"content-length", b"%d" % length))
-
-    def check_piece(self, data: bytes) -> None:
-        if type(data) is not bytes:
-            raise ResponseError(f"body piece is {type(data).__name__}, not bytes")
-        if data and self.status == 0:
-            raise ResponseError("body before start_response was called")
-
-    def head(self) -> list[Message]:
-        """http.response.start, the first time only."""
-        if self.head_sent:
-            return []
-        self.head_sent = True
-        return [{"type": "http.response.start", "status": self.status, "headers": self.fields}]
-
-    def body(self, data: bytes, more: bool) -> Message:
-        if self.is_head:
-            data = b""
-        return {"type": "http.response.body", "body": data, "more_body": more}
-
-    def put_messages(self, messages: list[Message], size: int, is_streamed: bool) -> None:
-        self.queued += size
-        self.put_operation((SEND, messages, size, is_streamed))
-
-
-class BodyReader(io.RawIOBase):
-    """What `wsgi.input` reads from."""
-
-    def __init__(self, call: ThreadedCall) -> None:
-        self.call = call
-        self.rest: bytes | memoryview = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Wait for the next piece and copy what fits. Raises ClientDisconnected."""
-        data = self.rest or memoryview(self.call.next_piece())
-        size = min(len(data), len(buffer))
-        buffer[:size] = data[:size]
-        self.rest = data[size:]
-        return size

@@ -15,7 +15,7 @@ from wsgiref.validate import validator
 import pytest
 
 from bascule.adapters import ASGIToWSGI
-from bascule.adapters.asgi_to_wsgi import RESPONSE_HIGH_WATER
+from bascule.adapters.loop_call import RESPONSE_HIGH_WATER
 from bascule.adapters.scope import environ_scope
 from bascule.errors import ClientDisconnected, ResponseError, StartupError
 from support.adapters import PIECE, WsgiCalled, environ_of

@@ -14,7 +14,7 @@ import pytest
 
 from bascule.adapters import WSGIToASGI
 from bascule.adapters.environ import scope_environ
-from bascule.adapters.wsgi_to_asgi import RESPONSE_HIGH_WATER
+from bascule.adapters.threaded_call import RESPONSE_HIGH_WATER
 from bascule.errors import ClientDisconnected, ResponseError
 from support.adapters import PIECE, AsgiCalled, call_asgi, http_scope
 from support.flag import DEADLINE, Flag
