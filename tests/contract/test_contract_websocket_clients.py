@@ -1,4 +1,9 @@
-"""Two clients that others wrote, over plain connections and TLS, with and without compression."""
+"""Two clients that others wrote, with and without compression; one of them over TLS as well.
+
+The client of websockets reads and writes in two threads. Over TLS they share one SSL object, which
+Python before 3.13 does not guard: what one writes can be lost while the other begins to read, once
+in some hundred connections. So that client is tried over plain connections alone.
+"""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -24,6 +29,7 @@ TEXT = "Grüße, 🧀! " * 50
 KINDS = [pytest.param(scheme, id=scheme) for scheme in ("ws", "wss")]
 DEFLATED = pytest.mark.parametrize("compress", [True, False], ids=["deflate", "plain"])
 SCHEMES = pytest.mark.parametrize("scheme", ["ws", "wss"])
+PLAIN = pytest.mark.parametrize("scheme", ["ws"])
 
 
 def messages() -> list[str | bytes]:
@@ -53,11 +59,9 @@ def serve_scheme(
 def library_client(served: Served, compress: bool, **options: Any) -> Iterator[ClientConnection]:
     """A client of the library websockets."""
     sock = socket.create_connection(("127.0.0.1", served.port), DEADLINE)
-    scheme = "ws" if served.tls is None else "wss"
     with connect(
-        f"{scheme}://127.0.0.1:{served.port}/",
+        f"ws://127.0.0.1:{served.port}/",
         sock=sock,
-        ssl=served.tls,
         compression="deflate" if compress else None,
         open_timeout=DEADLINE,
         close_timeout=DEADLINE,
@@ -67,7 +71,7 @@ def library_client(served: Served, compress: bool, **options: Any) -> Iterator[C
         yield client
 
 
-@SCHEMES
+@PLAIN
 @DEFLATED
 def test_websockets(serve_scheme: Serve, compress: bool) -> None:
     heard = Flag()
@@ -85,7 +89,7 @@ def test_websockets(serve_scheme: Serve, compress: bool) -> None:
     assert (heard_last["code"], heard_last["reason"]) == (4001, "enough")
 
 
-@SCHEMES
+@PLAIN
 def test_websockets_is_closed_by_the_server(serve_scheme: Serve) -> None:
     @websocket
     async def application(receive: Any, send: Any) -> None:
@@ -103,7 +107,7 @@ def test_websockets_is_closed_by_the_server(serve_scheme: Serve) -> None:
         assert (client.close_code, client.close_reason) == (1001, "going ü")
 
 
-@SCHEMES
+@PLAIN
 def test_websockets_is_denied(serve_scheme: Serve) -> None:
     @websocket
     async def application(receive: Any, send: Any) -> None:
@@ -170,7 +174,7 @@ def test_wsproto(serve_scheme: Serve, compress: bool) -> None:
     assert heard.wait()["reason"] == "bye"
 
 
-@SCHEMES
+@PLAIN
 def test_no_compression_where_it_is_not_wanted(serve_scheme: Serve) -> None:
     @websocket
     async def application(receive: Any, send: Any) -> None:
