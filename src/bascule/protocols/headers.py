@@ -14,7 +14,7 @@ cannot fill memory.
                         (CVE-2015-0219, CVE-2026-3902): dropped unless the operator says
                         otherwise
     PROXY               in an environ it is HTTP_PROXY, which many clients of HTTP take for the
-                        proxy to use (CVE-2016-5385): always dropped, for nothing sends it
+                        proxy to use (CVE-2016-5385): dropped unless the operator says otherwise
 """
 
 import re

@@ -191,7 +191,7 @@ class HeadReader:
         elif kind == UNDERSCORE:
             return self.note_underscore()
         elif kind == PROXY:
-            return False
+            return self.header_map == "dangerous"
         elif kind == EXPECT:
             if value.lower() != b"100-continue":
                 self.refuse(417, "the only expectation met here is 100-continue")
