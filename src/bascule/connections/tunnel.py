@@ -134,7 +134,11 @@ class Tunnel:
         self.reading = False
         self.deadline = self.hub.now + self.hub.deadlines.linger
         transport.resume_reading()
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:
+            # As in Http1Connection.linger: asyncio asks the kernel, which knows already.
+            self.abort()
 
     def say_stop(self) -> None:
         """Between two frames of the client's, tell the application that the client closes; what

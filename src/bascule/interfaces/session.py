@@ -12,9 +12,9 @@ but for what `wsgi_websocket` says of its own.
 
 Order is the rule here. What the client sent before its Close frame, or before it broke the
 protocol, is read and can be answered before the answer to that leaves: an end that comes behind
-unread messages waits for the application to come back for more (`owed`), and for CLOSE_PATIENCE
-at most, which the carrier watches. An application that waits for a message, or that never reads,
-holds nothing up.
+unread messages waits for the application to come back for more (`owed`), and for a moment at most
+(the deadline `websocket_answer`), which the carrier watches. An application that waits for a
+message, or that never reads, holds nothing up.
 """
 
 from collections import deque
