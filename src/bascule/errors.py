@@ -8,9 +8,12 @@
     ├── StartupError         the application's fault: it did not start; exit code 3
     ├── RequestRefused       the client's fault: answered with `status`, then closed
     ├── MessageRefused       the client's fault: its WebSocket is closed with `code`
+    ├── StreamRefused        the client's fault: its HTTP/2 stream is reset with `code`
+    ├── FrameRefused         the client's fault: its HTTP/2 connection ends with `code`
     ├── ResponseError        the application's fault: HTTP does not allow what it sent
     └── ClientDisconnected   nobody's fault: the client left; an OSError, as ASGI asks
         └── WebSocketClosed  the WebSocket was closed; says with which code
+    RequestTimeout           no Exception: a WSGI call that takes too long is to end
 
 Each says whose fault it is by its place in the tree, and what to answer by its fields.
 """
@@ -19,6 +22,7 @@ from collections.abc import Sequence
 
 EXIT_USAGE = 2
 EXIT_STARTUP = 3
+EXIT_INTERRUPTED = 130  # what a shell shows for a program that SIGINT ended
 
 
 class BasculeError(Exception):
@@ -87,6 +91,32 @@ class MessageRefused(BasculeError):
         self.reason = reason
 
 
+class StreamRefused(BasculeError):
+    """A frame or a header block of an HTTP/2 stream breaks the protocol, and only that stream ends
+    (RFC 9113 section 5.4.2).
+
+    `code` is the error code (RFC 9113 section 7), `reason` one line for the log.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class FrameRefused(BasculeError):
+    """A frame breaks HTTP/2 or a limit of the connection, which ends (RFC 9113 section 5.4.1).
+
+    `code` is the error code (RFC 9113 section 7), `reason` one line of ASCII for the client and
+    the log.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
 class ResponseError(BasculeError, RuntimeError):
     """The application's response breaks HTTP: a forbidden octet, contradicting framing, a wrong
     length; or what it sends over a WebSocket is nothing that a WebSocket can carry.
@@ -110,3 +140,12 @@ class WebSocketClosed(ClientDisconnected):
         super().__init__(f"the WebSocket is closed: {code}{' ' + reason if reason else ''}")
         self.code = code
         self.reason = reason
+
+
+class RequestTimeout(BaseException):
+    """Raised inside a WSGI application, wherever it is, when its request has passed
+    `--request-timeout`: the client has had its 504, and the call is to end.
+
+    Like asyncio.CancelledError, which ASGI applications get, it is no Exception: code that catches
+    whatever goes wrong and tries again does not catch this. `finally` runs as always.
+    """

@@ -16,7 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fuzz_targets import TARGETS
 
+from support.hpack_blocks import EXAMPLES_OF_THE_RFC
 from support.http1_requests import CONFUSING
+from support.http2_frames import OPENING
+from support.http2_wire import load_http2_corpus
+from support.proxy import binary, binary_line, checked, tlv
 from support.websocket_wire import load_websocket_corpus
 from support.wire import load_corpus
 
@@ -31,14 +35,45 @@ OFFERS = [
     b'\r\npermessage-deflate;client_max_window_bits="1\\5";client_no_context_takeover',
 ]
 
+# Values of X-Forwarded-For, -Proto, -Host, -Port, -Prefix and Forwarded.
+FORWARDED = [
+    b"6.6.6.6, 198.51.100.7, 10.0.0.2\r\nhttp, https, http\r\na.example:81\r\n443\r\n/shop/",
+    b"[2001:db8::7]:80, unknown, unix:\r\nwss\r\n[::1]\r\n0\r\n//\r\n",
+    b'\r\n\r\n\r\n\r\n\r\nfor="[::1]:80";proto=https;host="a\\.b", for=_x; by=unknown',
+    b"198.51.100.7\r\nhttps\r\n\r\n\r\n\r\nfor=198.51.100.7;proto=http",
+]
+PROXY_HEADERS = [
+    b"PROXY TCP4 198.51.100.7 192.0.2.1 50000 443\r\nGET / HTTP/1.1\r\n",
+    b"PROXY TCP6 2001:db8::7 2001:db8::1 1 65535\r\n",
+    b"PROXY UNKNOWN\r\n",
+    binary_line(tlvs=tlv(0x20, b"\x01" + bytes(4)) + tlv(0x04, bytes(20))) + b"GET /",
+    checked(0x21, 0x31, bytes(216)),
+    binary(0x20, 0x00, b""),
+]
+
 
 def seeds_of(target: Target) -> list[bytes]:
     """Octets for a target to be mutated."""
     if target.__name__ == "websocket_engine":
         cases = [case for case in load_websocket_corpus() if len(case.octets) < 2000]
         return [(b"\xff" if case.offer else b"\0") + case.octets for case in cases]
+    if target.__name__ == "http2_engine":
+        cases = [case.octets for case in load_http2_corpus() if len(case.octets) < 2000]
+        return [octets.removeprefix(OPENING) for octets in cases]
+    if target.__name__ == "hpack_blocks":
+        return [
+            b"".join(
+                bytes([len(block)]) + block
+                for block in (bytes.fromhex(octets) for octets, _, _ in example.blocks)
+            )
+            for example in EXAMPLES_OF_THE_RFC
+        ]
     if target.__name__ == "websocket_offer":
         return OFFERS
+    if target.__name__ == "forwarded":
+        return FORWARDED
+    if target.__name__ == "proxy_header":
+        return PROXY_HEADERS
     return [case.octets for case in load_corpus("http1") if len(case.octets) < 2000]
 
 

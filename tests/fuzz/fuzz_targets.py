@@ -4,19 +4,27 @@ They have the signature that atheris and libFuzzer want; run.py drives them.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bascule.errors import RequestRefused, ResponseError
 from bascule.protocols.events import Request
+from bascule.protocols.forwarded import ForwardedError, ForwardedReader
 from bascule.protocols.headers import HostCache, NameCache, parse_length
 from bascule.protocols.http1.chunked import ChunkedDecoder
 from bascule.protocols.http1.engine import Http1Engine
 from bascule.protocols.http1.head import HeadReader
 from bascule.protocols.http1.response import ResponseDefaults, ResponseWriter
-from bascule.protocols.limits import RequestLimits, WebSocketLimits
+from bascule.protocols.http2.engine import Http2Engine
+from bascule.protocols.http2.hpack import Decoder, Encoder, HeaderListTooLong, HpackError
+from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits
+from bascule.protocols.peers import TrustedPeers, parse_ip
+from bascule.protocols.proxy import ProxyHeaderError, ProxyReader
 from bascule.protocols.websocket.deflate import Deflate
 from bascule.protocols.websocket.engine import WebSocketEngine
 from bascule.protocols.websocket.handshake import Offer, negotiate, read_offer, response_fields
+from support.hpack_blocks import entries, list_size
+from support.http2_frames import OPENING, frames_of
+from support.http2_wire import feed_http2
 from support.websocket_wire import feed_websocket
 from support.wire import Outcome, feed, random_pieces
 
@@ -24,10 +32,21 @@ from support.wire import Outcome, feed, random_pieces
 LIMITS = RequestLimits(
     request_line=120, head=600, fields=12, body=400, chunk_line=40, trailer=120, discard=60
 )
+HTTP2_LIMITS = Http2Limits(streams=3, continuations=3, resets=4, frames=30, unsent=300)
 REFUSALS = {400, 413, 414, 417, 426, 431, 501, 505}
 WEBSOCKET_LIMITS = WebSocketLimits(message=100, frame=80, fragments=4)
 MESSAGES = ("text", "binary", "ping", "pong")
+LIST_SIZE = 600
+LIST_FIELDS = 8
 WEBSOCKET_ENDS = ("closed", "failed", "lost")
+FORWARDED_NAMES = [
+    b"x-forwarded-for",
+    b"x-forwarded-proto",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"forwarded",
+]
 CLEAN_HEAD = b"GET /clean HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
@@ -148,6 +167,25 @@ def header_policy(data: bytes) -> None:
     assert length < 2**63
 
 
+def http2_engine(data: bytes) -> None:
+    """Never raises; however the octets are cut, the same events come out, and the same frames are
+    written; nothing comes after the end; no more waits than a frame, and no more streams are open
+    than may be. The octets follow the client's opening.
+    """
+    octets = OPENING + data
+    one = Http2Engine(LIMITS, HTTP2_LIMITS)
+    whole, written, _ = feed_http2(Http2Engine(LIMITS, HTTP2_LIMITS), [octets])
+    pieces, other, most = feed_http2(one, random_pieces(octets, str(len(data))))
+    assert (pieces, other) == (whole, written)
+    assert most <= 9 + 16384
+    assert "failed" not in [event[0] for event in whole[:-1]]
+    assert len(one.streams) <= HTTP2_LIMITS.streams
+    assert one.window.left + one.window.owed <= one.window.size
+    frames_of(written)
+    for event in whole:
+        assert event[0] != "refused" or event[2] in REFUSALS
+
+
 def websocket_engine(data: bytes) -> None:
     """Never raises; however the octets are cut, the same messages come out, and the same end;
     nothing comes after the end, nothing is longer than the limits, and no more waits than a
@@ -202,6 +240,85 @@ def offer_or_refuse(fields: list[tuple[bytes, bytes]]) -> Offer | None:
     return None
 
 
+def hpack_blocks(data: bytes) -> None:
+    """Blocks raise nothing but the two errors; a list that is too long changes nothing but what is
+    handed out; a list that is not comes back from the encoder as it was, and lists and tables are
+    within their limits.
+    """
+    decoder, patient = Decoder(300, LIST_SIZE, LIST_FIELDS), Decoder(300, 2**31, 2**31)
+    encoder, back = Encoder(200), Decoder(200)
+    for block in field_blocks(data):
+        try:
+            everything = patient.decode(block)
+        except HpackError:
+            assert decode_or_refuse(decoder, block) is HpackError
+            return
+        too_long = list_size(everything) > LIST_SIZE or len(everything) > LIST_FIELDS
+        fields = decode_or_refuse(decoder, block)
+        assert fields == (HeaderListTooLong if too_long else everything)
+        assert entries(decoder) == entries(patient)
+        assert decoder.table.size == list_size(entries(decoder)) <= decoder.table.limit <= 300
+        if not too_long:
+            assert back.decode(encoder.encode(everything)) == everything
+            assert entries(back) == entries(encoder)
+
+
+def field_blocks(data: bytes) -> list[bytes]:
+    """Each block stands behind an octet with its length."""
+    blocks = []
+    while data:
+        blocks.append(data[1 : 1 + data[0]])
+        data = data[1 + data[0] :]
+    return blocks
+
+
+def decode_or_refuse(decoder: Decoder, block: bytes) -> object:
+    try:
+        return decoder.decode(block)
+    except (HpackError, HeaderListTooLong) as error:
+        return type(error)
+
+
+def forwarded(data: bytes) -> None:
+    """Whatever the fields of proxies say, it is refused with one printable line, or what is told
+    are an address, a host and a path.
+    """
+    fields = [*zip(FORWARDED_NAMES, data.split(b"\r\n"), strict=False)]
+    for words in (("10.0.0.0/8", "unix"), ("*",)):
+        reader = ForwardedReader(FORWARDED_NAMES, TrustedPeers(words))
+        refused: ForwardedError | None = None
+        told = None
+        try:
+            told = reader.read(fields)
+        except ForwardedError as error:
+            refused = error
+        assert refused is None or str(refused).isprintable()
+        if told is not None:
+            assert told.client is None or parse_ip(told.client[0]) is not None
+            assert re.fullmatch(r"(/[!-~]+)?", told.prefix)
+            assert not told.host or HostCache().learn(told.host)
+
+
+def proxy_header(data: bytes) -> None:
+    """A PROXY header is found or refused, the same in every cut; no more is taken than it is."""
+    assert read_proxy(iter([data])) == read_proxy(random_pieces(data, str(len(data))))
+
+
+def read_proxy(pieces: Iterator[bytes]) -> object:
+    reader = ProxyReader()
+    taken = 0
+    try:
+        for piece in pieces:
+            while piece and not reader.done:
+                count = reader.feed(piece)
+                assert 0 < count <= len(piece)
+                taken += count
+                piece = piece[count:]
+    except ProxyHeaderError as error:
+        return str(error)
+    return reader.done, reader.ends, taken
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
@@ -210,7 +327,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         http1_chunked,
         http1_response,
         header_policy,
+        http2_engine,
+        hpack_blocks,
         websocket_engine,
         websocket_offer,
+        forwarded,
+        proxy_header,
     )
 }

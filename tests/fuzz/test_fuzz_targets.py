@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 from fuzz_run import mutate, seeds_of
-from fuzz_targets import TARGETS, websocket
+from fuzz_targets import TARGETS, decode_or_refuse, field_blocks, websocket
 
 from bascule.protocols.http1.engine import Http1Engine
+from bascule.protocols.http2.hpack import Decoder, HpackError
 from bascule.protocols.limits import RequestLimits
 from support.websocket_wire import feed_websocket
 from support.wire import feed, load_corpus
@@ -65,3 +66,17 @@ def test_accidents_leave_something_of_a_websocket() -> None:
         messages += len(events) > 1
     assert ACCIDENTS * 0.1 < ends.count("failed") < ACCIDENTS * 0.9
     assert messages > ACCIDENTS * 0.05
+
+
+def test_accidents_leave_something_of_field_blocks() -> None:
+    seeds = seeds_of(TARGETS["hpack_blocks"])
+    refused = decoded = 0
+    for seed in range(ACCIDENTS):
+        decoder = Decoder()
+        for block in field_blocks(mutate(random.Random(seed), seeds)):
+            if decode_or_refuse(decoder, block) is HpackError:
+                refused += 1
+                break
+            decoded += decoder.table.count > 0
+    assert ACCIDENTS * 0.1 < refused < ACCIDENTS * 0.9
+    assert decoded > ACCIDENTS * 0.1

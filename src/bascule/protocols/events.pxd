@@ -13,6 +13,9 @@ cdef class Request:
     cdef public bint expects_continue
     cdef public int stream_id
     cdef public object websocket
+    cdef public bint forwarding
+    cdef public object endpoint
+    cdef public str root_path
 
 cdef class BodyData:
     cdef public bytes data
@@ -30,6 +33,16 @@ cdef class Refused:
     cdef public str reason
     cdef public tuple fields
     cdef public int stream_id
+
+cdef class StreamReset:
+    cdef public unsigned int stream_id
+    cdef public unsigned int code
+    cdef public str reason
+    cdef public bint by_peer
+
+cdef class ConnectionFailed:
+    cdef public unsigned int code
+    cdef public str reason
 
 cdef class Ping:
     cdef public bytes payload

@@ -5,12 +5,16 @@ without a body has `Request.ended` set and nothing follows. `Refused` is the las
 connection: nothing that came after it on the wire is looked at (CVE-2024-49768 is what happens
 otherwise).
 
+On an HTTP/2 connection the events of its streams come mixed, each with its `stream_id`. There
+`Refused` is the last event of a stream, and so is `StreamReset`; `ConnectionFailed` is the last of
+the connection.
+
 A WebSocket message arrives whole, as the `str` or the `bytes` that it is, without an object around
 it. `Ping` and `Pong` come between messages; `PeerClosed`, `Failed` or `Lost` is the last event.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bascule.protocols.websocket.handshake import Offer
@@ -36,17 +40,27 @@ class Request:
     stream_id: the HTTP/2 stream, 0 in HTTP/1.1.
     websocket: the client's side of the handshake where the request asks for a WebSocket, else
     None.
+
+    What trusted proxies say is added by the connection, before an interface sees the request:
+    forwarding: whether fields of proxies may be among `fields`; an engine that has looked says
+    False.
+    endpoint: the two ends as the proxies tell them (an Endpoint of the interfaces), None where the
+    connection's are meant.
+    root_path: the path that a proxy has taken off the target, "" where none is told.
     """
 
     __slots__ = (
         "content_length",
         "ended",
+        "endpoint",
         "expects_continue",
         "fields",
+        "forwarding",
         "http_version",
         "method",
         "path",
         "query",
+        "root_path",
         "scheme",
         "stream_id",
         "target",
@@ -77,6 +91,9 @@ class Request:
         self.expects_continue = expects_continue
         self.stream_id = 0
         self.websocket: Offer | None = None
+        self.forwarding = True
+        self.endpoint: Any = None
+        self.root_path = ""
 
     def __repr__(self) -> str:
         line = f"{self.method} {self.target!r} HTTP/{self.http_version}"
@@ -124,7 +141,7 @@ class Closed:
 
 class Refused:
     """The request breaks the protocol or a limit: answer `status` with `fields` in the head, say
-    `reason`, close."""
+    `reason`, close; on an HTTP/2 stream only that stream ends."""
 
     __slots__ = ("fields", "reason", "status", "stream_id")
 
@@ -138,6 +155,40 @@ class Refused:
 
     def __repr__(self) -> str:
         return f"<Refused {self.status} {self.reason}>"
+
+
+class StreamReset:
+    """An HTTP/2 stream has ended early (RFC 9113 section 5.4.2): nothing more comes of it, and
+    nothing can be sent on it.
+
+    code: the error code (RFC 9113 section 7). by_peer: the client has reset it; else it was reset
+    here, because of what `reason` says.
+    """
+
+    __slots__ = ("by_peer", "code", "reason", "stream_id")
+
+    def __init__(self, stream_id: int, code: int, reason: str, by_peer: bool) -> None:
+        self.stream_id = stream_id
+        self.code = code
+        self.reason = reason
+        self.by_peer = by_peer
+
+    def __repr__(self) -> str:
+        return f"<StreamReset {self.stream_id} {self.code} {self.reason}>"
+
+
+class ConnectionFailed:
+    """The peer breaks HTTP/2 or a limit of the connection (RFC 9113 section 5.4.1): all streams
+    are gone; write what is left, which is a GOAWAY with `code`, and close."""
+
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<ConnectionFailed {self.code} {self.reason}>"
 
 
 class Ping:

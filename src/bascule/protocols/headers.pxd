@@ -9,3 +9,4 @@ cdef class HostCache:
     cpdef bint learn(self, bytes authority)
 
 cpdef long long parse_length(bytes value)
+cpdef bint is_forwarding(bytes name)

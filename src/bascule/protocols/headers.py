@@ -1,7 +1,7 @@
 """The one header policy: which field names mean something to a server, and which are not let
 through.
 
-Both directions use it, and every HTTP version will. A name is looked at once: what was learned
+Both directions use it, and every HTTP version. A name is looked at once: what was learned
 about it is kept in a dictionary that only grows to `REMEMBERED`, so a peer that invents names
 cannot fill memory.
 
@@ -15,6 +15,7 @@ cannot fill memory.
                         otherwise
     PROXY               in an environ it is HTTP_PROXY, which many clients of HTTP take for the
                         proxy to use (CVE-2016-5385): dropped unless the operator says otherwise
+    FORWARDING          what proxies tell of the client: only theirs to say (CVE-2022-2255)
 """
 
 import re
@@ -32,6 +33,7 @@ SERVER = 9
 TRAILER = 10
 UNDERSCORE = 11
 PROXY = 12
+FORWARDING = 13
 
 KINDS = {
     b"content-length": CONTENT_LENGTH,
@@ -48,6 +50,28 @@ KINDS = {
     b"trailer": TRAILER,
     b"proxy": PROXY,
 }
+
+# Fields by which somebody is told who the client is and what it asked for. An application, or a
+# middleware of it, that believes one of them must not get it from a client.
+FORWARDING_NAMES = frozenset(
+    # RFC 7239 and RFC 9440, the standards.
+    b"forwarded client-cert client-cert-chain "
+    # The client's address, as nginx, Apache and load balancers name it. Django's, Rack's and
+    # Express' middleware look through several of them.
+    b"x-real-ip x-client-ip client-ip true-client-ip x-cluster-client-ip x-remote-ip "
+    b"x-remote-addr x-original-forwarded-for x-proxyuser-ip "
+    # The same of content delivery networks and clouds.
+    b"cf-connecting-ip cf-connecting-ipv6 fastly-client-ip fly-client-ip x-appengine-user-ip "
+    b"x-azure-clientip x-azure-socketip x-envoy-external-address "
+    # Scheme, host and prefix; mod_wsgi strips these.
+    b"x-scheme x-https x-url-scheme front-end-https x-host x-original-host x-original-proto "
+    b"x-script-name "
+    # Another path than the one that was asked for (CVE-2018-14773).
+    b"x-original-url x-rewrite-url".split()
+)
+# X-Forwarded-For, -Proto, -Host, -Port, -Prefix; and what else is written so: -Scheme, -Ssl,
+# -Protocol, -Server, -By, -Path; -User, -Email and -Groups of proxies that authenticate.
+FORWARDING_PREFIX = b"x-forwarded"
 
 # RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the content may not
 # come as trailers.
@@ -92,12 +116,23 @@ class NameCache:
             raise ValueError(f"{name!r} is not a field name")
         lower = name.lower()
         kind = KINDS.get(lower, PLAIN)
-        if kind == PLAIN and b"_" in lower:
-            kind = UNDERSCORE
+        if kind == PLAIN:
+            if b"_" in lower:
+                kind = UNDERSCORE
+            elif is_forwarding(lower):
+                kind = FORWARDING
         entry = (lower, kind)
         if len(self.known) < REMEMBERED and len(name) <= LONGEST_REMEMBERED:
             self.known[name] = entry
         return entry
+
+
+def is_forwarding(name: bytes) -> bool:
+    """Whether a name, in lower case, is one that only proxies should use; also spelled with
+    underscores, which is the same key of an environ."""
+    if b"_" in name:
+        name = name.replace(b"_", b"-")
+    return name in FORWARDING_NAMES or name.startswith(FORWARDING_PREFIX)
 
 
 class HostCache:

@@ -63,3 +63,48 @@ class WebSocketLimits:
     message: int = 16777216
     frame: int = 16777216
     fragments: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Limits:
+    """What one HTTP/2 connection may do, beside the RequestLimits of its requests. Sizes in
+    octets, counts in pieces; what is past them is answered with an error of RFC 9113 section 7.
+
+    streams: requests at once. RFC 9113 section 5.1.2 recommends 100 and more, so as not to make
+    clients wait; 128 is what nginx users are used to. Past it: REFUSED_STREAM, which lets the
+    client try again.
+    block: longest compressed header block; twice the head it may decode to, so that a head a
+    little too long gets its 431. Past it: ENHANCE_YOUR_CALM.
+    continuations: most CONTINUATION frames of one block. The longest block needs eight of full
+    length; endless ones are an attack (CVE-2024-27983 and others). Past it: ENHANCE_YOUR_CALM.
+    resets, resets_rate: streams that end before their response, by the client's RST_STREAM
+    (CVE-2023-44487) or because a frame of the client's made the server reset them
+    (CVE-2025-8671): two times as many as may be open, since a browser that leaves a page resets
+    all that it had asked for; each response that is delivered gives one back, and each second so
+    many. Past it: ENHANCE_YOUR_CALM.
+    frames, frames_rate: frames that carry nothing of a request: PING, SETTINGS (each parameter
+    counts), PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE, empty DATA, empty parts of a header block,
+    frames of unknown types, or for streams that have ended (CVE-2019-9511 to -9518). Each second
+    gives back so many, each frame of a response two, each response eight: enough for clients
+    that acknowledge each frame and measure the round trip by pings. Past it: ENHANCE_YOUR_CALM.
+    unsent: answers that may wait because the client does not read. Past it nothing that it sends
+    is looked at until it does.
+    stream_window, widest_stream: how much of one request body may come before the application
+    has read any, and to what that grows with its reading; at first as much as may wait for an
+    application. At least 65,535, which a client may use that has not heard of this yet.
+    connection_window, widest_connection: the same for all bodies of a connection together, which
+    is what one client can make the server keep.
+    """
+
+    streams: int = 128
+    block: int = 131072
+    continuations: int = 16
+    resets: int = 256
+    resets_rate: float = 32.0
+    frames: int = 1000
+    frames_rate: float = 100.0
+    unsent: int = 65536
+    stream_window: int = 131072
+    widest_stream: int = 1048576
+    connection_window: int = 1048576
+    widest_connection: int = 4194304

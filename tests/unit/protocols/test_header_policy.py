@@ -9,6 +9,8 @@ from bascule.protocols.headers import (
     EXPECT,
     FIELD_VALUE,
     FORBIDDEN_TRAILERS,
+    FORWARDING,
+    FORWARDING_NAMES,
     HOP_BY_HOP,
     HOST,
     LONGEST_REMEMBERED,
@@ -20,6 +22,7 @@ from bascule.protocols.headers import (
     UPGRADE,
     HostCache,
     NameCache,
+    is_forwarding,
     parse_length,
 )
 
@@ -173,3 +176,25 @@ def test_framing_and_routing_may_not_come_as_trailers() -> None:
 
 def test_every_name_with_a_meaning_is_lower_case() -> None:
     assert all(name == name.lower() and TOKEN.fullmatch(name) for name in headers.KINDS)
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(FORWARDING_NAMES), b"x-forwarded", b"x-forwarded-for", b"x-forwarded-any"]
+)
+def test_names_of_proxies_in_every_spelling(name: bytes) -> None:
+    """The same key of an environ is the same name."""
+    assert NameCache().learn(name.title()) == (name, FORWARDING)
+    half = name.replace(b"-", b"_", 1)
+    for spelled in (name, half, name.replace(b"-", b"_")):
+        assert is_forwarding(spelled)
+        if spelled != name:
+            assert NameCache().learn(spelled)[1] == UNDERSCORE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"x-forward", b"x-real-ips", b"real-ip", b"via", b"host", b"x-requested-with", b"for", b"_"],
+)
+def test_names_that_are_no_proxys(name: bytes) -> None:
+    assert not is_forwarding(name)
+    assert NameCache().learn(name)[1] != FORWARDING

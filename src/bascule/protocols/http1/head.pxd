@@ -15,6 +15,7 @@ cdef class HeadReader:
     cdef object parser
     cdef list fields
     cdef int seen_fields
+    cdef bint forwarding
     cdef object refusal
     cdef bytes host
     cdef public long long content_length

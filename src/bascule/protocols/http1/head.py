@@ -23,6 +23,7 @@ from bascule.protocols.headers import (
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
+    FORWARDING,
     HOP_BY_HOP,
     HOST,
     PLAIN,
@@ -36,14 +37,11 @@ from bascule.protocols.headers import (
     parse_length,
 )
 from bascule.protocols.limits import RequestLimits
+from bascule.protocols.methods import METHODS
 
 VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 NAMES = NameCache()
 HOSTS = HostCache()
-METHODS = {
-    name.encode(): name
-    for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-}
 NO_LENGTH = -1
 SPACE = 0x20
 LINE_FEED = 0x0A
@@ -64,6 +62,7 @@ class HeadReader:
         "content_length",
         "expects_continue",
         "fields",
+        "forwarding",
         "header_map",
         "host",
         "keep_alive",
@@ -93,6 +92,7 @@ class HeadReader:
         """Back to an empty head."""
         self.fields: list[tuple[bytes, bytes]] = []
         self.seen_fields = 0
+        self.forwarding = False
         self.refusal: RequestRefused | None = None
         self.host: bytes | None = None
         self.content_length = NO_LENGTH
@@ -188,6 +188,8 @@ class HeadReader:
             self.note_length(value)
         elif kind == TRANSFER_ENCODING:
             self.note_transfer_encoding(value)
+        elif kind == FORWARDING:
+            self.forwarding = True
         elif kind == UNDERSCORE:
             return self.note_underscore()
         elif kind == PROXY:
@@ -235,7 +237,11 @@ class HeadReader:
     def note_underscore(self) -> bool:
         if self.header_map == "refuse":
             self.refuse(400, "field name with an underscore")
-        return self.header_map == "dangerous"
+        if self.header_map != "dangerous":
+            return False
+        # It may be another spelling of a name of FORWARDING.
+        self.forwarding = True
+        return True
 
     def refuse(self, status: int, reason: str) -> None:
         """Keep the first reason."""
@@ -277,6 +283,7 @@ class HeadReader:
             ended,
             self.expects_continue and self.version_1_1 and not ended,
         )
+        request.forwarding = self.forwarding
         if self.upgrade is not None and self.websockets:
             self.read_upgrade(request)
         return request

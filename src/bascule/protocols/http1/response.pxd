@@ -1,8 +1,12 @@
 import cython
 
-from bascule.protocols.headers cimport NameCache, parse_length
+from bascule.protocols.response_checks cimport (
+    check_reason,
+    check_values,
+    declared_length,
+    kind_of,
+)
 
-cdef NameCache NAMES
 cdef dict STATUS_LINES
 cdef list LENGTHS
 cdef bytes CONTROLS
@@ -32,7 +36,6 @@ cdef class ResponseWriter:
                    server=bytes, block=bytes)
     cpdef bytes head(self, int status, bytes reason, list fields, bytes body, bint end)
     @cython.locals(entry=tuple)
-    cdef int kind_of(self, object name, object value) except -1
     @cython.locals(framing=int, length_line=bytes, remaining=cython.longlong, connection=bytes, head=tuple, first=bytes)
     cdef bytes frame_head(self, bytes line, bytes block, bytes own, long long length, bint keep_alive, int status,
                           bytes body, bint end)
@@ -46,5 +49,4 @@ cdef class ResponseWriter:
 cdef bytes status_line(int status, bytes reason)
 cdef bytes length_line(long long length)
 cdef bytes chunk(bytes data, bint end)
-cdef long long declared_length(bytes value, long long before) except? -2
 cdef check_octets(bytes block, Py_ssize_t lines, list fields)

@@ -23,13 +23,17 @@ from bascule.protocols.headers import (
     SERVER,
     TRANSFER_ENCODING,
     UPGRADE,
-    NameCache,
-    parse_length,
+)
+from bascule.protocols.response_checks import (
+    FORBIDDEN_OCTETS,
+    NO_LENGTH,
+    check_reason,
+    check_values,
+    declared_length,
+    kind_of,
 )
 
-FORBIDDEN_OCTETS = bytes({*range(32), 127} - {9})
 CONTROLS = bytes({*FORBIDDEN_OCTETS} - {10, 13})
-NAMES = NameCache()
 LENGTHS = [b"content-length: %d\r\n" % length for length in range(1024)]
 STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -41,7 +45,6 @@ LENGTH = 1
 CHUNKED = 2
 UNTIL_CLOSE = 3
 
-NO_LENGTH = -1
 # A body above this is written beside the head instead of being copied behind it.
 COPIED_BODY = 16384
 
@@ -105,7 +108,7 @@ class ResponseWriter:
             raise ResponseError("an interim response after the response has begun")
         lines: list[bytes] = []
         for name, value in fields:
-            kind = self.kind_of(name, value)
+            kind = kind_of(name, value)
             if kind in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, HOP_BY_HOP):
                 continue
             lines += (name, b": ", value, b"\r\n")
@@ -133,7 +136,7 @@ class ResponseWriter:
         date = self.defaults.date
         server = self.defaults.server
         for name, value in fields:
-            kind = self.kind_of(name, value)
+            kind = kind_of(name, value)
             if kind != PLAIN:
                 if kind == CONTENT_LENGTH:
                     length = declared_length(value, length)
@@ -176,7 +179,7 @@ class ResponseWriter:
         date = self.defaults.date
         server = self.defaults.server
         for name, value in fields:
-            kind = self.kind_of(name, value)
+            kind = kind_of(name, value)
             if kind == DATE:
                 date = b""
             elif kind == SERVER:
@@ -187,19 +190,6 @@ class ResponseWriter:
         self.started = self.complete = True
         self.keep_alive = False
         return b"".join((STATUS_LINES[101], block, date, server, self.defaults.extra, b"\r\n"))
-
-    def kind_of(self, name: bytes, value: bytes) -> int:
-        entry = NAMES.known.get(name)
-        if entry is None:
-            if not isinstance(name, bytes):
-                raise ResponseError(f"field name {name!r} is {type(name).__name__}, not bytes")
-            try:
-                entry = NAMES.learn(name)
-            except ValueError as error:
-                raise ResponseError(str(error)) from None
-        if not isinstance(value, bytes):
-            raise ResponseError(f"value of field {name!r} is {type(value).__name__}, not bytes")
-        return entry[1]
 
     def frame_head(
         self,
@@ -317,7 +307,7 @@ class ResponseWriter:
             raise ResponseError("trailers outside a response")
         lines: list[bytes] = []
         for name, value in fields:
-            self.kind_of(name, value)
+            kind_of(name, value)
             if name.lower() in FORBIDDEN_TRAILERS:
                 raise ResponseError(f"{name!r} may not be a trailer field")
             lines += (name, b": ", value, b"\r\n")
@@ -334,10 +324,8 @@ def status_line(status: int, reason: bytes) -> bytes:
     if not reason:
         line = STATUS_LINES.get(status)
         return line if line is not None else b"HTTP/1.1 %d \r\n" % status
-    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
-    if line.count(b"\n") != 1 or line.count(b"\r") != 1 or 0 in line:
-        raise ResponseError(f"reason phrase {reason!r} has a line break or a NUL")
-    return line
+    check_reason(reason)
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason)
 
 
 def length_line(length: int) -> bytes:
@@ -351,15 +339,6 @@ def chunk(data: bytes, end: bool) -> bytes:
     return b"%x\r\n%b\r\n%b" % (len(data), data, b"0\r\n\r\n" if end else b"")
 
 
-def declared_length(value: bytes, before: int) -> int:
-    length = parse_length(value)
-    if length == NO_LENGTH:
-        raise ResponseError(f"Content-Length {value!r} is not a number of octets")
-    if before not in (NO_LENGTH, length):
-        raise ResponseError("two Content-Length fields that contradict each other")
-    return length
-
-
 def check_octets(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
     """Names were tokens already; look for line breaks and control octets in all values at once
     (CVE-2020-7695; RFC 9110 section 5.5).
@@ -370,8 +349,4 @@ def check_octets(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) ->
         and len(block.translate(None, CONTROLS)) == len(block)
     ):
         return
-    for name, value in fields:
-        if len(value.translate(None, FORBIDDEN_OCTETS)) != len(value):
-            raise ResponseError(
-                f"value of field {name!r} has a line break or a control character: {value!r}"
-            )
+    check_values(fields)

@@ -1,5 +1,5 @@
-"""The opening handshake over HTTP/1.1 (RFC 6455 section 4.2), and the negotiation of
-permessage-deflate (RFC 7692 section 5.1).
+"""The opening handshake over HTTP/1.1 (RFC 6455 section 4.2) and over HTTP/2 (RFC 8441 section 5),
+and the negotiation of permessage-deflate (RFC 7692 section 5.1).
 
     is_websocket_upgrade -> read_offer     when the request is read: what the client would like
     negotiate, response_fields             when the application has accepted: what it gets
@@ -99,6 +99,27 @@ def is_websocket_upgrade(
 def read_offer(fields: list[tuple[bytes, bytes]]) -> Offer:
     """The client's side of the handshake (RFC 6455 section 4.2.1, points 5 to 9). Raises
     RequestRefused."""
+    check_version(fields)
+    keys = values_of(fields, b"sec-websocket-key")
+    if len(keys) != 1:
+        many = "more than one" if keys else "no"
+        raise RequestRefused(400, f"WebSocket handshake with {many} Sec-WebSocket-Key")
+    if KEY.fullmatch(keys[0]) is None:
+        raise RequestRefused(400, "Sec-WebSocket-Key is not 16 octets in base64")
+    return Offer(
+        keys[0], read_subprotocols(fields), values_of(fields, b"sec-websocket-extensions")
+    )
+
+
+def read_stream_offer(fields: list[tuple[bytes, bytes]]) -> Offer:
+    """The client's side of a handshake by extended CONNECT, which has no key (RFC 8441 section
+    5). Raises RequestRefused."""
+    check_version(fields)
+    return Offer(b"", read_subprotocols(fields), values_of(fields, b"sec-websocket-extensions"))
+
+
+def check_version(fields: list[tuple[bytes, bytes]]) -> None:
+    """Sec-WebSocket-Version is 13, once (RFC 6455 section 4.4). Raises RequestRefused."""
     versions = values_of(fields, b"sec-websocket-version")
     if len(versions) > 1:
         raise RequestRefused(400, "more than one Sec-WebSocket-Version")
@@ -109,15 +130,6 @@ def read_offer(fields: list[tuple[bytes, bytes]]) -> Offer:
             "the only WebSocket version spoken here is 13",
             ((b"sec-websocket-version", VERSION),),
         )
-    keys = values_of(fields, b"sec-websocket-key")
-    if len(keys) != 1:
-        many = "more than one" if keys else "no"
-        raise RequestRefused(400, f"WebSocket handshake with {many} Sec-WebSocket-Key")
-    if KEY.fullmatch(keys[0]) is None:
-        raise RequestRefused(400, "Sec-WebSocket-Key is not 16 octets in base64")
-    return Offer(
-        keys[0], read_subprotocols(fields), values_of(fields, b"sec-websocket-extensions")
-    )
 
 
 def read_subprotocols(fields: list[tuple[bytes, bytes]]) -> list[str]:

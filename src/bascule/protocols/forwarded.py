@@ -1,0 +1,322 @@
+"""What proxies say about a request: X-Forwarded-* and Forwarded (RFC 7239).
+
+    ForwardedReader.read    fields -> Told, or ForwardedError
+
+The fields are those of a request that came from a trusted peer; who that is, and what becomes of
+the fields of everybody else, is decided in `connections`.
+
+Each proxy adds to the right end of a list whom it got the request from. So the list is read from
+the right: an entry that is itself a trusted proxy's is skipped, and the first that is not is the
+client. What stands to the left of it came from that client, and is not looked at. Where all are
+trusted the leftmost is the client.
+
+    X-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.0.0.2      with 10.0.0.0/8 trusted: 198.51.100.7
+
+Scheme, host, port and prefix are mostly set once, by the outermost proxy. Where they are lists as
+long as X-Forwarded-For, the entry beside the client's counts; several different values that stand
+beside nothing are contradictory. So are Forwarded and X-Forwarded-* that disagree, because one of
+the two was not written by a proxy. Of what is contradictory or malformed nothing is used.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bascule.protocols.headers import HostCache
+from bascule.protocols.peers import TrustedPeers, parse_ip
+
+X_FORWARDED_FOR = b"x-forwarded-for"
+X_FORWARDED_PROTO = b"x-forwarded-proto"
+X_FORWARDED_HOST = b"x-forwarded-host"
+X_FORWARDED_PORT = b"x-forwarded-port"
+X_FORWARDED_PREFIX = b"x-forwarded-prefix"
+FORWARDED = b"forwarded"
+
+# The scheme of a WebSocket is that of its handshake, which is a request.
+SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
+# RFC 3986 section 3.3, with nothing that could be read in two ways: percent-encoding, "//".
+PREFIX = re.compile(rb"(?:/[A-Za-z0-9._~!$&'()*+;=:@\-]+)*/?")
+PORT = re.compile(rb"[1-9][0-9]{0,4}")
+# RFC 7239 section 6: unknown, or an obfuscated name.
+NAMELESS = re.compile(rb"(?:unknown|_[A-Za-z0-9._\-]+)(?::[A-Za-z0-9._\-]+)?", re.IGNORECASE)
+BRACKETED = re.compile(rb"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?")
+WITH_PORT = re.compile(rb"([0-9.]+):([0-9]{1,5})")
+# What nginx calls a client on a UNIX socket.
+LOCAL = b"unix:"
+# RFC 7239 section 4. Values that are not quoted may have colons and brackets, as many proxies
+# write them; no separator is among those.
+PAIR = re.compile(
+    rb"[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)="
+    rb"(?:\"((?:[^\"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t\x20-\x7e\x80-\xff])*)\""
+    rb"|([!#$%&'*+\-.^_`|~0-9A-Za-z:\[\]]+))[ \t]*"
+)
+ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+
+HIGHEST_PORT = 65535
+# Octets of what is wrong that are shown.
+QUOTED = 60
+# How many answers are remembered, to values of how many octets together: 300 KiB at most.
+REMEMBERED = 1024
+LONGEST_REMEMBERED = 256
+
+Client = tuple[str, int] | None
+Fields = list[tuple[bytes, bytes]]
+
+
+class ForwardedError(Exception):
+    """What trusted peers say about a request is malformed or contradictory; the message says how,
+    in printable characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known by them; empty where nothing is said.
+
+    names_client: whether a client is named; `client` is then its address and port, 0 where the
+    port is not told, or None where it is one without an address. scheme: "http" or "https". host:
+    an authority (RFC 9110 section 7.2), port: of the server, both as clients know them. prefix:
+    the path that was taken off the target, without a slash at its end.
+    """
+
+    names_client: bool = False
+    client: Client = None
+    scheme: str = ""
+    host: bytes = b""
+    port: int = 0
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One entry: its address and port, and whether it is a trusted proxy's."""
+
+    client: Client
+    trusted: bool
+
+
+class ForwardedReader:
+    """Reads the fields; one for a worker.
+
+    names: of the fields that are believed. trusted: the proxies.
+    """
+
+    def __init__(self, names: Iterable[bytes], trusted: TrustedPeers) -> None:
+        self.names = frozenset(names)
+        self.trusted = trusted
+        self.hosts = HostCache()
+        # Clients come back, with the same fields.
+        self.known: dict[tuple[tuple[bytes, bytes], ...], Told] = {}
+
+    def read(self, fields: Fields) -> Told | None:
+        """What the fields say; None where there is none of them. Raises ForwardedError and
+        nothing else."""
+        names = self.names
+        said = tuple([field for field in fields if field[0] in names])
+        if not said:
+            return None
+        told = self.known.get(said)
+        if told is None:
+            told = self.understand(said)
+            if sum(len(value) for _, value in said) <= LONGEST_REMEMBERED:
+                if len(self.known) >= REMEMBERED:
+                    self.known.clear()
+                self.known[said] = told
+        return told
+
+    def understand(self, said: Iterable[tuple[bytes, bytes]]) -> Told:
+        """The same, of believed fields that are not remembered."""
+        found: dict[bytes, list[bytes]] = {}
+        for name, value in said:
+            found.setdefault(name, []).append(value)
+        standard = found.pop(FORWARDED, None)
+        if standard is None:
+            return self.read_usual(found)
+        told = self.read_standard(b",".join(standard))
+        return reconcile(told, self.read_usual(found)) if found else told
+
+    # X-Forwarded-*.
+
+    def read_usual(self, found: dict[bytes, list[bytes]]) -> Told:
+        lists = {name: members(values) for name, values in found.items()}
+        chain = lists.get(X_FORWARDED_FOR, [])
+        client, index = self.walk(chain)
+
+        def beside(name: bytes) -> bytes:
+            return entry_beside(name, lists.get(name, []), len(chain), index)
+
+        return Told(
+            bool(chain),
+            client,
+            read_scheme(beside(X_FORWARDED_PROTO)),
+            self.read_host(beside(X_FORWARDED_HOST)),
+            read_port(beside(X_FORWARDED_PORT)),
+            read_prefix(beside(X_FORWARDED_PREFIX)),
+        )
+
+    def walk(self, chain: list[bytes]) -> tuple[Client, int]:
+        """The client, and its place in the list."""
+        client: Client = None
+        first = 0 if self.trusted.everybody else len(chain) - 1
+        for index in range(min(first, len(chain) - 1), -1, -1):
+            node = self.read_node(chain[index])
+            client = node.client
+            if not node.trusted:
+                return client, index
+        return client, 0
+
+    def read_node(self, text: bytes) -> Node:
+        """RFC 7239 section 6, and what X-Forwarded-For has: IPv6 without brackets. Raises
+        ForwardedError."""
+        if text == LOCAL:
+            return Node(None, self.trusted.unix)
+        if NAMELESS.fullmatch(text) is not None:
+            return Node(None, False)
+        match = BRACKETED.fullmatch(text) or WITH_PORT.fullmatch(text)
+        host, port = (match[1], int(match[2] or 0)) if match is not None else (text, 0)
+        # A zone ("%eth0") may be any text, and means nothing outside of its own machine.
+        address = parse_ip(host.decode("latin-1")) if b"%" not in host else None
+        if address is None or port > HIGHEST_PORT:
+            raise ForwardedError(f"{quoted(text)} is no address")
+        plain = str(address)
+        return Node((plain, port), self.trusted.includes(plain))
+
+    def read_host(self, host: bytes) -> bytes:
+        if host and (
+            (host not in self.hosts.known and not self.hosts.learn(host))
+            or split_host(host)[1] > HIGHEST_PORT
+        ):
+            raise ForwardedError(f"{quoted(host)} is not a host with an optional port")
+        return host
+
+    # Forwarded.
+
+    def read_standard(self, value: bytes) -> Told:
+        """RFC 7239 section 4: what the element says that tells of the client."""
+        elements = parse_elements(value)
+        if not elements:
+            return Told()
+        first = 0 if self.trusted.everybody else len(elements) - 1
+        client: Client = None
+        index = first
+        while True:
+            element = elements[index]
+            if b"for" not in element:
+                # Whoever wrote this does not say whom it got the request from, so nothing to the
+                # left of it can be told from what a client made up.
+                client = None
+                break
+            node = self.read_node(element[b"for"])
+            client = node.client
+            if not node.trusted or index == 0:
+                break
+            index -= 1
+        return Told(
+            b"for" in element or index < len(elements) - 1,
+            client,
+            read_scheme(element.get(b"proto", b"")),
+            self.read_host(element.get(b"host", b"")),
+        )
+
+
+def split_host(authority: bytes) -> tuple[bytes, int]:
+    """The host as it is written, and the port, 0 where there is none (RFC 9110 section 7.2)."""
+    host, colon, port = authority.rpartition(b":")
+    if not colon or b"]" in port:
+        return authority, 0
+    return host, int(port or 0)
+
+
+def quoted(value: bytes) -> str:
+    """A value for the log, where it is not to be long."""
+    return f"{value[:QUOTED]!r}{'...' if len(value) > QUOTED else ''}"
+
+
+def members(values: list[bytes]) -> list[bytes]:
+    """The members of a list over all its lines; empty ones do not count (RFC 9110 section
+    5.6.1.2)."""
+    stripped = (member.strip(b" \t") for member in b",".join(values).split(b","))
+    return [member for member in stripped if member]
+
+
+def entry_beside(name: bytes, entries: list[bytes], length: int, index: int) -> bytes:
+    """The entry of a list that tells of the client. Raises ForwardedError."""
+    if not entries:
+        return b""
+    if len(entries) == length:
+        return entries[index]
+    if len(set(entries)) > 1:
+        raise ForwardedError(f"{name.decode()} has {len(entries)} different values")
+    return entries[0]
+
+
+def read_scheme(value: bytes) -> str:
+    if not value:
+        return ""
+    scheme = SCHEMES.get(value.lower())
+    if scheme is None:
+        raise ForwardedError(f"{quoted(value)} is neither http nor https")
+    return scheme
+
+
+def read_port(value: bytes) -> int:
+    if not value:
+        return 0
+    if PORT.fullmatch(value) is None or int(value) > HIGHEST_PORT:
+        raise ForwardedError(f"{quoted(value)} is not a port")
+    return int(value)
+
+
+def read_prefix(value: bytes) -> str:
+    if PREFIX.fullmatch(value) is None:
+        raise ForwardedError(f"{quoted(value)} is not a path such as /shop")
+    return value.decode("ascii").rstrip("/")
+
+
+def parse_elements(value: bytes) -> list[dict[bytes, bytes]]:
+    """RFC 7239 section 4: elements between commas, pairs between semicolons, each name once in
+    an element. Raises ForwardedError."""
+    elements: list[dict[bytes, bytes]] = []
+    element: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(value):
+        match = PAIR.match(value, at)
+        if match is not None:
+            name = match[1].lower()
+            if name in element:
+                raise ForwardedError(f"Forwarded has {quoted(name)} twice in one element")
+            element[name] = match[3] if match[2] is None else ESCAPE.sub(rb"\1", match[2])
+            at = match.end()
+        if at < len(value):
+            separator = value[at : at + 1]
+            if separator == b",":
+                if element:
+                    elements.append(element)
+                element = {}
+            elif separator not in b"; \t":
+                raise ForwardedError("Forwarded is malformed")
+            at += 1
+    if element:
+        elements.append(element)
+    return elements
+
+
+def reconcile(standard: Told, usual: Told) -> Told:
+    """Both, where they agree on what both say. Raises ForwardedError."""
+    if standard.names_client and usual.names_client:
+        addresses = [told.client and told.client[0] for told in (standard, usual)]
+        if addresses[0] != addresses[1]:
+            raise ForwardedError("Forwarded and X-Forwarded-For name different clients")
+    if standard.scheme and usual.scheme and standard.scheme != usual.scheme:
+        raise ForwardedError("Forwarded and X-Forwarded-Proto name different schemes")
+    if standard.host and usual.host and standard.host.lower() != usual.host.lower():
+        raise ForwardedError("Forwarded and X-Forwarded-Host name different hosts")
+    # Of two that name the same client, the one that knows its port.
+    with_port = standard.client is not None and standard.client[1] > 0
+    return Told(
+        standard.names_client or usual.names_client,
+        standard.client if with_port or not usual.names_client else usual.client,
+        standard.scheme or usual.scheme,
+        standard.host or usual.host,
+        usual.port,
+        usual.prefix,
+    )

@@ -1,0 +1,21 @@
+"""Octets written into a buffer, and made of one.
+
+What the loops of header compression need and Python cannot say in a form that compiles well, so
+each function is there twice, as in protocols/websocket/masking.py: buffers.pxd has the inline
+twins that compiled modules use. This module itself is never compiled.
+
+Buffers are `bytearray`s here. In the twins they are pointers and nothing is checked: the caller
+has seen to it that there is room.
+"""
+
+
+def put(buffer: bytearray, at: int, octets: bytes) -> int:
+    """Write `octets` at position `at`; the position behind them."""
+    end = at + len(octets)
+    buffer[at:end] = octets
+    return end
+
+
+def taken(buffer: bytearray, size: int) -> bytes:
+    """The first `size` octets."""
+    return bytes(buffer[:size])

@@ -1,0 +1,9 @@
+from bascule.protocols.headers cimport NameCache, parse_length
+
+cdef NameCache NAMES
+
+cpdef int kind_of(object name, object value) except -1
+cpdef tuple known_name(object name, object value)
+cpdef check_values(list fields)
+cpdef check_reason(bytes reason)
+cpdef long long declared_length(bytes value, long long before) except? -1

@@ -1,0 +1,63 @@
+"""What an application may say in a response, whatever carries it: the same checks for every HTTP
+version.
+
+A response never carries an octet that could end a field early (CVE-2020-7695, CVE-2018-1000164),
+nor two lengths that contradict each other. What breaks a rule raises ResponseError.
+"""
+
+from bascule.errors import ResponseError
+from bascule.protocols.headers import NameCache, parse_length
+
+FORBIDDEN_OCTETS = bytes({*range(32), 127} - {9})
+NAMES = NameCache()
+
+NO_LENGTH = -1
+
+
+def kind_of(name: bytes, value: bytes) -> int:
+    """The kind of a field's name (see headers), which is checked; of the value only the type is.
+    Raises ResponseError."""
+    return known_name(name, value)[1]
+
+
+def known_name(name: bytes, value: bytes) -> tuple[bytes, int]:
+    """(name in lower case, kind) of a field. Raises ResponseError."""
+    entry = NAMES.known.get(name)
+    if entry is None:
+        if not isinstance(name, bytes):
+            raise ResponseError(f"field name {name!r} is {type(name).__name__}, not bytes")
+        try:
+            entry = NAMES.learn(name)
+        except ValueError as error:
+            raise ResponseError(str(error)) from None
+    if not isinstance(value, bytes):
+        raise ResponseError(f"value of field {name!r} is {type(value).__name__}, not bytes")
+    return entry
+
+
+def check_values(fields: list[tuple[bytes, bytes]]) -> None:
+    """No value has a line break or another control octet but the tab (RFC 9110 section 5.5).
+    Raises ResponseError."""
+    for name, value in fields:
+        if len(value.translate(None, FORBIDDEN_OCTETS)) != len(value):
+            raise ResponseError(
+                f"value of field {name!r} has a line break or a control character: {value!r}"
+            )
+
+
+def check_reason(reason: bytes) -> None:
+    """A reason phrase is one line (RFC 9112 section 4), also where it is not sent: HTTP/2 has none
+    (RFC 9113 section 8.3.2). Raises ResponseError."""
+    if b"\n" in reason or b"\r" in reason or b"\0" in reason:
+        raise ResponseError(f"reason phrase {reason!r} has a line break or a NUL")
+
+
+def declared_length(value: bytes, before: int) -> int:
+    """A Content-Length of the application's, `before` being what an earlier one said. Raises
+    ResponseError."""
+    length = parse_length(value)
+    if length == NO_LENGTH:
+        raise ResponseError(f"Content-Length {value!r} is not a number of octets")
+    if before not in (NO_LENGTH, length):
+        raise ResponseError("two Content-Length fields that contradict each other")
+    return length
