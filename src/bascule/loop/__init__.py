@@ -2,18 +2,23 @@
 
 choice     which loop, and what it is called
 acceptor   accepting connections on a listening socket
+proxied    the PROXY header before a connection's own octets
 files      sending a file over a connection
+reading    reading on after a pause
 """
 
 from bascule.loop.acceptor import Acceptor, listen
-from bascule.loop.choice import loop_name, new_event_loop, transport_name
+from bascule.loop.choice import loop_factory, loop_name, new_event_loop, transport_name
 from bascule.loop.files import sendfile
+from bascule.loop.reading import resume_reading
 
 __all__ = [
     "Acceptor",
     "listen",
+    "loop_factory",
     "loop_name",
     "new_event_loop",
+    "resume_reading",
     "sendfile",
     "transport_name",
 ]

@@ -6,8 +6,8 @@ of aiofastnet. They close the listening socket, which other workers still need; 
 at a connection limit; and when file descriptors run out, aiofastnet 1.2 logs the error and tries
 again at once, 100,000 times a second, for as long as a connection waits.
 
-A TLS connection counts as `pending` until its handshake is done. `close` lets it finish, as it
-lets connections finish; `abort` does not.
+A TLS connection counts as `pending` until its handshake is done, and so does one whose PROXY
+header is awaited. `close` lets it finish, as it lets connections finish; `abort` does not.
 """
 
 import asyncio
@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from bascule.loop.proxied import ProxyHeaders
+
 logger = logging.getLogger("bascule")
 
 # Any: a compiled class cannot derive from asyncio.Protocol, and no transport asks whether it does.
-ProtocolFactory = Callable[[], Any]
+ProtocolFactory = Callable[..., Any]
 Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]]
 
 # How many connections one turn of the loop accepts. Each costs some 80 microseconds until it is
@@ -44,6 +46,10 @@ MOST_TURNS = 64
 # Connections end all the time, so this is short; the kernel's queue holds the waiting ones
 # meanwhile.
 RETRY_DELAY = 0.25
+
+# Seconds for which a connection is left to workers that have fewer. One that is idle takes it in a
+# tenth of that; when none has, they are busy, and whoever waited takes it.
+GIVE_WAY = 0.002
 
 # Nothing, or no longer anything, to accept: accept(2) also reports here what befell the one
 # connection.
@@ -72,6 +78,7 @@ async def listen(
     backlog: int,
     ssl: "ssl_module.SSLContext | None" = None,
     ssl_handshake_timeout: float = 30.0,
+    proxy_headers: "ProxyHeaders | None" = None,
 ) -> "Acceptor":
     """Begin to accept on `sock`, giving every connection a protocol of its own.
 
@@ -81,6 +88,8 @@ async def listen(
     ssl: the server's context; connections then speak TLS, and `connection_made` comes after the
     handshake.
     ssl_handshake_timeout: seconds a client has for the handshake.
+    proxy_headers: reads the PROXY header of each connection, which comes before TLS. The factory
+    is given what it says, if it says anything.
     """
     connect = _connector(loop, ssl)
     if ssl is not None:
@@ -97,7 +106,7 @@ async def listen(
         # small response in several writes waits 40 ms for an acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(backlog)
-    acceptor = Acceptor(loop, connect, protocol_factory, sock)
+    acceptor = Acceptor(loop, connect, protocol_factory, sock, proxy_headers)
     acceptor.resume()
     return acceptor
 
@@ -127,7 +136,9 @@ class Acceptor:
         connect: Connect,
         protocol_factory: ProtocolFactory,
         sock: socket.socket,
+        proxy_headers: "ProxyHeaders | None" = None,
     ) -> None:
+        self._proxy_headers = proxy_headers
         self._loop = loop
         self._connect = connect
         self._protocol_factory = protocol_factory
@@ -138,9 +149,19 @@ class Acceptor:
         self._closed = False
         # Asked with the number of pending connections before each is accepted; False pauses.
         self.may_accept: Callable[[int], bool] = _always
+        # Asked in the same way; True leaves the connection to other workers for a moment.
+        self.gives_way: Callable[[int], bool] = _never
+        self._has_waited = False
         self._starved = False
         self._retry: asyncio.TimerHandle | None = None
         self._pending: set[asyncio.Task[Any]] = set()
+
+    def renew(self, ssl: "ssl_module.SSLContext") -> None:
+        """Give connections from now on this context, of one that was begun with another.
+
+        It must ask clients for certificates where that one did: transports depend on it.
+        """
+        self._connect = partial(self._connect, ssl=ssl)
 
     @property
     def pending(self) -> int:
@@ -165,7 +186,10 @@ class Acceptor:
         """Accept again after `pause`. After `close` this does nothing."""
         if self._closed or self._accepting:
             return
-        self._retry = None
+        if self._retry is not None:
+            # Where somebody else was faster; it would end a later pause before its time.
+            self._retry.cancel()
+            self._retry = None
         self._accepting = True
         self._loop.add_reader(self._fd, self._accept)
 
@@ -173,6 +197,7 @@ class Acceptor:
         """Accept the connections that are waiting already, then close: nobody who was let into
         the queue is turned away.
         """
+        self.gives_way = _never
         turns = MOST_TURNS if self._accepting and self._sock.fileno() >= 0 else 0
         while turns and self._accept():
             turns -= 1
@@ -195,8 +220,12 @@ class Acceptor:
             if not self.may_accept(len(self._pending)):
                 self.pause()
                 return False
+            if not self._has_waited and self.gives_way(len(self._pending)):
+                self._wait_for_others()
+                return False
+            self._has_waited = False
             try:
-                conn, _ = self._sock.accept()
+                conn, address = self._sock.accept()
             except OSError as exc:
                 if exc.errno not in NOTHING_TO_ACCEPT:
                     self._wait_for_resources(exc)
@@ -205,12 +234,24 @@ class Acceptor:
                 self._starved = False
                 logger.warning("accepting connections again")
             conn.setblocking(False)
-            task = self._loop.create_task(self._connect(self._protocol_factory, conn))
+            if self._proxy_headers is None:
+                connecting = self._connect(self._protocol_factory, conn)
+            else:
+                connecting = self._connect_proxied(self._proxy_headers, conn, address)
+            task = self._loop.create_task(connecting)
             self._pending.add(task)
             task.add_done_callback(partial(self._settle, conn))
             if not self._accepting:
                 return False
         return True
+
+    async def _connect_proxied(
+        self, proxy_headers: "ProxyHeaders", conn: socket.socket, address: Any
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
+        """Read the PROXY header, then go on as with every other connection."""
+        proxied = await proxy_headers.read(conn, address)
+        factory = self._protocol_factory
+        return await self._connect(factory if proxied is None else partial(factory, proxied), conn)
 
     def _settle(self, conn: socket.socket, task: "asyncio.Task[Any]") -> None:
         """Forget a connection that has its transport; close one that came to nothing.
@@ -226,6 +267,11 @@ class Acceptor:
             # Later, because the transport must first have taken its descriptor out of the loop.
             self._loop.call_soon(conn.close)
 
+    def _wait_for_others(self) -> None:
+        self.pause()
+        self._has_waited = True
+        self._retry = self._loop.call_later(GIVE_WAY, self.resume)
+
     def _wait_for_resources(self, exc: OSError) -> None:
         self.pause()
         self._retry = self._loop.call_later(RETRY_DELAY, self.resume)
@@ -238,11 +284,15 @@ def _always(pending: int) -> bool:
     return True
 
 
+def _never(pending: int) -> bool:
+    return False
+
+
 def _explain(exc: OSError) -> str:
     advice = ""
     if exc.errno == errno.EMFILE:
         advice = (
-            " Raise the limit (ulimit -n, systemd: LimitNOFILE=) or lower --limit-concurrency."
+            " Raise the limit (ulimit -n, systemd: LimitNOFILE=) or lower --limit-connections."
         )
     return (
         f"cannot accept connections: {exc.strerror}. "

@@ -10,7 +10,7 @@ cdef class AccessLog:
     cdef object _write
 
     cpdef record(self, str client, str method, bytes target, str http_version, int status, long long octets,
-                 double seconds)
+                 double seconds, double queued=*)
     cpdef flush(self)
     cpdef close(self)
     cdef _drop(self, long long count, str reason)

@@ -15,7 +15,7 @@ a line can be taken apart again. JSON has its own escapes.
 
 Where logging is configured for a logger named `bascule.access`, each request becomes a logging
 record there instead, with its facts as attributes of the record: client, method, target,
-http_version, status, octets, duration_ms.
+http_version, status, octets, duration_ms, queue_ms.
 """
 
 import logging
@@ -35,8 +35,8 @@ logger = logging.getLogger("bascule")
 # request notices; larger ones would save next to nothing.
 BATCH = 256
 
-# client, method, target, http_version, status, octets, seconds
-Entry = tuple[str, str, bytes, str, int, int, float]
+# client, method, target, http_version, status, octets, seconds, queued
+Entry = tuple[str, str, bytes, str, int, int, float, float]
 
 # Writes a batch; False when it had to be dropped.
 Write = Callable[[list[Entry]], bool]
@@ -83,18 +83,20 @@ class AccessLog:
         status: int,
         octets: int,
         seconds: float,
+        queued: float = 0.0,
     ) -> None:
         """Note a response that has been sent, or was given up.
 
         client: its address and port, "" where there is none (UNIX sockets).
         octets: of the response's body, as sent.
         seconds: from the head of the request to the last octet of the response.
+        queued: of those, the seconds that a WSGI request waited for a thread.
 
-        Seven parameters because a tuple made by the caller would say less, and an object costs
+        Eight parameters because a tuple made by the caller would say less, and an object costs
         more than all the rest.
         """
         entries = self._entries
-        entries.append((client, method, target, http_version, status, octets, seconds))
+        entries.append((client, method, target, http_version, status, octets, seconds, queued))
         if len(entries) >= BATCH:
             self.flush()
 
@@ -143,7 +145,7 @@ def text_lines(now: str, entries: list[Entry]) -> list[str]:
     2026-08-01T12:30:00+02:00 127.0.0.1:54321 - "GET /path?x HTTP/1.1" 200 1234 0.8ms
     """
     lines = []
-    for client, method, target, version, status, octets, seconds in entries:
+    for client, method, target, version, status, octets, seconds, _ in entries:
         path = target.decode("latin-1")
         # The usual request is recognised as harmless without the regular expression.
         if len(target.translate(None, SUSPECT)) != len(target):
@@ -176,7 +178,7 @@ def json_lines(now: str, entries: list[Entry]) -> list[str]:
     """One object a line; octets of the target that are not ASCII appear as U+0080 to U+00FF.
 
     {"time": ..., "client": ..., "method": ..., "target": ..., "http_version": ..., "status": ...,
-    "octets": ..., "duration_ms": ...}, the client null where there is none.
+    "octets": ..., "duration_ms": ..., "queue_ms": ...}, the client null where there is none.
     """
     # The encoder of the json module itself, without its machinery for nested values.
     from json.encoder import encode_basestring_ascii as quote
@@ -185,8 +187,8 @@ def json_lines(now: str, entries: list[Entry]) -> list[str]:
         f'{{"time":"{now}","client":{quote(client) if client else "null"},'
         f'"method":{quote(method)},"target":{quote(target.decode("latin-1"))},'
         f'"http_version":{quote(version)},"status":{status},"octets":{octets},'
-        f'"duration_ms":{seconds * 1000:.3f}}}\n'
-        for client, method, target, version, status, octets, seconds in entries
+        f'"duration_ms":{seconds * 1000:.3f},"queue_ms":{queued * 1000:.3f}}}\n'
+        for client, method, target, version, status, octets, seconds, queued in entries
     ]
 
 
@@ -206,7 +208,7 @@ def write_records(target_logger: logging.Logger) -> Write:
 
 
 def _log_entry(target_logger: logging.Logger, entry: Entry) -> None:
-    client, method, target, version, status, octets, seconds = entry
+    client, method, target, version, status, octets, seconds, queued = entry
     path = _safe(target.decode("latin-1"))
     milliseconds = round(seconds * 1000, 3)
     target_logger.info(
@@ -226,5 +228,6 @@ def _log_entry(target_logger: logging.Logger, entry: Entry) -> None:
             "status": status,
             "octets": octets,
             "duration_ms": milliseconds,
+            "queue_ms": round(queued * 1000, 3),
         },
     )

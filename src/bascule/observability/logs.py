@@ -10,6 +10,8 @@ logger. Only if it configures neither `bascule` nor the root does the default be
 
 import logging
 import sys
+from contextlib import nullcontext
+from logging import Logger
 from typing import Any
 
 from bascule.errors import UsageError
@@ -45,6 +47,18 @@ def configure(
     if config_path is None or not (is_configured(logger) or is_configured(logging.getLogger())):
         formatter = JSONFormatter() if format == "json" else TextFormatter(short=debug)
         _install(formatter, level)
+
+
+def reopen() -> None:
+    """Open the files of all handlers again, for a program that has moved them away (logrotate)."""
+    named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, Logger)]
+    for handler in {handler for one in (logging.root, *named) for handler in one.handlers}:
+        if isinstance(handler, logging.FileHandler):
+            with handler.lock or nullcontext():
+                # The next record opens it.
+                if handler.stream is not None:
+                    handler.stream.close()
+                    handler.stream = None
 
 
 def survive_application() -> None:

@@ -161,7 +161,7 @@ def _adopt(address: FDAddress) -> socket.socket:
     except (OSError, OverflowError):
         raise BindError(
             f"cannot listen on {address}: no file descriptor {address.fd} is open.\n"
-            "Whoever starts the server must pass it on (systemd: Sockets= in the service, "
+            "Whoever starts the server must pass it on (systemd: a socket unit; "
             "Python: subprocess pass_fds)."
         ) from None
     if not stat.S_ISSOCK(mode):
@@ -178,6 +178,8 @@ def _adopt(address: FDAddress) -> socket.socket:
             "Call listen() on it before passing it on (systemd: ListenStream=, Accept=no)."
         )
     sock.setblocking(False)
+    # Whoever passed it on had to make it so; what the application starts is not to have it.
+    sock.set_inheritable(False)
     return sock
 
 

@@ -5,6 +5,7 @@ start and not a failed handshake later.
 """
 
 import logging
+import os
 import re
 import ssl
 from collections.abc import Sequence
@@ -32,6 +33,9 @@ VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x
 
 # What OpenSSL calls a key that is not the certificate's; the last when it is of another kind.
 FOREIGN_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+
+# Seconds from one look at the files to the next. A look is three system calls.
+LOOK_EVERY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,71 @@ def server_context(files: TLSFiles, alpn: Sequence[str]) -> ServerContext:
     # OpenSSL numbers ciphers as SSL 2.0 did; the lower 16 bits are TLS's own number.
     context.cipher_numbers = {one["name"]: one["id"] & 0xFFFF for one in context.get_ciphers()}
     return context
+
+
+# What is compared of a file, links followed: one that is written anew, replaced, or to which a
+# link leads now (as certbot and Kubernetes do it) differs, and so does one whose permissions were
+# put right.
+_Identity = tuple[int, int, int, int, int]
+
+
+class WatchedContext:
+    """The context for new connections, made anew when a file that it came from changes.
+
+    `context` is replaced, never changed: a new pair that does not fit would leave a context that
+    is in use without a key. Connections keep the one they began with.
+    """
+
+    def __init__(self, files: TLSFiles, alpn: Sequence[str]) -> None:
+        """Make the first one. Raises UsageError as `server_context` does."""
+        self._files = files
+        self._alpn = alpn
+        self._used = self._identities()
+        self._settling = self._used
+        self._due = float("-inf")
+        self.context = server_context(files, alpn)
+
+    def look(self, now: float) -> bool:
+        """Look at the files, when it is time to; True when there is a new context.
+
+        Changed files are read when they have stayed the same from one look to the next, because
+        certificate and key are seldom written at once. When they cannot be used a line says why,
+        and the context stays.
+
+        now: of a clock that never goes back, in seconds. To be called as often as one likes.
+        """
+        if now < self._due:
+            return False
+        self._due = now + LOOK_EVERY
+        found = self._identities()
+        settled = found == self._settling
+        self._settling = found
+        if found == self._used or not settled:
+            return False
+        self._used = found
+        try:
+            context = server_context(self._files, self._alpn)
+        except UsageError as error:
+            reason = str(error).replace("\n", " ")
+            logger.error("the changed TLS files are not used, the former stay in use: %s", reason)
+            return False
+        self.context = context
+        logger.info("new connections get the changed certificate: %s", self._files.certfile)
+        return True
+
+    def _identities(self) -> list[_Identity | None]:
+        files = self._files
+        named = (files.certfile, files.keyfile, files.ca_certs)
+        return [_identity(path) for path in named if path is not None]
+
+
+def _identity(path: str) -> _Identity | None:
+    """What tells a file from the one that was there before; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def _read_certificate(path: str) -> str:

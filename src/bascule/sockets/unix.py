@@ -32,6 +32,27 @@ class UnixListener(socket.socket):
         found = os.stat(path)
         self._owner, self._path, self._identity = os.getpid(), path, (found.st_dev, found.st_ino)
 
+    def take_over(self) -> None:
+        """Be the one that removes the file, in the place of the process that created it."""
+        name = self.getsockname()
+        if isinstance(name, str) and name:
+            self.own(name)
+
+    def disown(self) -> None:
+        """Leave the file to somebody who has taken it over."""
+        self._owner = 0
+
+    def give_to(self, uid: int, gid: int) -> None:
+        """Make the file created here that user's and group's. Raises OSError."""
+        if self._owner == 0:
+            return
+        found = os.lstat(self._path)
+        # Somebody who may write the directory could have put another file there meanwhile.
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise FileNotFoundError(errno.ENOENT, "somebody has replaced it")
+        if (found.st_uid, found.st_gid) != (uid, gid):
+            os.chown(self._path, uid, gid, follow_symlinks=False)
+
     def remove_file(self) -> None:
         """Remove the file if it is still the one this process created; a forked child keeps it."""
         if self._owner != os.getpid():

@@ -8,12 +8,13 @@ import resource
 import socket
 import ssl
 import tempfile
+from functools import partial
 
 import pytest
 import trustme
 
 from bascule.loop import acceptor as module
-from bascule.loop import listen
+from bascule.loop import listen, resume_reading
 
 
 class Echo(asyncio.Protocol):
@@ -113,6 +114,83 @@ def test_tls(loop, transports, tls):
         protocol = await service.lost.get()
         assert protocol.transport.get_extra_info("sslcontext") is tls[0]
         await service.stop()
+
+    run(loop, main())
+
+
+def test_context_that_is_renewed(loop, transports, tls):
+    """New connections get it; those that are there, and their context, stay as they are."""
+    authority = trustme.CA()
+    later = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(later)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+
+    async def main():
+        service = await tcp_service().start(ssl=tls[0])
+        first = await asyncio.open_connection(*service.name, ssl=tls[1])
+        await service.made.get()
+        service.acceptor.renew(later)
+        await talk(service.name, ssl=client)
+        protocol = await service.made.get()
+        assert protocol.transport.get_extra_info("sslcontext") is later
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await talk(service.name, ssl=tls[1])
+        await exchange(*first)
+        service.acceptor.renew(tls[0])
+        await talk(service.name, ssl=tls[1])
+        await service.stop()
+
+    run(loop, main())
+
+
+class Hesitant(asyncio.Protocol):
+    """Pauses whenever something has come, as a connection does whose application is slow."""
+
+    def __init__(self, expected, arrived, lost):
+        self.missing, self.arrived, self.lost = expected, arrived, lost
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def connection_lost(self, exc):
+        self.lost.set_result(None)
+
+    def data_received(self, data):
+        self.missing -= len(data)
+        if not self.missing:
+            self.arrived.set_result(None)
+        self.transport.pause_reading()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.005, resume_reading, loop, self.transport)
+
+
+def test_nothing_is_forgotten_of_what_came_before_a_pause(loop, transports, tls):
+    """In the records of an upload, the first of which is as short as the head of a request."""
+    pieces = [b"x" * 61, b"x" * 16 * 16384] * 12
+    size = sum(map(len, pieces))
+
+    def upload(name):
+        plain = socket.create_connection(name)
+        client = tls[1].wrap_socket(plain, server_hostname="127.0.0.1")
+        for piece in pieces:
+            client.sendall(piece)
+        return client
+
+    async def main():
+        for _ in range(10):
+            arrived, lost = loop.create_future(), loop.create_future()
+            protocol = partial(Hesitant, size, arrived, lost)
+            sock = socket.create_server(("127.0.0.1", 0))
+            sock.setblocking(False)
+            acceptor = await listen(loop, protocol, sock, backlog=1, ssl=tls[0])
+            client = await asyncio.to_thread(upload, sock.getsockname())
+            async with asyncio.timeout(5):
+                await arrived
+            client.close()
+            await lost
+            acceptor.abort()
+            sock.close()
 
     run(loop, main())
 
@@ -262,6 +340,97 @@ def test_pause_and_resume(loop, transports):
     run(loop, main())
 
 
+def test_a_connection_is_left_to_others_for_a_moment_and_then_taken(loop, transports):
+    """One moment for each of them, because each may find another worker free."""
+    asked = []
+
+    def gives_way(pending):
+        asked.append(pending)
+        return True
+
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.gives_way = gives_way
+        clients = [socket.create_connection(service.name) for _ in range(3)]
+        for number in range(1, 4):
+            await until(lambda number=number: len(asked) == number)
+            assert not service.acceptor.is_accepting
+            await service.made.get()
+        assert len(asked) >= 3
+        for client in clients:
+            client.close()
+            await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_what_another_takes_in_the_meantime_is_left_to_it(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.gives_way = lambda pending: True
+        client = socket.create_connection(service.name)
+        await until(lambda: not service.acceptor.is_accepting)
+        taken, _ = service.sock.accept()
+        await until(lambda: service.acceptor.is_accepting)
+        await until_quiet()
+        assert service.made.empty()
+        taken.close()
+        client.close()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_who_gives_way_to_nobody_takes_all_at_once(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.pause()
+        service.acceptor.gives_way = lambda pending: pending >= 2
+        clients = [socket.create_connection(service.name) for _ in range(3)]
+        service.acceptor.resume()
+        await until(lambda: service.acceptor.pending or not service.made.empty())
+        assert service.acceptor.pending + service.made.qsize() == 2
+        for client in clients:
+            await service.made.get()
+            client.close()
+            await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_a_worker_that_leaves_gives_way_to_nobody(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.gives_way = lambda pending: True
+        clients = [socket.create_connection(service.name) for _ in range(3)]
+        service.acceptor.finish()
+        for client in clients:
+            await service.made.get()
+            client.close()
+            await service.lost.get()
+        await service.stop()
+
+    run(loop, main())
+
+
+def test_a_pause_is_not_ended_by_an_older_wait(loop, transports):
+    async def main():
+        service = await tcp_service().start()
+        service.acceptor.gives_way = lambda pending: True
+        client = socket.create_connection(service.name)
+        await until(lambda: not service.acceptor.is_accepting)
+        service.acceptor.resume()
+        service.acceptor.pause()
+        await asyncio.sleep(10 * module.GIVE_WAY)
+        assert not service.acceptor.is_accepting
+        client.close()
+        await service.stop()
+
+    run(loop, main())
+
+
 def test_pausing_from_the_protocol_factory_stops_at_once(loop, transports):
     async def main():
         service = tcp_service()
@@ -328,7 +497,7 @@ def test_out_of_descriptors_waits_and_goes_on(loop, transports, descriptors, cap
         assert [r.message.partition(":")[0] for r in caplog.records] == [
             "cannot accept connections"
         ]
-        assert "LimitNOFILE" in caplog.text
+        assert "LimitNOFILE=) or lower --limit-connections" in caplog.text
         descriptors.allow()
         await service.made.get()
         assert caplog.records[-1].message == "accepting connections again"

@@ -79,6 +79,7 @@ def test_the_json_line(stream):
         "status": 200,
         "octets": 1234,
         "duration_ms": 0.81,
+        "queue_ms": 0.0,
     }
 
 

@@ -13,18 +13,7 @@ from bascule.address import FDAddress, TCPAddress, UnixAddress
 from bascule.errors import BindError
 from bascule.sockets import bind
 from bascule.sockets.bind import close_listeners, describe, open_listeners
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+from support.needs import needs_ipv6
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
 """TLS contexts from files right and wrong, and what applications are told of a connection."""
 
+import itertools
+import logging
+import os
 import ssl
+from pathlib import Path
 
 import pytest
 import trustme
@@ -12,7 +16,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bascule.errors import UsageError
-from bascule.sockets.tls import TLSFiles, server_context, tls_environ, tls_extension
+from bascule.sockets.tls import (
+    LOOK_EVERY,
+    TLSFiles,
+    WatchedContext,
+    server_context,
+    tls_environ,
+    tls_extension,
+)
 
 AUTHORITY = trustme.CA()
 SERVER = AUTHORITY.issue_cert("localhost")
@@ -329,3 +340,179 @@ def test_the_environ_with_a_client_certificate(files):
     assert environ["SSL_CLIENT_CERT"] == CLIENT.cert_chain_pems[0].bytes().decode()
     assert environ["SSL_CLIENT_S_DN"].startswith(r"CN=Ann\, B.,")
     assert all(type(value) is str for value in environ.values())
+
+
+# A certificate that changes
+
+
+class Watched:
+    """A context that is watched, on a clock of the test's."""
+
+    def __init__(self, made, alpn=("http/1.1",)):
+        self.times = itertools.count(0.0, LOOK_EVERY)
+        self.watched = WatchedContext(made, alpn)
+        assert not self.look()
+
+    def look(self):
+        return self.watched.look(next(self.times))
+
+    def renewed(self):
+        """A look that sees the change, and one that finds it settled."""
+        return self.look(), self.look()
+
+    def shows(self, client=None):
+        """The certificate that a client gets."""
+        _, end = connect(self.watched.context, client)
+        return ssl.DER_cert_to_PEM_cert(end.getpeercert(True))
+
+
+def certificate(leaf):
+    return leaf.cert_chain_pems[0].bytes().decode()
+
+
+def put(path, content):
+    """Replace a file at once, as one should."""
+    Path(f"{path}.new").write_bytes(content)
+    os.replace(f"{path}.new", path)
+
+
+def complaints(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_nothing_changes(files):
+    watched = Watched(files(certfile=chain(SERVER), keyfile=key(SERVER)))
+    before = watched.watched.context
+    assert watched.renewed() == (False, False)
+    assert watched.watched.context is before
+
+
+def test_new_pair(files, caplog):
+    made = files(certfile=chain(SERVER), keyfile=key(SERVER))
+    watched = Watched(made)
+    before = watched.watched.context
+    put(made.certfile, chain(OTHER))
+    put(made.keyfile, key(OTHER))
+    assert watched.renewed() == (False, True)
+    assert watched.shows() == certificate(OTHER)
+    assert watched.watched.context.certificate == certificate(OTHER)
+    assert before.certificate == certificate(SERVER)
+    assert not watched.look()
+    assert complaints(caplog) == []
+
+
+def test_protocols_are_kept(files):
+    made = files(certfile=key(SERVER) + chain(SERVER))
+    watched = Watched(made)
+    put(made.certfile, key(OTHER) + chain(OTHER))
+    assert watched.renewed() == (False, True)
+    client = client_context()
+    client.set_alpn_protocols(["h2", "http/1.1"])
+    server, _ = connect(watched.watched.context, client)
+    assert server.selected_alpn_protocol() == "http/1.1"
+
+
+def test_file_that_is_written_in_place(files):
+    made = files(certfile=key(SERVER) + chain(SERVER))
+    watched = Watched(made)
+    Path(made.certfile).write_bytes(key(OTHER) + chain(OTHER))
+    assert watched.renewed() == (False, True)
+    assert watched.shows() == certificate(OTHER)
+
+
+def test_pair_that_takes_a_while_is_waited_for(files, caplog):
+    made = files(certfile=chain(SERVER), keyfile=key(SERVER))
+    watched = Watched(made)
+    put(made.certfile, chain(OTHER))
+    assert not watched.look()
+    put(made.keyfile, key(OTHER))
+    assert watched.renewed() == (False, True)
+    assert watched.shows() == certificate(OTHER)
+    assert complaints(caplog) == []
+
+
+def test_pair_that_does_not_fit_is_not_used(files, caplog):
+    made = files(certfile=chain(SERVER), keyfile=key(SERVER))
+    watched = Watched(made)
+    put(made.certfile, chain(OTHER))
+    assert watched.renewed() == (False, False)
+    assert watched.shows() == certificate(SERVER)
+    assert watched.renewed() == (False, False)
+    assert complaints(caplog) == [
+        "the changed TLS files are not used, the former stay in use: "
+        f"--ssl-keyfile {made.keyfile}: "
+        f"the private key does not belong to the certificate in {made.certfile}."
+    ]
+    put(made.keyfile, key(OTHER))
+    assert watched.renewed() == (False, True)
+    assert watched.shows() == certificate(OTHER)
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n", None])
+def test_files_that_are_none(files, caplog, content):
+    made = files(certfile=key(SERVER) + chain(SERVER))
+    watched = Watched(made)
+    if content is None:
+        os.unlink(made.certfile)
+    else:
+        put(made.certfile, content)
+    assert watched.renewed() == (False, False)
+    assert watched.renewed() == (False, False)
+    assert watched.shows() == certificate(SERVER)
+    (line,) = complaints(caplog)
+    assert line.startswith("the changed TLS files are not used")
+    assert "\n" not in line
+    put(made.certfile, key(OTHER) + chain(OTHER))
+    assert watched.renewed() == (False, True)
+
+
+def test_link_that_leads_elsewhere(tmp_path):
+    """As Kubernetes does it: files are links through a directory that is one, and is replaced."""
+    for name, leaf in (("first", SERVER), ("second", OTHER)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tls.crt").write_bytes(chain(leaf))
+        (tmp_path / name / "tls.key").write_bytes(key(leaf))
+    (tmp_path / "data").symlink_to("first")
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).symlink_to(f"data/{name}")
+    watched = Watched(TLSFiles(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key")))
+    (tmp_path / "data.new").symlink_to("second")
+    os.replace(tmp_path / "data.new", tmp_path / "data")
+    assert watched.renewed() == (False, True)
+    assert watched.shows() == certificate(OTHER)
+
+
+def test_encrypted_key_that_changes(files, caplog):
+    made = files(certfile=chain(SERVER), keyfile=encrypted(key(SERVER)))
+    watched = Watched(with_password(made, "secret"))
+    put(made.certfile, chain(OTHER))
+    put(made.keyfile, encrypted(key(OTHER)))
+    assert watched.renewed() == (False, True)
+    assert watched.shows() == certificate(OTHER)
+    put(made.keyfile, encrypted(key(OTHER), b"another"))
+    assert watched.renewed() == (False, False)
+    (line,) = complaints(caplog)
+    assert "the password of the private key is wrong" in line
+
+
+def test_authority_of_clients_that_changes(files):
+    authority = trustme.CA()
+    made = files(certfile=key(SERVER) + chain(SERVER), ca_certs=CLIENT_AUTHORITY.cert_pem.bytes())
+    watched = Watched(TLSFiles(made.certfile, None, None, made.ca_certs, "required"))
+    client = client_context()
+    authority.issue_cert("bob@example.test").configure_cert(client)
+    with pytest.raises(ssl.SSLError):
+        connect(watched.watched.context, client)
+    put(made.ca_certs, authority.cert_pem.bytes())
+    assert watched.renewed() == (False, True)
+    assert connect(watched.watched.context, client)[0].getpeercert()["subjectAltName"]
+
+
+def test_looks_are_not_too_frequent(files, monkeypatch):
+    watched = WatchedContext(files(certfile=key(SERVER) + chain(SERVER)), [])
+    looked = []
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda path: looked.append(path) or stat(path))
+    for now in (0.0, LOOK_EVERY - 0.1, LOOK_EVERY, LOOK_EVERY + 0.1):
+        watched.look(now)
+    assert len(looked) == 2
