@@ -4,32 +4,69 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from only_http1 import is_only_http1
 
-pytest.register_assert_rewrite("support.inprocess", "support.client", "support.websocket_client")
+pytest.register_assert_rewrite(
+    "support.inprocess", "support.client", "support.websocket_client", "support.http2_stepped"
+)
 
 from support.certificates import Certificates, make_certificates  # noqa: E402
 from support.client import Http1Client  # noqa: E402
+from support.http2_stepped import Http2SteppedClient  # noqa: E402
+from support.http2_websocket import Http2WebSocketClient  # noqa: E402
 from support.inprocess import Served  # noqa: E402
 from support.websocket_client import WebSocketClient  # noqa: E402
+
+LOOPS = ("uvloop", "asyncio")
+
+Protocol = type[Http1Client] | type[Http2SteppedClient]
+
+PROTOCOLS: tuple[Protocol, ...] = (Http1Client, Http2SteppedClient)
+SOCKET_CLIENTS: dict[Protocol, type[WebSocketClient]] = {
+    Http1Client: WebSocketClient,
+    Http2SteppedClient: Http2WebSocketClient,
+}
 
 FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture(params=["uvloop", "asyncio"])
-def loop_kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every event loop, and every protocol but where it makes no difference (`only_http1`).
+
+    `loop_kind` is the loop's name, `protocol` the client's class. HTTP/2 is tried on one loop:
+    what it has of its own runs on both in `test_contract_http2`.
+    """
+    if "protocol" in metafunc.fixturenames:
+        protocols = list(PROTOCOLS)
+        if is_only_http1(metafunc.module.__name__, metafunc.function.__name__):
+            protocols = protocols[:1]
+        pairs = [
+            pytest.param(loop, kind, id=f"{loop}-http{kind.http_version}")
+            for kind in protocols
+            for loop in LOOPS[: 2 if kind is Http1Client else 1]
+        ]
+        metafunc.parametrize(("loop_kind", "protocol"), pairs)
+    elif "loop_kind" in metafunc.fixturenames:
+        metafunc.parametrize("loop_kind", LOOPS)
 
 
-@pytest.fixture(params=[Http1Client], ids=lambda protocol: f"http{protocol.http_version}")
-def protocol(request: pytest.FixtureRequest) -> type[Http1Client]:
-    """The client's class. Another protocol is one more entry here."""
-    kind: type[Http1Client] = request.param
-    return kind
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Over HTTP/2, WSGI is tried in threads: that a call runs on the loop instead is nothing to
+    the protocol, and `test_contract_wsgi_inline` has that over both."""
+    inline = [item for item in items if is_inline_http2(item)]
+    if inline:
+        items[:] = [item for item in items if not is_inline_http2(item)]
+        config.hook.pytest_deselected(items=inline)
+
+
+def is_inline_http2(item: pytest.Item) -> bool:
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return params.get("protocol") is Http2SteppedClient and params.get("threads") == 0
 
 
 @pytest.fixture
 def served(
-    request: pytest.FixtureRequest, loop_kind: str, protocol: type[Http1Client]
+    request: pytest.FixtureRequest, loop_kind: str, protocol: Protocol
 ) -> Iterator[Callable[..., Served]]:
     """Make servers that are not started yet; at the end each must stop and leave nothing."""
     made: list[Served] = []
@@ -58,12 +95,12 @@ def serve(served: Callable[..., Served]) -> Callable[..., Served]:
 
 
 @pytest.fixture
-def serve_sockets(serve: Callable[..., Served]) -> Callable[..., Served]:
+def serve_sockets(serve: Callable[..., Served], protocol: Protocol) -> Callable[..., Served]:
     """The same, for clients of its WebSockets."""
 
     def start(app: object, **options: Any) -> Served:
         served = serve(app, **options)
-        served.protocol = WebSocketClient
+        served.protocol = SOCKET_CLIENTS[protocol]
         return served
 
     return start

@@ -153,16 +153,27 @@ async def in_a_task(receive: Any, send: Any) -> None:
     await asyncio.create_task(go_on(receive, send))
 
 
+async def in_a_group(receive: Any, send: Any) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(go_on(receive, send))
+
+
 @pytest.mark.parametrize(
-    ("after", "begun"),
-    [(begin, False), (go_on, True), (end, True), (in_a_task, True)],
+    ("after", "begun", "kind"),
+    [
+        (begin, False, OSError),
+        (go_on, True, OSError),
+        (end, True, OSError),
+        (in_a_task, True, OSError),
+        (in_a_group, True, ExceptionGroup),
+    ],
 )
 def test_send_raises_oserror_which_is_no_error_of_the_server(
-    serve: Serve, after: Callable[[Any, Any], Any], begun: bool
+    serve: Serve, after: Callable[[Any, Any], Any], begun: bool, kind: type[Exception]
 ) -> None:
     """The application may let it pass; the server must not log it (the fixture looks)."""
     _, result = left_behind(serve, after, begun=begun)
-    assert isinstance(result.wait(), OSError)
+    assert isinstance(result.wait(), kind)
 
 
 def test_send_raises_each_time(serve: Serve) -> None:

@@ -396,23 +396,9 @@ def test_reading_stops_while_nobody_receives(serve: Serve) -> None:
     client = serve(slow).connect()
     stream = client.open("POST", "/", [("Content-Length", str(64 << 20))], more=True)
     assert stream.read() == b"ready"
-    sent = fill(client.sock)
+    sent = stream.fill(bytes(32 << 20))
     go_on.set()
     assert sent < 32 << 20
     assert held.wait() < 1 << 20
-    client.sock.settimeout(DEADLINE)
-    rest = (64 << 20) - sent
-    client.sock.sendall(bytes(rest))
+    stream.rest(bytes((64 << 20) - sent))
     assert stream.response().status == 200
-
-
-def fill(sock: Any) -> int:
-    """Send until the kernel takes no more for a while; returns the octets it took."""
-    sock.settimeout(0.05)
-    sent = 0
-    try:
-        while sent < 32 << 20:
-            sent += sock.send(bytes(1 << 20))
-    except TimeoutError:
-        pass
-    return sent

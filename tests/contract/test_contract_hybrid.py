@@ -155,7 +155,7 @@ def test_mounted_beside_another():
     named = {"shop.project": hybrid(), "site": wsgi}
     found = find_applications(
         Settings.of(target="site", mount=["/shop=shop.project"]),
-        load=lambda target, factory, app_dir: named[target],
+        load=lambda target, factory, settings: named[target],
     )
     assert [(one.interface, one.target, one.place) for one in found] == [
         ("wsgi", "site", ""),

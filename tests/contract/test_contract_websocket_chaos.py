@@ -98,7 +98,7 @@ def assert_nothing_left(served: Served) -> None:
     assert served.hub.connections == set()
     assert served.hub.interface.running == 0
     assert served.hub.interface.switched == 0
-    assert served.hub.interface.tasks == set()
+    assert served.hub.interface.started == set()
     assert served.trouble == []
     # Failures on purpose are in it.
     assert "Exception in callback" not in served.taken_log()

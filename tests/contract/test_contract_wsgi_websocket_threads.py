@@ -16,6 +16,7 @@ import bascule
 from bascule.errors import UsageError
 from support.flag import DEADLINE, Flag
 from support.http import RawClient
+from support.http2_websocket import raw_websocket
 from support.inprocess import Served
 from support.server import running
 from support.wsgi_websocket import RawWebSocket, binary, close, frame, handshake, text
@@ -25,14 +26,14 @@ Environ = dict[str, Any]
 
 
 def connect(served: Served, *args: Any, **options: Any) -> RawWebSocket:
-    client = RawWebSocket(served.port, *args, **options)
+    client = raw_websocket(served, *args, **options)
     served.clients.append(client)  # type: ignore[arg-type]  # it is closed at the end
     return client
 
 
 def echo(environ: Environ, start_response: Any) -> list[bytes]:
     """Over a WebSocket where there is one."""
-    if "HTTP_UPGRADE" not in environ:
+    if "wsgi.websocket" not in environ:
         start_response("200 OK", [("Content-Length", "5")])
         return [b"plain"]
     ws = environ["wsgi.websocket"]
@@ -76,7 +77,7 @@ def test_requests_that_hang_hold_up_no_websocket(serve_wsgi_sockets: Serve) -> N
     go_on = threading.Event()
 
     def app(environ: Environ, start_response: Any) -> list[bytes]:
-        if "HTTP_UPGRADE" not in environ:
+        if "wsgi.websocket" not in environ:
             go_on.wait(DEADLINE)
         return echo(environ, start_response)
 

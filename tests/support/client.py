@@ -8,8 +8,9 @@
     stream.head().status
     stream.read()                                      # a piece of the body, b"" at its end
 
-A further protocol is one more class with the same methods; the tests are given the class. What
-only HTTP/1.1 has (pipelining, half-close) is tested with `support.http.RawClient`.
+A further protocol is one more class with the same methods (`support.http2_stepped` for HTTP/2);
+the tests are given the class. What only HTTP/1.1 has (pipelining, half-close) is tested with
+`support.http.RawClient`.
 """
 
 import socket
@@ -24,6 +25,34 @@ from support.http import ConnectionEnded, Interim, Response
 
 Headers = Iterable[tuple[str, str]]
 READ_SIZE = 65536
+# In which a server that reads would have read some.
+A_WHILE = 0.05
+
+
+def connected(port: int, tls: ssl.SSLContext | None, receive_buffer: int | None) -> socket.socket:
+    """A socket connected to 127.0.0.1, for one of the clients."""
+    sock = socket.socket()
+    sock.settimeout(DEADLINE)
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.connect(("127.0.0.1", port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls is not None:
+        return tls.wrap_socket(sock, server_hostname="127.0.0.1")
+    return sock
+
+
+def fill(sock: socket.socket, data: bytes) -> int:
+    """Send until the kernel takes no more for a while; returns the octets it took."""
+    sock.settimeout(A_WHILE)
+    sent = 0
+    try:
+        while sent < len(data):
+            sent += sock.send(data[sent : sent + (1 << 20)])
+    except TimeoutError:
+        pass
+    sock.settimeout(DEADLINE)
+    return sent
 
 
 class Http1Client:
@@ -40,15 +69,8 @@ class Http1Client:
         self, port: int, tls: ssl.SSLContext | None = None, *, receive_buffer: int | None = None
     ) -> None:
         self.h11 = h11.Connection(h11.CLIENT)
-        self.sock = socket.socket()
-        self.sock.settimeout(DEADLINE)
-        if receive_buffer is not None:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.connect(("127.0.0.1", port))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = connected(port, tls, receive_buffer)
         self.address = self.sock.getsockname()
-        if tls is not None:
-            self.sock = tls.wrap_socket(self.sock, server_hostname="127.0.0.1")
 
     def request(
         self, method: str, target: str = "/", headers: Headers = (), body: bytes | None = None
@@ -79,6 +101,17 @@ class Http1Client:
             return self.sock.recv(READ_SIZE)
         except ConnectionResetError:
             return b""
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come that was not read."""
+        self.sock.setblocking(False)
+        try:
+            self.sock.recv(1)
+        except BlockingIOError:
+            return True
+        finally:
+            self.sock.settimeout(DEADLINE)
+        return False
 
     def is_closed_by_server(self) -> bool:
         """Wait for the server to close. False where it sends something instead."""
@@ -125,6 +158,15 @@ class Http1Stream:
     def send(self, data: bytes, end: bool = False) -> None:
         """Send a piece of the request body."""
         self._client.write(self._body(data, end))
+
+    def fill(self, data: bytes) -> int:
+        """Send of a body, whose length was declared, until the kernel takes no more for a while;
+        returns the octets it was."""
+        return fill(self._client.sock, data)
+
+    def rest(self, data: bytes) -> None:
+        """Send the end of a body that `fill` began."""
+        self._client.write(data)
 
     def _body(self, data: bytes, end: bool) -> bytes:
         framed = self._h11.send(h11.Data(data)) if data else b""

@@ -17,7 +17,7 @@ def clean_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name == "BASCULE_PURE" or not name.startswith(("BASCULE_", "PORT"))
+        if name == "BASCULE_PURE" or not name.startswith(("BASCULE_", "PORT", "FORWARDED_"))
     }
     return {**kept, "PYTHONUNBUFFERED": "1", **(env or {})}
 

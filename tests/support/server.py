@@ -39,12 +39,12 @@ class Server:
         """What the process wrote to stdout and stderr; all of it once it has ended."""
         return self._output.text()
 
-    def wait_for_output(self, text: str, deadline: float = OUTPUT_DEADLINE) -> str:
-        """Wait until the process has written `text`, and return all it has written so far.
+    def wait_for_output(self, text: str, deadline: float = OUTPUT_DEADLINE, times: int = 1) -> str:
+        """Wait until the process has written `text`, so many times, and return all of its output.
 
         Raises AssertionError where it ends, or where `deadline` seconds pass, without it.
         """
-        return self._output.wait_for(text, deadline)
+        return self._output.wait_for(text, deadline, times)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -92,7 +92,7 @@ class _Output:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         self._pipe = process.stdout
-        self._data = b""
+        self._data = bytearray()
         self._ended = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, name="server output", daemon=True)
@@ -111,15 +111,17 @@ class _Output:
         with self._changed:
             return self._data.decode(errors="replace")
 
-    def wait_for(self, text: str, deadline: float) -> str:
+    def wait_for(self, text: str, deadline: float, times: int) -> str:
         ends_at = time.monotonic() + deadline
+        wanted = text.encode()
         with self._changed:
-            while text not in (output := self._data.decode(errors="replace")):
+            while self._data.count(wanted) < times:
                 remaining = ends_at - time.monotonic()
-                assert not self._ended, f"the server ended and never wrote {text!r}:\n{output}"
-                assert remaining > 0, f"the server has not written {text!r}:\n{output}"
+                if self._ended or remaining <= 0:
+                    said = "ended and never wrote" if self._ended else "has not written"
+                    raise AssertionError(f"the server {said} {text!r}:\n{self.text()}")
                 self._changed.wait(remaining)
-        return output
+            return self.text()
 
     def finish(self) -> None:
         """The process has ended: read what is left. A child that lives on holds the pipe open."""

@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from support.client import fill
 from support.http import RawClient, Response, request_bytes
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -129,6 +130,8 @@ class WebSocketClient(RawClient):
     them; small makes a slow reader.
     """
 
+    http_version = "1.1"
+
     def __init__(
         self, port: int, tls: ssl.SSLContext | None = None, *, receive_buffer: int | None = None
     ) -> None:
@@ -165,6 +168,10 @@ class WebSocketClient(RawClient):
         """Handshake and 101."""
         self.ask(target, headers, behind)
         return self.read_answer()
+
+    def fill(self, data: bytes) -> int:
+        """Send until nothing more is taken for a while; returns the octets it was."""
+        return fill(self.sock, data)
 
     def read_frame(self) -> Frame:
         """The next frame. Raises ConnectionEnded."""

@@ -25,6 +25,8 @@ FIELDS = [
     ("Sec-WebSocket-Version", "13"),
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ]
+# The answer to that key (RFC 6455 section 1.3).
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 # Of the protocol: a frame without a mask.
 BAD_FRAME = b"\x81\x02no"
 
@@ -102,7 +104,10 @@ class RawWebSocket:
         head, _, self.received = self.received.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
         assert status.startswith("HTTP/1.1 101 "), head
-        return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        pairs = (line.partition(": ") for line in lines)
+        fields = {name.lower(): value for name, _, value in pairs}
+        assert fields["sec-websocket-accept"] == ACCEPT
+        return fields
 
     def frame(self) -> tuple[int, bytes]:
         """The next frame: its opcode and payload."""
@@ -143,6 +148,17 @@ class RawWebSocket:
             return self.sock.recv(1) == b""
         except ConnectionResetError:
             return True
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come that was not read."""
+        self.sock.setblocking(False)
+        try:
+            self.sock.recv(1)
+        except BlockingIOError:
+            return not self.received
+        finally:
+            self.sock.settimeout(DEADLINE)
+        return False
 
     def close(self) -> None:
         self.sock.close()

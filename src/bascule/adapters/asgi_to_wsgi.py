@@ -28,7 +28,8 @@ class ASGIToWSGI:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         background = self.backgrounds.get()
-        if "wsgi.websocket" in environ and is_upgrade(environ):
+        # Not by its Upgrade field: over HTTP/2 a handshake has none (RFC 8441 section 5).
+        if environ.get("wsgi.websocket") is not None:
             # Only here: most servers have none.
             from bascule.adapters.websocket_for_asgi import serve_websocket
 
@@ -39,7 +40,3 @@ class ASGIToWSGI:
     def close(self) -> None:
         """Lifespan shutdown now, not at the end of the process."""
         self.backgrounds.stop()
-
-
-def is_upgrade(environ: Environ) -> bool:
-    return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"

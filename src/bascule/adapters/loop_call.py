@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from bascule.adapters.background import Background
-from bascule.adapters.leaving import forget_frames, is_disconnect
 from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.types import Environ, Message, Scope, StartResponse
 
 INPUT_PIECE = 65536

@@ -1,7 +1,6 @@
 """One request of a WSGI application that is called for an ASGI server.
 
     ThreadedCall  one request: cut along the thread boundary
-    BodyReader    `wsgi.input`
 
 The thread runs the WSGI application and nothing else; it puts operations on `outbox`. The
 coroutine that the server awaits carries them out one after another: it is the only one that calls
@@ -12,7 +11,6 @@ asked for, except a piece of a body that came in place of the news that the task
 Each number that both sides look at is written by only one of them.
 """
 
-import io
 import os
 import threading
 from asyncio import Future, Task, wait
@@ -23,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bascule.adapters.environ import scope_environ
-from bascule.adapters.leaving import forget_frames, is_disconnect, says_left
 from bascule.adapters.response import (
     FORBIDS_LENGTH,
     close,
@@ -34,16 +31,15 @@ from bascule.adapters.response import (
     read_status,
 )
 from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.interfaces.threads import ThreadPool
+from bascule.interfaces.wsgi_input import BodyStream
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file
 
 # Octets a thread may be ahead of `send`: two usual pieces, so that the next is made while one
 # leaves.
 RESPONSE_HIGH_WATER = 131072
-
-# Pieces in which `wsgi.input` is read.
-INPUT_PIECE = 65536
 
 # Operations from the thread to the loop.
 SEND = 0
@@ -207,7 +203,7 @@ class ThreadedCall:
         if message["type"] == "http.request":
             data = message.get("body", b"")
             if data:
-                self.inbox.append(data)
+                self.inbox.append(bytes(data))
             if not message.get("more_body", False):
                 self.body_ended = True
         else:
@@ -272,7 +268,7 @@ class ThreadedCall:
 
     def environ(self) -> Environ:
         environ = scope_environ(self.scope, self.plan.threads > 1)
-        environ["wsgi.input"] = io.BufferedReader(BodyReader(self), INPUT_PIECE)
+        environ["wsgi.input"] = BodyStream(self.next_piece)
         environ["bascule.client_disconnected"] = self.is_disconnected
         environ["waitress.client_disconnected"] = self.is_disconnected
         if "http.response.early_hint" in self.extensions():
@@ -482,20 +478,9 @@ class ThreadedCall:
         self.put_operation((SEND, messages, size, is_streamed))
 
 
-class BodyReader(io.RawIOBase):
-    """What `wsgi.input` reads from."""
-
-    def __init__(self, call: ThreadedCall) -> None:
-        self.call = call
-        self.rest: bytes | memoryview = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Wait for the next piece and copy what fits. Raises ClientDisconnected."""
-        data = self.rest or memoryview(self.call.next_piece())
-        size = min(len(data), len(buffer))
-        buffer[:size] = data[:size]
-        self.rest = data[size:]
-        return size
+def says_left(error: Exception) -> bool:
+    """How servers say that the client has left: by an OSError of their own (ASGI HTTP
+    specification 2.4). One with another number speaks of a file that was to be sent."""
+    return isinstance(error, ConnectionError) or (
+        isinstance(error, OSError) and error.errno is None
+    )

@@ -11,7 +11,6 @@ from queue import SimpleQueue
 from typing import Any
 
 from bascule.adapters.background import Background
-from bascule.adapters.leaving import forget_frames, is_disconnect
 from bascule.adapters.loop_call import (
     DATA,
     END,
@@ -25,6 +24,7 @@ from bascule.adapters.loop_call import (
 )
 from bascule.adapters.scope import websocket_scope
 from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.types import Environ, Message, StartResponse
 
 NORMAL_CLOSURE = 1000

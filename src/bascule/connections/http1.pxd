@@ -2,7 +2,7 @@ import cython
 
 from bascule.connections.hub cimport Hub
 from bascule.connections.stall cimport StallWatch
-from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
+from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange
 from bascule.protocols.events cimport BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine cimport Http1Engine
 
@@ -21,18 +21,22 @@ cdef class Http1Connection(Carrier):
     cdef double finished_at
     cdef double body_since
     cdef double started_at
+    cdef double expires_at
     cdef long long body_octets
     cdef StallWatch writes
     cdef long long octets
     cdef int status
-    cdef str client_name
+    cdef object proxied
     cdef object file_task
     cdef object drained
+    cdef bytes early
 
     cpdef data_received(self, bytes data)
+    cdef bytes first_octets(self, bytes data)
+    cdef become_http2(self, bytes data)
     @cython.locals(engine=Http1Engine, exchange=Exchange)
     cdef pump(self)
-    @cython.locals(hub=Hub, interface=Interface, exchange=Exchange)
+    @cython.locals(hub=Hub, exchange=Exchange)
     cdef begin(self, Request request)
     @cython.locals(exchange=Exchange)
     cdef take(self, object event)
@@ -42,18 +46,20 @@ cdef class Http1Connection(Carrier):
     cdef rest(self)
     cdef send_small_file(self, object file, object offset, object count, bint end, bytes prefix)
     cdef file_changed(self, object missing)
-    @cython.locals(engine=Http1Engine)
+    @cython.locals(engine=Http1Engine, exchange=Exchange)
     cdef complete(self)
     @cython.locals(request=Request)
-    cdef record(self, int status)
+    cdef record(self, int status, double waited=*)
     cpdef close(self)
     cdef linger(self)
+    cdef Endpoint ends(self)
     cdef pause_reading(self)
     cdef resume_reading(self)
     cpdef drain(self)
     cpdef tick(self, double now)
     cdef expire(self)
     cdef tick_busy(self, double now)
+    cdef check_age(self, Exchange exchange, double now)
     cdef check_body_rate(self, double now)
     cdef watch_writes(self)
     cdef check_writes(self, double now)

@@ -10,7 +10,8 @@ A phase says which deadline is running; `tick` looks at it.
     FRESH       connected, nothing received yet                 the head deadline
     IDLE        between requests                                the keep-alive deadline
     HEAD        part of a head is here                          408 at the head deadline
-    BUSY        an exchange is under way                        the body rate, the write deadline
+    BUSY        an exchange is under way                        the time for requests, the body
+                                                                rate, the write deadline
     CLOSING     the last response is being flushed              the write deadline
     LINGERING   it is flushed, what still comes is thrown away  the linger deadline
 """
@@ -22,16 +23,25 @@ from asyncio import Future, Task, Transport
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bascule.connections.endpoint import NOWHERE, endpoint_of, printable_peer
+from bascule.connections.endpoint import (
+    NOWHERE,
+    endpoint_of,
+    printable_peer,
+)
 from bascule.connections.hub import Hub
 from bascule.connections.stall import StallWatch
 from bascule.errors import ClientDisconnected, ResponseError
-from bascule.interfaces.exchange import Carrier, Exchange
-from bascule.loop import sendfile
+from bascule.interfaces.answers import TEXT
+from bascule.interfaces.exchange import Carrier, Endpoint, Exchange
+from bascule.loop import resume_reading, sendfile
 from bascule.protocols.events import BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine import Http1Engine
+from bascule.protocols.http2.frames import PREFACE
+
+if TYPE_CHECKING:
+    from bascule.protocols.proxy import ProxiedEnds
 
 logger = logging.getLogger("bascule.http")
 
@@ -52,8 +62,10 @@ SMALL_FILE = 65536
 # How much the kernel is asked to send at a time: each piece has the whole write deadline.
 FILE_PIECE = 262144
 
-TEXT = (b"content-type", b"text/plain; charset=utf-8")
-BUSY_FIELDS = [TEXT, (b"retry-after", b"1")]
+# RFC 9113 section 3.2.
+HTTP2 = "h2"
+# So much of the preface of HTTP/2 is no method of HTTP/1.1.
+PREFACE_TOLD = 4
 
 
 class Http1Connection(Carrier):
@@ -63,18 +75,20 @@ class Http1Connection(Carrier):
         "access",
         "body_octets",
         "body_since",
-        "client_name",
         "congested",
         "deadline",
         "drained",
+        "early",
         "endpoint",
         "engine",
         "exchange",
+        "expires_at",
         "file_task",
         "finished_at",
         "hub",
         "octets",
         "phase",
+        "proxied",
         "pumping",
         "reading_paused",
         "started_at",
@@ -85,8 +99,10 @@ class Http1Connection(Carrier):
         "writing_paused",
     )
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, proxied: "ProxiedEnds | None" = None) -> None:
+        """proxied: what a PROXY header before the client's octets has said of its ends."""
         self.hub = hub
+        self.proxied = proxied
         self.access = hub.access
         self.engine = Http1Engine(
             hub.limits, hub.header_map, hub.defaults, hub.interface.websockets is not None
@@ -105,20 +121,24 @@ class Http1Connection(Carrier):
         self.body_octets = 0
         self.writes = StallWatch()
         self.started_at = 0.0
+        self.expires_at = 0.0
         self.status = 0
         self.octets = 0
-        self.client_name: str | None = None
         self.file_task: Task[None] | None = None
         self.writing_paused = False
         self.drained: Future[None] | None = None
+        self.early = b""
 
     # Callbacks of the transport.
 
     def connection_made(self, transport: Transport) -> None:
         """A client has connected (under TLS: and shaken hands)."""
         self.transport = transport
-        self.endpoint = endpoint_of(transport)
+        self.endpoint = endpoint_of(transport, self.proxied)
         self.hub.opened(self)
+        if self.hub.http2 and chosen_protocol(transport) == HTTP2:
+            self.become_http2(b"")
+            return
         if self.hub.draining:
             self.drain()
 
@@ -126,14 +146,45 @@ class Http1Connection(Carrier):
         """Octets from the client."""
         if self.phase >= CLOSING:
             return
+        if self.phase == FRESH and self.hub.http2:
+            data = self.first_octets(data)
+            if not data:
+                return
         self.engine.receive_data(data)
         if not self.pumping:
             self.pump()
         if self.exchange is not None and self.engine.buffered > READ_AHEAD:
             self.pause_reading()
 
+    def first_octets(self, data: bytes) -> bytes:
+        """The first octets of a connection, as far as they are for HTTP/1.1: none where they begin
+        as HTTP/2 does (RFC 9113 section 3.3), or may yet."""
+        data = self.early + data
+        self.early = b""
+        if not self.hub.http1 or data.startswith(PREFACE[:PREFACE_TOLD]):
+            self.become_http2(data)
+            return b""
+        if len(data) < PREFACE_TOLD and PREFACE.startswith(data):
+            self.early = data
+            return b""
+        return data
+
+    def become_http2(self, data: bytes) -> None:
+        """The client speaks HTTP/2; `data` is what it has sent of it."""
+        # Not before somebody does.
+        from bascule.connections.http2 import Http2Connection
+
+        successor = Http2Connection(self.hub)
+        self.phase = CLOSED
+        self.hub.replaced(self, successor)
+        self.transport.set_protocol(successor)
+        successor.take_over(self.transport, self.endpoint)
+        if data:
+            successor.data_received(data)
+
     def eof_received(self) -> bool:
         """The client has closed its sending side; it may still read (RFC 9112 section 9.6)."""
+        self.engine.receive_data(self.early)
         self.engine.receive_eof()
         if self.phase == LINGERING:
             return False
@@ -152,7 +203,7 @@ class Http1Connection(Carrier):
         if exchange is not None:
             self.exchange = self.unstarted = None
             self.congested = False
-            self.record(499 if self.status == 0 else self.status)
+            self.record(499 if self.status == 0 else self.status, exchange.waited)
             exchange.disconnect()
 
     def pause_writing(self) -> None:
@@ -202,15 +253,13 @@ class Http1Connection(Carrier):
             self.engine.stop_keep_alive()
         self.phase = BUSY
         self.status = self.octets = 0
-        if self.access is not None:
-            self.started_at = perf_counter()
-        interface = hub.interface
-        exchange = interface.exchange(request, self)
+        self.started_at = perf_counter()
+        self.expires_at = 0.0
+        exchange = hub.exchange(request, self, self.started_at)
         self.exchange = exchange
-        if hub.max_running and hub.busy >= hub.max_running:
-            self.respond(503, BUSY_FIELDS, b"more requests than this server takes at once\n", True)
-            hub.warn("concurrency", f"more than {hub.max_running} requests at once: answered 503")
-        elif request.ended:
+        if hub.turns_away(self):
+            return
+        if request.ended:
             if request.websocket is not None:
                 self.deadline = hub.now + hub.deadlines.websocket_handshake
             exchange.start()
@@ -255,6 +304,11 @@ class Http1Connection(Carrier):
             self.record(self.status)
             self.abort()
             return
+        if engine.request is not None and engine.response_complete:
+            # It is the rest of its body that is refused. A request has one final response (RFC
+            # 9110 section 15): another would be taken for the answer to the next.
+            self.linger()
+            return
         engine.begin_refusal()
         self.status = status
         self.octets = 0
@@ -273,9 +327,8 @@ class Http1Connection(Carrier):
                 self.phase = HEAD
         elif self.phase == BUSY or self.phase == HEAD:
             self.phase = IDLE
-            self.deadline = hub.now + hub.keep_alive
-            if hub.draining:
-                self.close()
+            # Who was promised that the connection stays may be sending on it already.
+            self.deadline = hub.now + (hub.deadlines.last_call if hub.draining else hub.keep_alive)
 
     # The carrier of an exchange.
 
@@ -425,7 +478,7 @@ class Http1Connection(Carrier):
 
         engine, transport = self.engine, self.transport
         connection, answer = accepted(
-            self.hub, transport, self.endpoint, self.offer(), session, subprotocol, fields
+            self.hub, transport, self.ends(), self.offer(), session, subprotocol, fields
         )
         head = engine.send_switching(answer)
         self.hand_over(connection)
@@ -439,10 +492,14 @@ class Http1Connection(Carrier):
         self.offer()
         # The application writes its answer itself.
         engine.send_switching([])
-        tunnel = Tunnel(self.hub, self.transport, self.endpoint, exchange)
+        tunnel = Tunnel(self.hub, self.transport, exchange.ends(), exchange)
         self.hand_over(tunnel)
         tunnel.begin(sock, engine.take_rest(), engine.eof)
         return tunnel.finish
+
+    def ends(self) -> Endpoint:
+        """Those of the exchange under way, for lines about it."""
+        return self.endpoint if self.exchange is None else self.exchange.ends()
 
     def offer(self) -> Any:
         """The WebSocket handshake that the request is. Raises ResponseError."""
@@ -482,16 +539,17 @@ class Http1Connection(Carrier):
 
     def complete(self) -> None:
         """The response is complete: free the connection for the next exchange, or close it."""
+        exchange = self.exchange
         self.exchange = self.unstarted = None
         if self.access is not None:
-            self.record(self.status)
+            self.record(self.status, 0.0 if exchange is None else exchange.waited)
         engine = self.engine
         if engine.dropped_body:
             self.hub.warn(
                 "dropped body",
                 f"the application sent a body with status {self.status}; it was dropped",
             )
-        if not engine.keep_alive or self.hub.draining:
+        if not engine.keep_alive:
             if self.finished_at or (engine.body_ended and not engine.buffered):
                 self.close()
             else:
@@ -511,25 +569,10 @@ class Http1Connection(Carrier):
         if self.phase < CLOSING and not self.pumping and self.exchange is None:
             self.pump()
 
-    def record(self, status: int) -> None:
-        access = self.access
-        if access is None:
-            return
+    def record(self, status: int, waited: float = 0.0) -> None:
         request = self.engine.request
-        if request is None:
-            return
-        if self.client_name is None:
-            client = self.endpoint.client
-            self.client_name = f"{client[0]}:{client[1]}" if client else ""
-        access.record(
-            self.client_name,
-            request.method,
-            request.target,
-            request.http_version,
-            status,
-            self.octets,
-            perf_counter() - self.started_at,
-        )
+        if request is not None:
+            self.hub.record(request, self.endpoint, status, self.octets, self.started_at, waited)
 
     def close(self) -> None:
         """Close when what is written has been flushed."""
@@ -564,13 +607,13 @@ class Http1Connection(Carrier):
     def resume_reading(self) -> None:
         if self.reading_paused and self.phase != CLOSED:
             self.reading_paused = False
-            self.transport.resume_reading()
+            resume_reading(self.hub.loop, self.transport)
 
     def drain(self) -> None:
         """The worker stops: close between requests; a client that has just connected gets a moment
-        to ask."""
+        to ask, and so does one that was told that its connection stays."""
         if self.phase == IDLE:
-            self.close()
+            self.deadline = min(self.deadline, self.hub.now + self.hub.deadlines.last_call)
         elif self.phase == FRESH:
             self.deadline = self.hub.now + self.hub.deadlines.linger
         elif self.phase == BUSY and not self.engine.response_started:
@@ -595,6 +638,9 @@ class Http1Connection(Carrier):
     def expire(self) -> None:
         if self.phase == HEAD:
             self.refuse(408, "the request head took too long")
+        elif self.phase == IDLE and self.hub.draining:
+            # What is still written of the last response has the write deadline from here on.
+            self.close()
         elif self.phase == LINGERING or self.transport.get_write_buffer_size():
             self.abort()
         else:
@@ -606,23 +652,34 @@ class Http1Connection(Carrier):
             exchange.tick()
             if self.finished_at and now - self.finished_at >= self.hub.deadlines.half_close:
                 exchange.finish_sending()
-            if exchange.request.websocket is not None and now >= self.deadline:
-                self.expire_handshake(exchange)
+            if exchange.request.websocket is not None:
+                if now >= self.deadline:
+                    self.expire_handshake(exchange)
+            elif self.hub.request_timeout:
+                self.check_age(exchange, self.hub.read_at)
         if not self.engine.body_ended:
             self.check_body_rate(now)
         self.check_writes(now)
 
     def expire_handshake(self, exchange: Exchange) -> None:
-        """The application has not answered a WebSocket handshake in time; for it the client is
-        gone."""
-        if self.engine.response_started or self.hub.interface.websockets is None:
+        """The application has not answered a WebSocket handshake in time."""
+        if not self.engine.response_started and self.hub.interface.websockets is not None:
+            self.hub.expire_handshake(self, exchange)
+
+    def check_age(self, exchange: Exchange, now: float) -> None:
+        """A response is to begin within the time for requests, also where it is the application
+        that holds the loop. Once it has, nothing limits how long it may go on: it may be a stream
+        of events."""
+        if self.exchange is not exchange or self.engine.response_started:
             return
-        seconds = self.hub.deadlines.websocket_handshake
-        self.hub.warn(
-            "handshake", f"the application left a WebSocket handshake unanswered for {seconds:g} s"
-        )
-        self.respond(503, BUSY_FIELDS, b"the application did not answer in time\n", True)
-        exchange.disconnect()
+        if self.expires_at == 0.0:
+            # Counted from the first tick that sees the request. The time of the tick before it
+            # may be long gone, if the loop was blocked, and the request is not to suffer for it.
+            self.expires_at = now + self.hub.request_timeout
+        elif now >= self.expires_at:
+            exchange.catch_up()
+            if self.exchange is exchange and not self.engine.response_started:
+                self.hub.expire(self, exchange)
 
     def check_body_rate(self, now: float) -> None:
         deadlines = self.hub.deadlines
@@ -649,6 +706,12 @@ class Http1Connection(Carrier):
                 "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
             )
             self.abort()
+
+
+def chosen_protocol(transport: Any) -> str | None:
+    """What the client and the server have agreed on in the TLS handshake (RFC 7301)."""
+    secured = transport.get_extra_info("ssl_object")
+    return None if secured is None else secured.selected_alpn_protocol()
 
 
 def close_file(file: Any, task: Task[None]) -> None:

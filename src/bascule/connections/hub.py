@@ -9,13 +9,27 @@ import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
 
-from bascule.interfaces.exchange import Interface
+from bascule.connections.endpoint import printable_client
+from bascule.connections.overdue import Overdue
+from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
+from bascule.interfaces.exchange import Carrier, Endpoint, Exchange, Interface
+from bascule.protocols.events import Request
 from bascule.protocols.http1.response import ResponseDefaults
-from bascule.protocols.limits import RequestLimits, WebSocketLimits
+from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits
+
+if TYPE_CHECKING:
+    from bascule.observability.board import Slot
 
 TICK = 0.25
+
+# The most that the hub's clock counts from one look to the next, in seconds.
+LONGEST_STEP = 2 * TICK
+
+TOO_MANY = b"more requests than this server takes at once\n"
+TOO_LATE = b"the application did not answer in time\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,8 @@ class Deadlines:
     write: without the client taking an octet of what was written.
     body_grace, body_rate: after the grace, a request body must have come at this many octets a
     second on average.
+    last_call: when the worker stops, a client whose connection is idle has this long to send what
+        it may be sending already: closing at once would lose it.
     linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6).
     half_close: how long a client that closed its sending side is taken for one that waits for its
     response.
@@ -44,6 +60,7 @@ class Deadlines:
     """
 
     keep_alive: float = 75.0
+    last_call: float = 1.0
     request_head: float = 30.0
     write: float = 60.0
     body_grace: float = 30.0
@@ -69,7 +86,14 @@ class AccessRecorder(Protocol):
         status: int,
         octets: int,
         seconds: float,
+        queued: float = 0.0,
     ) -> None: ...
+
+
+class RequestJudge(Protocol):
+    """What is asked about requests that have fields of proxies."""
+
+    def look(self, request: Request, endpoint: Endpoint) -> None: ...
 
 
 class Connection(Protocol):
@@ -85,12 +109,22 @@ class Connection(Protocol):
 class Hub:
     """The shared side of a worker's connections.
 
-    now: seconds of the loop's clock at the last tick. draining: no connection is kept alive any
-    more.
+    now: seconds of the clock that deadlines of clients are set by; coarse, a tick old at most. It
+    leaves out when the loop or the whole process stood still: nobody was heard then, and a client
+    that sent all the while must not pay for it. read_at: what the loop's clock said when it was
+    last looked at; `request_timeout` goes by that, for it may be the application that holds it.
+    draining: no connection is kept alive any more.
     warn: for lines that a client could cause in any number; called with (kind, text).
-    max_running: requests at once, 0 for no limit. keep_alive: of the deadlines, wanted most often.
+    max_running: requests at once, 0 for no limit. request_timeout: seconds until a response has
+    begun, 0 for no limit. keep_alive: of the deadlines, wanted most often.
     set_accepting: pauses and resumes the listening sockets.
+    served: requests begun. slot: where the number of connections is written down for others to
+    see.
+    proxy_fields: judges the fields of proxies, None where they are the application's business.
+    overdue: what becomes of requests past their deadline.
     websockets: how many are open. websocket_limits, compress: what their engines are given.
+    http1, http2: whether connections may speak it; where both are, the client chooses.
+    http2_limits: what its engines are given.
     """
 
     __slots__ = (
@@ -102,6 +136,9 @@ class Hub:
         "defaults",
         "draining",
         "header_map",
+        "http1",
+        "http2",
+        "http2_limits",
         "interface",
         "keep_alive",
         "limits",
@@ -109,8 +146,14 @@ class Hub:
         "max_connections",
         "max_running",
         "now",
+        "overdue",
         "ping_interval",
+        "proxy_fields",
+        "read_at",
+        "request_timeout",
+        "served",
         "set_accepting",
+        "slot",
         "warn",
         "websocket_limits",
         "websockets",
@@ -131,25 +174,35 @@ class Hub:
         self.keep_alive = deadlines.keep_alive
         self.ping_interval = deadlines.websocket_ping_interval
         self.warn = warn
+        self.overdue = Overdue(warn)
+        self.request_timeout = 0.0
         self.defaults = ResponseDefaults()
         self.access: AccessRecorder | None = None
         self.header_map = "drop"
+        self.proxy_fields: RequestJudge | None = None
         self.max_connections = 10000
         self.max_running = 0
         self.date_header = True
         self.connections: set[Connection] = set()
         self.draining = False
+        self.served = 0
+        self.slot: "Slot | None" = None
         self.websockets = 0
         self.websocket_limits = WebSocketLimits()
         self.compress = True
+        self.http1 = True
+        self.http2 = False
+        self.http2_limits = Http2Limits()
         self.set_accepting: Callable[[bool], None] = ignore
-        self.now = loop.time()
+        self.now = self.read_at = loop.time()
         self.set_date()
 
     def opened(self, connection: Connection) -> None:
         """A client has connected. At the limit no more are accepted: they wait in the kernel's
         queue."""
         self.connections.add(connection)
+        if self.slot is not None:
+            self.slot.connections = len(self.connections)
         if len(self.connections) == self.max_connections:
             self.warn(
                 "connections", f"{self.max_connections} connections are open; further ones wait"
@@ -164,8 +217,76 @@ class Hub:
         """A connection is gone; there may be room again."""
         full = len(self.connections) == self.max_connections
         self.connections.discard(connection)
+        if self.slot is not None:
+            self.slot.connections = len(self.connections)
         if full and not self.draining:
             self.set_accepting(True)
+
+    # What is the same for a request by every protocol.
+
+    def exchange(self, request: Request, carrier: Carrier, arrived_at: float) -> Exchange:
+        """A new exchange, not started yet, of a request in which what proxies say of it has been
+        judged. All wire protocols get theirs here. arrived_at: as of `Exchange`."""
+        self.served += 1
+        if request.forwarding and self.proxy_fields is not None:
+            self.proxy_fields.look(request, carrier.endpoint)
+        exchange = self.interface.exchange(request, carrier)
+        exchange.arrived_at = arrived_at
+        return exchange
+
+    def turns_away(self, carrier: Carrier) -> bool:
+        """Answer a request for which there are too many; whether there are."""
+        if not self.max_running or self.busy < self.max_running:
+            return False
+        carrier.respond(503, TRY_AGAIN, TOO_MANY, True)
+        self.warn("concurrency", f"more than {self.max_running} requests at once: answered 503")
+        return True
+
+    def record(
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        status: int,
+        octets: int,
+        began: float,
+        waited: float,
+    ) -> None:
+        """Write the line of a request into the access log. endpoint: of its connection, which
+        trusted proxies may know better. began: in seconds of `perf_counter`."""
+        access = self.access
+        if access is None:
+            return
+        if request.endpoint is not None:
+            endpoint = request.endpoint
+        name = endpoint.client_name
+        if name is None:
+            name = endpoint.client_name = printable_client(endpoint)
+        access.record(
+            name,
+            request.method,
+            request.target,
+            request.http_version,
+            status,
+            octets,
+            perf_counter() - began,
+            waited,
+        )
+
+    def expire(self, carrier: Carrier, exchange: Exchange) -> None:
+        """A response has not begun within the time for requests."""
+        self.overdue.expire(exchange, self.request_timeout, self.read_at)
+        carrier.respond(504, PLAIN_TEXT, TOO_LATE, True)
+        exchange.disconnect()
+
+    def expire_handshake(self, carrier: Carrier, exchange: Exchange) -> None:
+        """The application has not answered a WebSocket handshake in time; for it the client is
+        gone."""
+        seconds = self.deadlines.websocket_handshake
+        self.warn(
+            "handshake", f"the application left a WebSocket handshake unanswered for {seconds:g} s"
+        )
+        carrier.respond(503, TRY_AGAIN, TOO_LATE, True)
+        exchange.disconnect()
 
     def replaced(self, connection: Connection, successor: Connection) -> None:
         """A connection goes on as something else."""
@@ -181,10 +302,23 @@ class Hub:
 
     def tick(self) -> None:
         """Let every connection look at its deadlines."""
-        self.now = now = self.loop.time()
+        now = self.look_at_clock()
         self.set_date()
         for connection in tuple(self.connections):
             connection.tick(now)
+        self.overdue.tick(self.read_at)
+        if self.slot is not None:
+            self.slot.requests = self.served
+            self.slot.running = self.busy
+            self.slot.stuck = self.overdue.stuck
+            self.slot.beat()
+
+    def look_at_clock(self) -> float:
+        """`now`, brought up to date."""
+        reading = self.loop.time()
+        self.now += min(reading - self.read_at, LONGEST_STEP)
+        self.read_at = reading
+        return self.now
 
     def set_date(self) -> None:
         """RFC 9110 section 6.6.1, formatted once a tick instead of once a response."""
@@ -192,8 +326,9 @@ class Hub:
         self.defaults.date = line
 
     def drain(self) -> None:
-        """Close what is idle; what is busy closes behind its response."""
+        """Close what stays idle; what is busy closes behind its response."""
         self.draining = True
+        self.look_at_clock()
         for connection in tuple(self.connections):
             connection.drain()
 

@@ -24,6 +24,7 @@ from bascule.connections.hub import Hub
 from bascule.connections.stall import StallWatch
 from bascule.interfaces.exchange import Endpoint, Exchange
 from bascule.interfaces.session import SERVICE_RESTART
+from bascule.loop import resume_reading
 from bascule.protocols.websocket.frames import read_header
 
 LEFT_BEHIND = 65536
@@ -133,7 +134,7 @@ class Tunnel:
         self.lingering = True
         self.reading = False
         self.deadline = self.hub.now + self.hub.deadlines.linger
-        transport.resume_reading()
+        resume_reading(self.hub.loop, transport)
         try:
             transport.write_eof()
         except OSError:
@@ -218,7 +219,7 @@ class Inner(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if self.may_change_reading():
-            self.tunnel.transport.resume_reading()
+            resume_reading(self.tunnel.hub.loop, self.tunnel.transport)
 
     def may_change_reading(self) -> bool:
         """A transport that is closing may refuse to, and a client that is only waited for is read

@@ -3,8 +3,8 @@
     data_received -> engine -> pump: messages -> session -> application
     application -> session -> send_text, close, ... -> engine -> transport.write
 
-An HTTP/1.1 connection that was upgraded gives its transport over to one of these; of a multiplexed
-connection it would be a stream that looks like a transport.
+An HTTP/1.1 connection that was upgraded gives its transport over to one of these; of an HTTP/2
+connection it gets a stream that looks like a transport.
 
     phase       meaning                                            ends with
     OPEN        messages go both ways                              the pings, the write deadline
@@ -22,6 +22,7 @@ from bascule.connections.stall import StallWatch
 from bascule.errors import ResponseError
 from bascule.interfaces.exchange import Endpoint
 from bascule.interfaces.session import INTERNAL_ERROR, WebSocketCarrier, WebSocketSession
+from bascule.loop import resume_reading
 from bascule.protocols.events import Failed, PeerClosed, Ping, Pong
 from bascule.protocols.websocket.engine import WebSocketEngine
 from bascule.protocols.websocket.handshake import Offer, negotiate, response_fields
@@ -245,7 +246,7 @@ class WebSocketConnection(WebSocketCarrier):
             self.reading_paused = False
             # Nothing could be heard meanwhile.
             self.heard = self.hub.now
-            self.transport.resume_reading()
+            resume_reading(self.hub.loop, self.transport)
 
     # The end of the connection.
 

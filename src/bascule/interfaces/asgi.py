@@ -11,8 +11,8 @@ import os
 from typing import Any
 
 from bascule.errors import ResponseError
+from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.asgi_call import (
-    PLAIN_TEXT,
     READY,
     AsgiCall,
     AsgiCaller,
@@ -65,6 +65,8 @@ class AsgiExchange(AsgiCall):
         self.disconnected = False
         self.finished_sending = False
         self.held = False
+        self.arrived_at = 0.0
+        self.waited = 0.0
         self.state = IDLE
         self.status = 0
         self.fields: list[tuple[bytes, bytes]] = []
@@ -76,7 +78,7 @@ class AsgiExchange(AsgiCall):
 
     def scope(self) -> Scope:
         """The HTTP connection scope (ASGI HTTP specification 2.5)."""
-        carrier = self.carrier
+        endpoint = self.ends()
         # New for each: the application may add to them.
         extensions: Extensions = {
             "http.response.trailers": {},
@@ -84,9 +86,9 @@ class AsgiExchange(AsgiCall):
             "http.response.zerocopysend": {},
             "http.response.early_hint": {},
         }
-        scope = self.interface.scope("http", self.request, carrier, extensions)
+        scope = self.interface.scope("http", self.request, endpoint, extensions)
         scope["method"] = self.request.method
-        scope["scheme"] = carrier.endpoint.scheme
+        scope["scheme"] = endpoint.scheme
         return scope
 
     def judge_return(self) -> None:
@@ -279,6 +281,9 @@ class AsgiExchange(AsgiCall):
         self.carrier.send_file(
             os.fdopen(os.dup(file.fileno()), "rb", buffering=0), offset, count, end
         )
+
+    def whereabouts(self) -> str:
+        return "sending" if self.state >= SENDING else AsgiCall.whereabouts(self)
 
     def is_congested(self) -> bool:
         return self.state != COMPLETE and not self.disconnected and self.carrier.congested

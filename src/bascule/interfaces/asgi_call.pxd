@@ -1,6 +1,6 @@
 import cython
 
-from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
+from bascule.interfaces.exchange cimport Endpoint, Exchange, Interface
 from bascule.protocols.events cimport Request
 
 cdef class ReadyAwaitable:
@@ -52,16 +52,17 @@ cdef class AsgiCaller(Interface):
     cdef public object loop
     cdef public str root_path
     cdef str stripped
+    cdef str mounted
     cdef public object state
-    cdef public set tasks
+    cdef public set started
     cdef object eager
     cdef public object step
     cdef public object context
     cdef public object base_context
 
     cdef begin_task(self, AsgiCall call)
-    @cython.locals(endpoint=Endpoint, raw_path=bytes)
-    cpdef scope(self, str kind, Request request, Carrier carrier, dict extensions)
+    @cython.locals(raw_path=bytes, stripped=str, root_path=str)
+    cpdef scope(self, str kind, Request request, Endpoint endpoint, dict extensions)
 
 # At the end: it needs what is declared above.
 from bascule.interfaces cimport sending

@@ -22,10 +22,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from bascule.errors import ClientDisconnected, ResponseError
+from bascule.errors import ResponseError
 from bascule.interfaces import sending
-from bascule.interfaces.exchange import Carrier, Exchange, Interface, WebSocketPlan
+from bascule.interfaces.exchange import Endpoint, Exchange, Interface, WebSocketPlan
+from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.protocols.events import Request
+from bascule.stacks import task_stack
 from bascule.types import ASGI3App, Message, Scope
 
 logger = logging.getLogger("bascule.asgi")
@@ -37,7 +39,6 @@ SPEC_VERSION = "2.5"
 TASK_NAME = "bascule request"
 
 PERCENT = 0x25
-PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 
 Extensions = dict[str, dict[str, object]]
 
@@ -227,11 +228,13 @@ sending.install(Drained)
 class AsgiCall(Exchange):
     """One call of an ASGI application. Subclasses know the messages and their order.
 
-    Rules for all: a disconnect cancels nothing behind the application's back; the task is in
-    `interface.tasks` until it is done, because the loop itself only holds tasks weakly.
+    Rules for all: a disconnect cancels nothing behind the application's back; the call is in
+    `interface.started` with it until it is done, because the loop itself only holds tasks weakly.
     """
 
     __slots__ = ("interface", "task", "waiters")
+
+    called_by = "ASGI"
 
     interface: "AsgiCaller"
     task: "Task[None] | None"
@@ -297,7 +300,7 @@ class AsgiCall(Exchange):
     def finish(self) -> None:
         """The application runs no more."""
         self.interface.running -= 1
-        self.interface.tasks.discard(self.task)
+        self.interface.started.discard(self)
 
     # From the carrier.
 
@@ -310,6 +313,26 @@ class AsgiCall(Exchange):
             self.waiters = []
             for wakeup in waiters:
                 wakeup.wake()
+
+    # When it takes too long.
+
+    def whereabouts(self) -> str:
+        task = self.task
+        # A call that is in its first step has no task yet.
+        if task is None or current_task(self.interface.loop) is task:
+            return "running on the loop"
+        return "waiting on the loop"
+
+    def stack(self) -> str:
+        return task_stack(self.task) if self.task is not None else ""
+
+    def is_running(self) -> bool:
+        return self.task is not None and not self.task.done()
+
+    def expire(self) -> None:
+        """Cancel the task; the application may clean up."""
+        if self.task is not None:
+            self.task.cancel()
 
     # For the awaitables.
 
@@ -334,8 +357,7 @@ class AsgiCaller(Interface):
     """Calls one ASGI 3 application on the loop.
 
     state: what lifespan startup left, copied into each scope; None when there was no lifespan.
-    tasks: the calls that did not finish in their first step; the loop itself only holds tasks
-    weakly.
+    started: the calls that did not finish in their first step, and with them their tasks.
     root_path: where the application is, for clients: what a proxy has `stripped` from each path,
     and the path it is `mounted` at here.
     """
@@ -346,11 +368,12 @@ class AsgiCaller(Interface):
         "context",
         "eager",
         "loop",
+        "mounted",
         "root_path",
+        "started",
         "state",
         "step",
         "stripped",
-        "tasks",
     )
 
     def __init__(
@@ -367,9 +390,10 @@ class AsgiCaller(Interface):
         self.app = app
         self.loop = loop
         self.stripped = root_path
+        self.mounted = mounted
         self.root_path = root_path + mounted
         self.state = state
-        self.tasks: set[Task[None]] = set()
+        self.started: set[AsgiCall] = set()
         # What each call starts from. A task would copy the context it is made in, which may be
         # that of another call: callbacks of a transport run in the one that resumed its reading.
         self.base_context = contextvars.copy_context()
@@ -382,7 +406,7 @@ class AsgiCaller(Interface):
         task = self.eager(self, call.run())
         if not task.done():
             call.task = task
-            self.tasks.add(task)
+            self.started.add(call)
 
     def keep_step(
         self, step: Callable[[], None], context: contextvars.Context | None = None
@@ -392,17 +416,21 @@ class AsgiCaller(Interface):
         self.context = context
 
     def scope(
-        self, kind: str, request: Request, carrier: Carrier, extensions: Extensions
+        self, kind: str, request: Request, endpoint: Endpoint, extensions: Extensions
     ) -> Scope:
         """What the scopes of HTTP and of WebSockets have in common, for the call to complete."""
-        endpoint = carrier.endpoint
         raw_path = request.path
         if PERCENT in raw_path:
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         else:
             path = raw_path.decode("ascii")
-        if self.stripped:
-            path = self.stripped + path
+        stripped, root_path = self.stripped, self.root_path
+        if request.root_path:
+            # What the proxy says of this request is more than what the operator says of all.
+            stripped = request.root_path
+            root_path = stripped + self.mounted
+        if stripped:
+            path = stripped + path
         scope: Scope = {
             "type": kind,
             "asgi": {"version": ASGI_VERSION, "spec_version": SPEC_VERSION},
@@ -410,7 +438,7 @@ class AsgiCaller(Interface):
             "path": path,
             "raw_path": raw_path,
             "query_string": request.query,
-            "root_path": self.root_path,
+            "root_path": root_path,
             "headers": request.fields,
             "client": endpoint.client,
             "server": endpoint.server,
@@ -425,10 +453,14 @@ class AsgiCaller(Interface):
             scope["state"] = self.state.copy()
         return scope
 
+    def calls(self) -> list[Exchange]:
+        return list(self.started)
+
     def close(self) -> None:
         """Cancel what is still running."""
-        for task in list(self.tasks):
-            task.cancel()
+        for call in list(self.started):
+            if call.task is not None:
+                call.task.cancel()
 
 
 # Python 3.11's has no `eager_start`, which is why it is not called through its own type here.
@@ -475,22 +507,6 @@ def from_asgi2(app: Any) -> ASGI3App:
         await app(scope)(receive, send)
 
     return asgi3
-
-
-def is_disconnect(error: BaseException | None) -> bool:
-    """ClientDisconnected, or what an application made of it (Starlette raises its own)."""
-    while error is not None and not isinstance(error, ClientDisconnected):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-def forget_frames(error: BaseException | None) -> None:
-    """Drop the tracebacks: they keep the application's frames alive, and with them generators
-    that should be closed now.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def checked_body(body: object) -> bytes:

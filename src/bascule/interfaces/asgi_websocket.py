@@ -12,8 +12,8 @@ reason, `send` raises OSError. What the client sent before that is received firs
 """
 
 from bascule.errors import ResponseError
+from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.asgi_call import (
-    PLAIN_TEXT,
     READY,
     AsgiCall,
     AsgiCaller,
@@ -63,6 +63,8 @@ class AsgiWebSocket(AsgiCall):
         self.disconnected = False
         self.finished_sending = False
         self.held = False
+        self.arrived_at = 0.0
+        self.waited = 0.0
         self.waiters = []
         self.task = None
         self.session = WebSocketSession(self, most_messages)
@@ -73,11 +75,11 @@ class AsgiWebSocket(AsgiCall):
 
     def scope(self) -> Scope:
         """The WebSocket connection scope (ASGI WebSocket specification 2.5)."""
-        carrier = self.carrier
+        endpoint = self.ends()
         scope = self.interface.scope(
-            "websocket", self.request, carrier, {"websocket.http.response": {}}
+            "websocket", self.request, endpoint, {"websocket.http.response": {}}
         )
-        scope["scheme"] = "wss" if carrier.endpoint.scheme == "https" else "ws"
+        scope["scheme"] = "wss" if endpoint.scheme == "https" else "ws"
         offer = self.request.websocket
         scope["subprotocols"] = list(offer.subprotocols) if offer is not None else []
         return scope
@@ -116,6 +118,9 @@ class AsgiWebSocket(AsgiCall):
         """Cut a denial off that will not be complete."""
         self.state = CLOSED
         self.carrier.abort()
+
+    def whereabouts(self) -> str:
+        return "WebSocket open" if self.carrier is SWITCHED else AsgiCall.whereabouts(self)
 
     def finish(self) -> None:
         """The application runs no more."""

@@ -7,11 +7,11 @@ threads, an ASGI application the loop.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.mounting import MountPoint, host_of, path_below
 from bascule.protocols.events import Request
 
-PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 NOTHING_HERE = b"no application is mounted here\n"
 
 
@@ -54,7 +54,7 @@ class DispatchInterface(Interface):
 
     def choose(self, request: Request) -> Interface | None:
         """The interface whose application the request is for."""
-        path = path_below(request.path, self.root_path)
+        path = path_below(request.path, request.root_path or self.root_path)
         host = next((value for name, value in request.fields if name == b"host"), b"")
         name = host_of(host.decode("latin-1"))
         for route in self.routes:
@@ -71,6 +71,9 @@ class DispatchInterface(Interface):
 
     def count_switched(self) -> int:
         return sum(one.count_switched() for one in self.interfaces)
+
+    def calls(self) -> list[Exchange]:
+        return [call for one in self.interfaces for call in one.calls()]
 
     def close(self) -> None:
         for one in self.interfaces:

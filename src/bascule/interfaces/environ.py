@@ -17,7 +17,7 @@ PERCENT = 0x25
 KEYS: dict[bytes, str] = {b"content-length": "CONTENT_LENGTH", b"content-type": "CONTENT_TYPE"}
 
 
-def connection_environ(endpoint: Endpoint, multithread: bool) -> Environ:
+def connection_environ(endpoint: Endpoint, multithread: bool, multiprocess: bool) -> Environ:
     """What is the same for every request of a connection."""
     client = endpoint.client
     server = endpoint.server
@@ -30,30 +30,34 @@ def connection_environ(endpoint: Endpoint, multithread: bool) -> Environ:
         "wsgi.url_scheme": endpoint.scheme,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": multithread,
-        "wsgi.multiprocess": False,
+        "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,
     }
-    if client:
+    if client and client[1]:
         environ["REMOTE_PORT"] = str(client[1])
     if server is not None and server[1] is not None:
         environ["SERVER_NAME"] = server[0]
         environ["SERVER_PORT"] = str(server[1])
-    if endpoint.scheme == "https":
-        environ["HTTPS"] = "on"
     if endpoint.tls_environ:
         environ.update(endpoint.tls_environ)
+    if endpoint.scheme == "https":
+        environ["HTTPS"] = "on"
+    else:
+        # A proxy that is spoken to by TLS says that its client is not.
+        environ.pop("HTTPS", None)
     return environ
 
 
 def request_environ(base: Environ, request: Request, root_path: str, mounted: str) -> Environ:
     """The environ of one request, without what needs the exchange (`wsgi.input` and callables).
 
-    root_path: the prefix that a proxy has stripped, or not. mounted: the prefix that stands for
-    the application here.
+    root_path: the prefix that a proxy has stripped, or not, where the request does not tell one.
+    mounted: the prefix that stands for the application here.
     """
     environ = base.copy()
+    root_path = request.root_path or root_path
     path = request.path
     if PERCENT in path:
         path = unquote_to_bytes(path)

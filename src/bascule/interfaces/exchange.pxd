@@ -1,3 +1,5 @@
+import cython
+
 from bascule.protocols.events cimport Request
 
 cdef class Endpoint:
@@ -7,6 +9,8 @@ cdef class Endpoint:
     cdef public dict tls
     cdef public dict tls_environ
     cdef public dict environ
+    cdef public str client_name
+    cdef public bint is_local
 
 cdef class Carrier:
     cdef public Endpoint endpoint
@@ -33,6 +37,8 @@ cdef class Exchange:
     cdef public bint disconnected
     cdef public bint finished_sending
     cdef public bint held
+    cdef public double arrived_at
+    cdef public double waited
 
     cpdef start(self)
     cpdef receive_body(self, bytes data)
@@ -43,6 +49,8 @@ cdef class Exchange:
     cpdef wake_reader(self)
     cpdef catch_up(self)
     cpdef tick(self)
+    @cython.locals(endpoint=Endpoint)
+    cpdef Endpoint ends(self)
     cpdef bytes take_body(self)
     cpdef check_connected(self)
 

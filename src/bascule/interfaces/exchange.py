@@ -26,16 +26,26 @@ BODY_HIGH_WATER = 131072
 
 class Endpoint:
     """What an application may know about the two ends of a connection; made once for each
-    connection.
+    connection, and for each request of which trusted proxies tell other ends.
 
     client, server: (host, port) as ASGI and WSGI show them, or None; for a UNIX socket `server` is
-    (path, None).
+    (path, None). The port of a client that a proxy tells of is 0 where it does not tell it.
+    is_local: the other end is a UNIX socket of this machine.
     scheme: "http" or "https". tls: the content of the ASGI `tls` extension, or None on cleartext.
     tls_environ: the SSL_* variables of WSGI. environ: kept here by the WSGI interface between
-    requests.
+    requests. client_name: the client as the access log has it, kept in the same way.
     """
 
-    __slots__ = ("client", "environ", "scheme", "server", "tls", "tls_environ")
+    __slots__ = (
+        "client",
+        "client_name",
+        "environ",
+        "is_local",
+        "scheme",
+        "server",
+        "tls",
+        "tls_environ",
+    )
 
     def __init__(
         self,
@@ -44,13 +54,16 @@ class Endpoint:
         scheme: str = "http",
         tls: dict[str, object] | None = None,
         tls_environ: dict[str, str] | None = None,
+        is_local: bool = False,
     ) -> None:
         self.client = client
         self.server = server
         self.scheme = scheme
         self.tls = tls
         self.tls_environ = tls_environ
+        self.is_local = is_local
         self.environ: dict[str, object] | None = None
+        self.client_name: str | None = None
 
 
 class Carrier:
@@ -132,9 +145,13 @@ class Exchange:
     writing is an error.
     finished_sending: the client has closed its side; it may be gone, or wait for the response all
     the same.
+    arrived_at: when the head was here, in seconds of `perf_counter`; the carrier sets it.
+    waited: seconds that the call has waited for a thread, or for its turn; 0 where there is no
+    such wait.
     """
 
     __slots__ = (
+        "arrived_at",
         "body",
         "body_ended",
         "body_size",
@@ -144,7 +161,11 @@ class Exchange:
         "held",
         "request",
         "trailers",
+        "waited",
     )
+
+    # How its application is called, for people; "" where there is none.
+    called_by = ""
 
     def __init__(self, request: Request, carrier: Carrier) -> None:
         self.request = request
@@ -156,6 +177,8 @@ class Exchange:
         self.disconnected = False
         self.finished_sending = False
         self.held = False
+        self.arrived_at = 0.0
+        self.waited = 0.0
 
     # From the carrier.
 
@@ -198,13 +221,42 @@ class Exchange:
         raise NotImplementedError
 
     def catch_up(self) -> None:
-        """A WebSocket is about to be closed: carry out what the application has sent before. Only
-        calls in threads, which the loop hears of later, have such."""
+        """A WebSocket is about to be closed, or a request given up: carry out what the application
+        has sent before. Only calls in threads, which the loop hears of later, have such."""
 
     def tick(self) -> None:
         """A tick of the worker has passed. Only exchanges that put something off care."""
 
+    # For whoever asks what is going on, and when it takes too long.
+
+    def whereabouts(self) -> str:
+        """Where the call is now, for people. May be asked in any thread."""
+        return "waiting for its body"
+
+    def thread(self) -> int:
+        """The thread that the call has for itself at this moment, by its number; 0 for none. May
+        be asked in any thread."""
+        return 0
+
+    def stack(self) -> str:
+        """What the call is doing now: the lines of a stack, or "" where there is none. May be
+        asked in any thread."""
+        return ""
+
+    def is_running(self) -> bool:
+        """The application has been called, or will be, and has not returned."""
+        return False
+
+    def expire(self) -> None:
+        """The request has passed its deadline: end the call, as far as that can be done. The
+        carrier answers the client, and says `disconnect` afterwards."""
+
     # For the interfaces.
+
+    def ends(self) -> Endpoint:
+        """The two ends, as trusted proxies tell them where they do."""
+        endpoint: Endpoint | None = self.request.endpoint
+        return self.carrier.endpoint if endpoint is None else endpoint
 
     def take_body(self) -> bytes:
         """Everything that waits, in one piece; lets the carrier read on."""
@@ -266,6 +318,11 @@ class Interface:
     def count_switched(self) -> int:
         """`switched`, over all applications behind this interface."""
         return self.switched
+
+    def calls(self) -> list[Exchange]:
+        """The calls that have not returned, whether their clients are still there or not; those
+        that wait for a thread as well. May be asked in any thread."""
+        return []
 
     def close(self) -> None:
         """Give back what the interface holds, and cancel what can be cancelled."""

@@ -6,18 +6,13 @@ framework that is, and how it tells a view from its path, is not known here.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from bascule.errors import UsageError
 from bascule.interfaces.application import HYBRID, Application
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.mounting import MountPoint, path_below
 from bascule.protocols.events import Request
-from bascule.types import ASGI3App, Environ, WSGIApp
-
-# In the environ of requests to the WSGI side, so that a view can tell whether the ASGI side, and
-# with it WebSockets, are there as well.
-BESIDE_ASGI = "bascule.hybrid"
+from bascule.types import ASGI3App, WSGIApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +94,10 @@ class HybridInterface(Interface):
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         if request.websocket is not None and self.websockets is not None:
-            return (self.websocket or self.wsgi).exchange(request, carrier)
+            side = self.wsgi if self.websocket is None else self.websocket
+            return side.exchange(request, carrier)
         path = path_below(request.path, "")
-        root = self.root_path
+        root = request.root_path or self.root_path
         if root and path_below(request.path, root) != path:
             # A proxy has left its prefix there. WSGI's environ takes it off; ASGI's path, which
             # has the root path anyway, would have it twice.
@@ -112,21 +108,14 @@ class HybridInterface(Interface):
         return side.exchange(request, carrier)
 
     def count_running(self) -> int:
-        return sum(one.count_running() for one in self.interfaces)
+        return sum([one.count_running() for one in self.interfaces])
 
     def count_switched(self) -> int:
-        return sum(one.count_switched() for one in self.interfaces)
+        return sum([one.count_switched() for one in self.interfaces])
+
+    def calls(self) -> list[Exchange]:
+        return [call for one in self.interfaces for call in one.calls()]
 
     def close(self) -> None:
         for one in self.interfaces:
             one.close()
-
-
-def beside_asgi(app: WSGIApp) -> WSGIApp:
-    """The application, whose environ says that there is an ASGI side."""
-
-    def call(environ: Environ, start_response: Any) -> Any:
-        environ[BESIDE_ASGI] = True
-        return app(environ, start_response)
-
-    return call

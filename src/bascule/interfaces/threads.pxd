@@ -1,3 +1,8 @@
+cdef class Seat:
+    cdef public object ident
+    cdef public str name
+    cdef public object call
+
 cdef class ThreadPool:
     cdef public int limit
     cdef public object loop
@@ -5,6 +10,7 @@ cdef class ThreadPool:
     cdef public object calls
     cdef public list idle
     cdef public list threads
+    cdef public list seats
     cdef public object growing
     cdef public object posted
     cdef public bint closed
@@ -13,9 +19,10 @@ cdef class ThreadPool:
     cdef bint wake_up_due
 
     cpdef submit(self, object call)
+    cpdef bint withdraw(self, object call) except -1
     cpdef wake_one(self)
     cdef grow(self)
-    cdef take_calls(self)
+    cdef take_calls(self, Seat seat)
     cdef bint leave_idle(self, object gate) except -1
     cpdef post(self, object call)
     cpdef close(self)

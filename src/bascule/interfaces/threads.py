@@ -22,6 +22,7 @@ made 50,000 requests a second with it, and 62,000 with this.
 import threading
 from asyncio import AbstractEventLoop
 from collections import deque
+from threading import get_ident
 from typing import Protocol
 
 
@@ -33,8 +34,21 @@ class Call(Protocol):
     def flush(self) -> None: ...
 
 
+class Seat:
+    """One thread of a pool: its `ident` and `name`, and the `call` it runs, or None."""
+
+    __slots__ = ("call", "ident", "name")
+
+    def __init__(self, ident: int, name: str) -> None:
+        self.ident = ident
+        self.name = name
+        self.call: Call | None = None
+
+
 class ThreadPool:
     """At most `limit` threads.
+
+    seats: one for each thread that has begun, in any order. calls: those that wait.
 
     Everything shared between threads is changed by single operations on lists and deques, which
     the interpreter's lock makes atomic; `growing` guards what is not.
@@ -49,6 +63,7 @@ class ThreadPool:
         "loop",
         "name",
         "posted",
+        "seats",
         "submitted",
         "threads",
         "wake_up_due",
@@ -62,6 +77,7 @@ class ThreadPool:
         self.calls: deque[Call] = deque()
         self.idle: list[threading.Lock] = []
         self.threads: list[threading.Thread] = []
+        self.seats: list[Seat] = []
         self.growing = threading.Lock()
         self.posted: deque[Call] = deque()
         self.closed = False
@@ -82,6 +98,15 @@ class ThreadPool:
         self.submitted = False
         self.wake_one()
 
+    def withdraw(self, call: Call) -> bool:
+        """Take back a call that no thread has taken yet; False when one has."""
+        try:
+            # Those that have waited longest stand in front, and are those that are withdrawn.
+            self.calls.remove(call)
+        except ValueError:
+            return False
+        return True
+
     def flush_posted(self) -> None:
         self.wake_up_due = False
         posted = self.posted
@@ -93,6 +118,25 @@ class ThreadPool:
         self.closed = True
         while self.idle:
             self.wake_one()
+
+    # ANY THREAD
+
+    def seat_of(self, call: Call) -> Seat | None:
+        """Where a call is running."""
+        for seat in self.seats:
+            if seat.call is call:
+                return seat
+        return None
+
+    def all_calls(self) -> list[Call]:
+        """The calls that run, and those that wait."""
+        running = [seat.call for seat in tuple(self.seats)]
+        return [call for call in running if call is not None] + list(self.calls)
+
+    def is_full(self) -> bool:
+        """Every thread that there may be runs a call."""
+        seats = tuple(self.seats)
+        return len(seats) >= self.limit and all(seat.call is not None for seat in seats)
 
     # BOTH SIDES
 
@@ -124,9 +168,11 @@ class ThreadPool:
         """The life of a thread."""
         gate = threading.Lock()
         gate.acquire()
+        seat = Seat(get_ident(), threading.current_thread().name)
+        self.seats.append(seat)
         while True:
             self.waking = False
-            self.take_calls()
+            self.take_calls(seat)
             if self.closed:
                 return
             self.idle.append(gate)
@@ -135,7 +181,7 @@ class ThreadPool:
                 continue
             gate.acquire()
 
-    def take_calls(self) -> None:
+    def take_calls(self, seat: Seat) -> None:
         """Run calls until there are none."""
         calls = self.calls
         while True:
@@ -145,7 +191,9 @@ class ThreadPool:
                 return
             if calls and not self.waking:
                 self.wake_one()
+            seat.call = call
             call.run()
+            seat.call = None
 
     def leave_idle(self, gate: threading.Lock) -> bool:
         """Not idle after all; False when somebody has chosen this thread to be woken already."""

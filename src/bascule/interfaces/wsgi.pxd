@@ -1,7 +1,8 @@
 import cython
 
 from bascule.interfaces.exchange cimport Carrier, Exchange
-from bascule.interfaces.wsgi_call cimport ThreadedExchange, WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi_call cimport WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi_threaded cimport ThreadedExchange
 from bascule.protocols.events cimport Request
 
 cdef class InlineExchange(WsgiExchange):
@@ -14,6 +15,9 @@ cdef class InlineExchange(WsgiExchange):
 cdef class WsgiInterface(WsgiCaller):
     cdef public InlineExchange current
     cdef public object waiting
+    cdef public object thread
+    cdef bint passing
 
     cpdef enqueue(self, InlineExchange exchange)
+    cpdef take_turn(self, InlineExchange exchange)
     cpdef next_inline(self, InlineExchange exchange)

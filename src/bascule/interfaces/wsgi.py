@@ -3,25 +3,29 @@
     WsgiInterface     one application in one worker: makes the call that a request asks for
     InlineExchange    a call on the loop's thread, one request at a time (`--threads 0`)
 
-Calls in threads, and what all calls share, are in `wsgi_call`; WebSockets in `wsgi_websocket`.
+What all calls share is in `wsgi_call`, calls in threads in `wsgi_threaded`, WebSockets in
+`wsgi_websocket`.
 """
 
 import io
 from asyncio import AbstractEventLoop, _set_running_loop
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
+from time import perf_counter
 from typing import Any
 
 from bascule.errors import ResponseError
+from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import Carrier, Exchange, WebSocketPlan
 from bascule.interfaces.wsgi_call import (
-    PLAIN_TEXT,
-    ThreadedExchange,
     WsgiCaller,
     WsgiExchange,
     log_warning,
 )
+from bascule.interfaces.wsgi_threaded import ThreadedExchange
 from bascule.protocols.events import Request
+from bascule.stacks import thread_stack
 from bascule.types import WSGIApp
 
 # A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the
@@ -61,6 +65,12 @@ class InlineExchange(WsgiExchange):
 
     def run(self) -> None:
         """Call the application; it may be left in the middle when the client is slow."""
+        self.waited = waited = perf_counter() - self.queued_at
+        timeout = self.interface.queue_timeout
+        if timeout and waited > timeout:
+            self.interface.shed(self)
+            self.turns.next_inline(self)
+            return
         self.interface.running += 1
         self.step(self.first_step)
 
@@ -94,6 +104,20 @@ class InlineExchange(WsgiExchange):
     def done(self) -> None:
         self.interface.running -= 1
         self.turns.next_inline(self)
+
+    def whereabouts(self) -> str:
+        if self.turns.current is self:
+            return "on the loop's thread, sending" if self.head_sent else "on the loop's thread"
+        return "queued" if self.queued_at else "waiting for its body"
+
+    def thread(self) -> int:
+        return self.turns.thread if self.turns.current is self else 0
+
+    def stack(self) -> str:
+        return thread_stack(self.thread())
+
+    def is_running(self) -> bool:
+        return self.turns.current is self
 
     def must_pause(self) -> bool:
         if self.disconnected:
@@ -142,10 +166,11 @@ class InlineExchange(WsgiExchange):
 class WsgiInterface(WsgiCaller):
     """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0.
 
-    current, waiting: on the loop, the request whose turn it is, and those after it.
+    current, waiting: on the loop, the request whose turn it is, and those after it. thread: the
+    loop's, by its number. passing: those that wait are having their turns.
     """
 
-    __slots__ = ("current", "waiting")
+    __slots__ = ("current", "passing", "thread", "waiting")
 
     def __init__(
         self,
@@ -159,6 +184,8 @@ class WsgiInterface(WsgiCaller):
         beside: WsgiCaller | None = None,
     ) -> None:
         super().__init__(app, loop, threads, root_path, websockets, warn, mounted, beside)
+        self.thread = get_ident()
+        self.passing = False
         self.current: InlineExchange | None = None
         self.waiting: deque[InlineExchange] = deque()
 
@@ -174,6 +201,10 @@ class WsgiInterface(WsgiCaller):
 
     def enqueue(self, exchange: InlineExchange) -> None:
         """Run now, or after the one that is in the middle of a slow response."""
+        exchange.queued_at = perf_counter()
+        self.take_turn(exchange)
+
+    def take_turn(self, exchange: InlineExchange) -> None:
         if self.current is None:
             self.current = exchange
             exchange.run()
@@ -185,7 +216,18 @@ class WsgiInterface(WsgiCaller):
         if self.current is not exchange:
             return
         self.current = None
-        while self.waiting and self.current is None:
-            following = self.waiting.popleft()
-            if not following.disconnected:
-                self.enqueue(following)
+        if self.passing:
+            # One that had its turn below; the next has it there, too, not inside of this one.
+            return
+        self.passing = True
+        try:
+            while self.waiting and self.current is None:
+                following = self.waiting.popleft()
+                if not following.disconnected:
+                    self.take_turn(following)
+        finally:
+            self.passing = False
+
+    def calls(self) -> list[Exchange]:
+        current = [] if self.current is None else [self.current]
+        return WsgiCaller.calls(self) + current + list(self.waiting)

@@ -7,6 +7,7 @@ from bascule.protocols.events cimport Request
 
 cdef dict STATUSES
 cdef dict NAMES
+cdef object END
 
 cdef class WsgiExchange(Exchange):
     cdef public WsgiCaller interface
@@ -18,6 +19,7 @@ cdef class WsgiExchange(Exchange):
     cdef public bint head_sent
     cdef public bint ended
     cdef public Result result
+    cdef public double queued_at
 
     cpdef put_head(self, bytes body, bint end)
     cpdef put_data(self, bytes data, bint end)
@@ -26,6 +28,8 @@ cdef class WsgiExchange(Exchange):
     cpdef put_abort(self)
     cdef dict environ(self, object body)
     cdef call(self, object body)
+    cpdef invoke(self, dict environ)
+    cpdef pull(self, Result result)
     cdef put_whole(self, object data)
     cdef put(self, object data)
     cdef check_piece(self, object data)
@@ -37,33 +41,6 @@ cdef class WsgiExchange(Exchange):
     cdef fail(self, object error)
     cdef log(self, str what, object error)
 
-cdef class ThreadedExchange(WsgiExchange):
-    cdef public ThreadPool pool
-    cdef object outbox
-    cdef object event
-    cdef public object error
-    cdef bint started
-    cdef bint over
-    cdef long long received
-    cdef long long consumed
-    cdef long long queued
-    cdef long long written
-
-    cdef submit(self)
-    cdef wake_thread(self)
-    cpdef flush(self)
-    @cython.locals(kind=int)
-    cpdef carry_out(self, tuple operation)
-    cpdef bint is_congested(self) except -1
-    cpdef end_call(self)
-    cpdef armed_event(self)
-    cdef refuse(self, object error)
-    cpdef run(self)
-    cpdef put_operation(self, tuple operation)
-    cdef wait_for_client(self)
-    cpdef next_piece(self)
-    cdef wait_for_body(self)
-
 cdef class WsgiCaller(Interface):
     cdef public object app
     cdef public object loop
@@ -72,14 +49,20 @@ cdef class WsgiCaller(Interface):
     cdef public ThreadPool pool
     cdef public ThreadPool socket_pool
     cdef public int sockets
+    cdef public double queue_timeout
+    cdef public bint multiprocess
+    cdef public bint beside_asgi
     cdef public object warn
 
     cdef dict environ_base(self, Endpoint endpoint)
     cpdef ThreadPool socket_threads(self)
+    cpdef shed(self, WsgiExchange exchange)
 
 cdef class Result:
     cdef public object iterable
     cdef public object iterator
+
+    cdef advance(self)
 
 cdef tuple learn_status(object status)
 @cython.locals(encoded=bytes, data=bytes)

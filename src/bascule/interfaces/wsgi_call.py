@@ -1,28 +1,22 @@
-"""Calling a WSGI application (PEP 3333): what its requests and its WebSockets share.
+"""Calling a WSGI application (PEP 3333): what all its calls share.
 
     WsgiCaller        one application in one worker: threads, environs
     WsgiExchange      one call of it: start_response, write, the walk through the result
-    ThreadedExchange  one in a thread of the pool, which brings what it sends to the loop
 
-ThreadedExchange is cut along the thread boundary. Its thread side never touches the carrier: it
-puts operations on `outbox`, and the loop side carries them out. Each number that both sides look
-at is written by only one of them.
+Calls in threads are in `wsgi_threaded`, those on the loop's thread in `wsgi`.
 """
 
-import io
 import logging
 import os
-import threading
 from asyncio import AbstractEventLoop
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
 from bascule.interfaces.environ import connection_environ, request_environ
 from bascule.interfaces.exchange import (
-    BODY_HIGH_WATER,
     Carrier,
     Endpoint,
     Exchange,
@@ -37,30 +31,24 @@ from bascule.wrapper import FileWrapper, kernel_file
 logger = logging.getLogger("bascule.wsgi")
 
 NO_LENGTH = -1
-PLAIN_TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
+# In the environ where the project has an ASGI side, and with it WebSockets, for views to tell.
+BESIDE_ASGI = "bascule.hybrid"
+# Behind the last piece of a result.
+END: Any = object()
+WAITED_TOO_LONG = b"the request has waited for too long\n"
 REMEMBERED = 1024
-
-# Response octets a thread may be ahead of the client before it waits. The transport holds as much
-# again.
-RESPONSE_HIGH_WATER = 65536
 
 # Status lines and field names of applications repeat; both are remembered as the engine wants
 # them.
 STATUSES: dict[str, tuple[int, bytes]] = {}
 NAMES: dict[str, bytes] = {}
 
-# Operations from a thread to the loop.
-RESPOND = 0
-SEND = 1
-SEND_FILE = 2
-INFORM = 3
-READ_ON = 4
-ABORT = 5
-DONE = 6
-
 
 class WsgiExchange(Exchange):
-    """One request to a WSGI application. Subclasses say how what it sends reaches the carrier."""
+    """One request to a WSGI application. Subclasses say how what it sends reaches the carrier.
+
+    queued_at: when the request was ready to be run, in seconds of `perf_counter`.
+    """
 
     __slots__ = (
         "ended",
@@ -68,11 +56,14 @@ class WsgiExchange(Exchange):
         "head_sent",
         "interface",
         "length",
+        "queued_at",
         "reason",
         "result",
         "sent",
         "status",
     )
+
+    called_by = "WSGI"
 
     def __init__(self, interface: "WsgiCaller", request: Request, carrier: Carrier) -> None:
         self.interface = interface
@@ -85,6 +76,8 @@ class WsgiExchange(Exchange):
         self.disconnected = False
         self.finished_sending = False
         self.held = False
+        self.arrived_at = 0.0
+        self.waited = 0.0
         self.status = 0
         self.reason = b""
         self.fields: list[tuple[bytes, bytes]] = []
@@ -93,6 +86,7 @@ class WsgiExchange(Exchange):
         self.head_sent = False
         self.ended = False
         self.result: Result | None = None
+        self.queued_at = 0.0
 
     # How operations reach the carrier.
 
@@ -122,7 +116,7 @@ class WsgiExchange(Exchange):
         """The environ with `wsgi.input` reading from `body`."""
         interface = self.interface
         environ = request_environ(
-            interface.environ_base(self.carrier.endpoint),
+            interface.environ_base(self.ends()),
             self.request,
             interface.root_path,
             interface.mounted,
@@ -132,6 +126,9 @@ class WsgiExchange(Exchange):
         # The second is the name that Waitress gave it, and that applications look for.
         environ["bascule.client_disconnected"] = self.is_disconnected
         environ["waitress.client_disconnected"] = self.is_disconnected
+        environ["bascule.queue_time"] = self.waited
+        if interface.beside_asgi:
+            environ[BESIDE_ASGI] = True
         return environ
 
     def is_disconnected(self) -> bool:
@@ -179,7 +176,7 @@ class WsgiExchange(Exchange):
 
     def call(self, body: Any) -> None:
         """Call the application and keep its result; sends at once what is whole."""
-        result: Any = self.interface.app(self.environ(body), self.start_response)
+        result = self.invoke(self.environ(body))
         kind = type(result)
         if kind is list or kind is tuple:
             self.put_whole(result[0] if len(result) == 1 else join(result))
@@ -187,6 +184,14 @@ class WsgiExchange(Exchange):
             self.result = Result(result)
             if kind is FileWrapper and self.put_wrapped(result):
                 self.close_result()
+
+    def invoke(self, environ: Environ) -> Any:
+        """What the application returns."""
+        return self.interface.app(environ, self.start_response)
+
+    def pull(self, result: "Result") -> Any:
+        """The next piece of the result, or END."""
+        return result.advance()
 
     def put_whole(self, data: bytes) -> None:
         """A result that is all here: its length is known, and with it the framing."""
@@ -248,7 +253,10 @@ class WsgiExchange(Exchange):
         """Send the pieces of the result; False when interrupted because the client is slow."""
         result = self.result
         if result is not None:
-            for data in result:
+            while True:
+                data = self.pull(result)
+                if data is END:
+                    break
                 if data:
                     self.put(data)
                 if self.must_pause():
@@ -300,250 +308,6 @@ class WsgiExchange(Exchange):
         logger.error("WSGI application %s: %s %s", what, self.request.method, path, exc_info=error)
 
 
-class ThreadedExchange(WsgiExchange):
-    """An exchange whose application runs in a thread."""
-
-    __slots__ = (
-        "consumed",
-        "error",
-        "event",
-        "outbox",
-        "over",
-        "pool",
-        "queued",
-        "received",
-        "started",
-        "written",
-    )
-
-    def __init__(self, interface: "WsgiCaller", request: Request, carrier: Carrier) -> None:
-        super().__init__(interface, request, carrier)
-        self.pool = interface.pool
-        self.outbox: deque[tuple[Any, ...]] = deque()
-        self.event: threading.Event | None = None
-        self.error: ResponseError | None = None
-        self.started = False
-        self.over = False
-        # Octets of the request body: received is written by the loop, consumed by the thread.
-        self.received = 0
-        self.consumed = 0
-        # Octets of the response: queued is written by the thread, written by the loop.
-        self.queued = 0
-        self.written = 0
-
-    # LOOP SIDE
-
-    def start(self) -> None:
-        """Hand over to a thread, but not before the body is here or is large: slow uploads occupy
-        no thread.
-        """
-        if self.started:
-            # The end of the body came first, in the same packet.
-            return
-        if self.body_ended or self.received >= BODY_HIGH_WATER or self.request.expects_continue:
-            self.submit()
-
-    def submit(self) -> None:
-        self.started = True
-        self.interface.running += 1
-        if self.pool is not None:
-            self.pool.submit(self)
-
-    def receive_body(self, data: bytes) -> None:
-        self.body.append(data)
-        self.received += len(data)
-        if self.received - self.consumed >= BODY_HIGH_WATER and not self.held:
-            self.held = True
-            self.carrier.hold_body()
-        self.wake_thread()
-        if not self.started and self.received >= BODY_HIGH_WATER:
-            self.submit()
-
-    def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
-        self.body_ended = True
-        self.trailers = trailers
-        self.wake_thread()
-        if not self.started:
-            self.submit()
-
-    def tick(self) -> None:
-        """A client that sends its body slowly gets a thread all the same, but never the last one
-        while others are busy: that one is for requests that are here.
-        """
-        pool = self.pool
-        running = self.interface.running - self.interface.sockets
-        if self.started or self.disconnected or pool is None:
-            return
-        if running == 0 or running < pool.limit - 1:
-            self.submit()
-
-    def resume_writing(self) -> None:
-        self.written = self.queued
-        self.wake_thread()
-
-    def wake_reader(self) -> None:
-        self.wake_thread()
-
-    def wake_thread(self) -> None:
-        # The thread sets `event` before it looks at what it waits for; here it is the other way
-        # round.
-        event = self.event
-        if event is not None:
-            event.set()
-
-    def flush(self) -> None:
-        """Carry out what the thread has put on the outbox."""
-        outbox = self.outbox
-        while outbox:
-            operation = outbox.popleft()
-            try:
-                self.carry_out(operation)
-            except ResponseError as error:
-                self.refuse(error)
-        if self.over or self.disconnected or not self.is_congested():
-            self.written = self.queued
-            self.wake_thread()
-
-    def is_congested(self) -> bool:
-        """The client reads slower than the application writes."""
-        return self.carrier.congested
-
-    def carry_out(self, operation: tuple[Any, ...]) -> None:
-        kind = operation[0]
-        if kind == DONE:
-            self.interface.running -= 1
-        elif self.over or self.disconnected or self.error is not None:
-            # The carrier is gone, or carries another exchange by now.
-            if kind == SEND_FILE:
-                operation[1].close()
-        elif kind == RESPOND:
-            self.over = operation[5]
-            self.carrier.respond(
-                operation[1], operation[3], operation[4], operation[5], operation[2]
-            )
-        elif kind == SEND:
-            self.over = operation[2]
-            self.carrier.send(operation[1], operation[2])
-        elif kind == SEND_FILE:
-            self.over = True
-            self.carrier.send_file(operation[1], operation[2], operation[3], True)
-        elif kind == INFORM:
-            self.carrier.inform(103, operation[1])
-        elif kind == READ_ON:
-            self.held = False
-            self.carrier.want_body()
-        else:
-            self.error = ResponseError("the response was broken off")
-            self.carrier.abort()
-
-    def refuse(self, error: ResponseError) -> None:
-        """HTTP does not allow what the application sent; it learns of it at its next call, the log
-        at once."""
-        self.error = error
-        self.log("sent what HTTP does not allow", error)
-        try:
-            self.carrier.respond(500, PLAIN_TEXT, b"Internal Server Error", True)
-        except ResponseError:
-            self.carrier.abort()
-        self.wake_thread()
-
-    # THREAD SIDE
-
-    def run(self) -> None:
-        """The whole life of the call, in a thread of the pool."""
-        try:
-            if self.body_ended and len(self.body) <= 1:
-                body: Any = io.BytesIO(self.body[0] if self.body else b"")
-            else:
-                body = io.BufferedReader(BodyReader(self), BODY_HIGH_WATER)
-            self.call(body)
-            self.walk()
-        except BaseException as error:
-            self.fail(error)
-        finally:
-            self.close_result()
-            self.end_call()
-
-    def end_call(self) -> None:
-        """The thread has nothing more to do with it."""
-        self.put_operation((DONE,))
-
-    def put_operation(self, operation: tuple[Any, ...]) -> None:
-        self.outbox.append(operation)
-        pool = self.pool
-        if pool is not None:
-            pool.post(self)
-
-    def put_head(self, body: bytes, end: bool) -> None:
-        self.queued += len(body)
-        self.put_operation((RESPOND, self.status, self.reason, self.fields, body, end))
-        if not end:
-            self.wait_for_client()
-
-    def put_data(self, data: bytes, end: bool) -> None:
-        if self.error is not None:
-            raise self.error
-        if self.disconnected:
-            self.check_connected()
-        self.queued += len(data)
-        self.put_operation((SEND, data, end))
-        if not end:
-            self.wait_for_client()
-
-    def put_file(self, file: Any, offset: int, count: int) -> None:
-        self.put_operation((SEND_FILE, file, offset, count))
-
-    def put_hint(self, fields: list[tuple[bytes, bytes]]) -> None:
-        self.put_operation((INFORM, fields))
-
-    def put_abort(self) -> None:
-        self.put_operation((ABORT,))
-
-    def wait_for_client(self) -> None:
-        """Wait while too much is queued. The connection's write deadline ends it at the latest."""
-        while self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
-            if self.error is not None:
-                raise self.error
-            event = self.armed_event()
-            if self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
-                event.wait()
-
-    def armed_event(self) -> threading.Event:
-        """The event that `wake_thread` sets. What is waited for must be looked at once more before
-        waiting: it may have come just before."""
-        event = self.event
-        if event is None:
-            event = self.event = threading.Event()
-        event.clear()
-        return event
-
-    def next_piece(self) -> bytes:
-        """The next piece of the body, waiting for it; b"" at its end. Raises
-        ClientDisconnected."""
-        while True:
-            try:
-                data = self.body.pop(0)
-            except IndexError:
-                if self.body_ended and not self.body:
-                    return b""
-                if self.disconnected:
-                    self.check_connected()
-                self.wait_for_body()
-                continue
-            self.consumed += len(data)
-            if self.held:
-                self.put_operation((READ_ON,))
-            return data
-
-    def wait_for_body(self) -> None:
-        event = self.armed_event()
-        if not self.body and not self.body_ended and not self.disconnected:
-            if self.received == 0:
-                # The first read is what answers 100-continue.
-                self.put_operation((READ_ON,))
-            event.wait()
-
-
 def log_warning(kind: str, text: str) -> None:
     """Stands in for the hub's `warn`, which counts lines of a kind instead of repeating them."""
     logger.warning(text)
@@ -552,6 +316,9 @@ def log_warning(kind: str, text: str) -> None:
 class WsgiCaller(Interface):
     """What calls one WSGI application: its threads, if it has any, and what its environs share.
 
+    queue_timeout: seconds after which a request that waits for a thread is answered 503; 0 for
+    never. multiprocess: other processes call the application as well. beside_asgi: the application
+    is one side of a project that can be called by ASGI, too.
     sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`. warn: as the
     hub's. mounted: the path at which the application is, below `root_path`. beside: another
     application's, whose threads are this one's as well.
@@ -559,9 +326,12 @@ class WsgiCaller(Interface):
 
     __slots__ = (
         "app",
+        "beside_asgi",
         "loop",
         "mounted",
+        "multiprocess",
         "pool",
+        "queue_timeout",
         "root_path",
         "socket_pool",
         "sockets",
@@ -583,6 +353,8 @@ class WsgiCaller(Interface):
         # On the loop's own thread nothing can wait for a message.
         self.websockets = websockets if threads else None
         self.warn = warn
+        self.queue_timeout = 0.0
+        self.multiprocess = self.beside_asgi = False
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None
         self.app = app
@@ -600,7 +372,9 @@ class WsgiCaller(Interface):
         """What is the same for every request of a connection, made at its first."""
         base = endpoint.environ
         if base is None:
-            base = endpoint.environ = connection_environ(endpoint, self.pool is not None)
+            base = endpoint.environ = connection_environ(
+                endpoint, self.pool is not None, self.multiprocess
+            )
         return base
 
     def socket_threads(self) -> ThreadPool | None:
@@ -608,6 +382,21 @@ class WsgiCaller(Interface):
         if self.socket_pool is None and self.websockets is not None:
             self.socket_pool = ThreadPool(self.websockets.threads, self.loop, "bascule-websocket")
         return self.socket_pool
+
+    def calls(self) -> list[Exchange]:
+        pools = (self.pool, self.socket_pool)
+        found: list[Any] = [call for one in pools if one is not None for call in one.all_calls()]
+        # The threads may be those of several applications.
+        return [call for call in found if call.interface is self]
+
+    def shed(self, exchange: WsgiExchange) -> None:
+        """Answer a request 503 instead of calling the application for it."""
+        self.warn(
+            "queue",
+            f"a request waited for more than {self.queue_timeout:g} s to be run: answered 503 "
+            "(--queue-timeout)",
+        )
+        exchange.carrier.respond(503, TRY_AGAIN, WAITED_TOO_LONG, True)
 
     def close(self) -> None:
         for pool in (self.pool, self.socket_pool):
@@ -624,34 +413,12 @@ class Result:
         self.iterable = iterable
         self.iterator: Iterator[bytes] | None = None
 
-    def __iter__(self) -> "Result":
-        # Not at once: what cannot be iterated has a close() all the same.
+    def advance(self) -> Any:
+        """The next piece, or END."""
         if self.iterator is None:
+            # Not at once: what cannot be iterated has a close() all the same.
             self.iterator = iter(self.iterable)
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self.iterator)  # type: ignore[arg-type]  # __iter__ has been called
-
-
-class BodyReader(io.RawIOBase):
-    """`wsgi.input` of a body that is still arriving; io.BufferedReader around it does the lines
-    and sizes."""
-
-    def __init__(self, exchange: ThreadedExchange) -> None:
-        self.exchange = exchange
-        self.rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Wait for the next piece and copy what fits. Raises ClientDisconnected."""
-        data = self.rest or self.exchange.next_piece()
-        size = min(len(data), len(buffer))
-        buffer[:size] = data[:size]
-        self.rest = data[size:]
-        return size
+        return next(self.iterator, END)
 
 
 def join(pieces: Iterable[bytes]) -> bytes:

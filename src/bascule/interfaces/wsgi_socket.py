@@ -21,7 +21,7 @@ from bascule.protocols.websocket.engine import close_payload
 from bascule.protocols.websocket.frames import LONGEST_CONTROL
 from bascule.types import Environ
 
-# What `SocketCall.send_message` is given, among the operations of wsgi_call.
+# What `SocketCall.send_message` is given, among the operations of wsgi_threaded.
 TEXT = 11
 BINARY = 12
 PING = 13

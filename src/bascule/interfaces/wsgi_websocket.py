@@ -22,16 +22,12 @@ from time import monotonic
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
+from bascule.interfaces.answers import TRY_AGAIN
 from bascule.interfaces.exchange import Carrier
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message, WebSocketSession
-from bascule.interfaces.wsgi_call import (
-    DONE,
-    PLAIN_TEXT,
-    RESPONSE_HIGH_WATER,
-    ThreadedExchange,
-    WsgiCaller,
-)
+from bascule.interfaces.wsgi_call import WsgiCaller
 from bascule.interfaces.wsgi_socket import BINARY, PING, TEXT, WebSocket, closed_error
+from bascule.interfaces.wsgi_threaded import DONE, RESPONSE_HIGH_WATER, ThreadedExchange
 from bascule.protocols.events import Request
 from bascule.types import Environ
 
@@ -41,8 +37,6 @@ CLOSE = 14
 CONCLUDE = 15
 PROCEED = 16
 TUNNEL = 17
-
-TRY_AGAIN = [*PLAIN_TEXT, (b"retry-after", b"1")]
 
 
 class WebSocketCall(ThreadedExchange):

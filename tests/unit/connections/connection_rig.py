@@ -70,6 +70,12 @@ class Rig:
             self.loop.now += TICK
             self.loop.run_soon(self.hub.tick)
 
+    def stand_still(self, seconds: float) -> None:
+        """The loop is blocked, or the process held, for so long: not a tick, and nothing is read.
+        Then it goes on."""
+        self.loop.now += seconds
+        self.loop.run_soon(self.hub.tick)
+
     def drain(self) -> None:
         self.loop.run_soon(self.hub.drain)
 

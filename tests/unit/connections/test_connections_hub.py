@@ -143,14 +143,47 @@ def test_the_calls_that_count_are_those_that_have_not_returned(rig):
 # The drain, in every phase.
 
 
-def test_draining_closes_idle_connections_at_once(rig):
+def test_draining_closes_connections_that_stay_idle(rig):
     client = rig.connect()
     client.send(request())
     rig.calls[0].respond()
     assert client.protocol.phase == IDLE
     rig.drain()
+    rig.pass_time(DEADLINES.last_call - TICK)
+    assert not client.closing
+    rig.pass_time(TICK)
     assert client.lost
     assert not client.aborted
+    rig.assert_nothing_left()
+
+
+def test_a_last_call_does_not_pass_while_nobody_could_be_heard(rig):
+    """Neither before the drain, when the clock was last read long ago, nor in it."""
+    client = rig.connect()
+    client.send(request())
+    rig.calls[0].respond()
+    rig.loop.now += 100
+    rig.drain()
+    rig.pass_time(TICK)
+    rig.stand_still(100)
+    assert not client.closing
+    client.send(request("/late"))
+    rig.calls[1].respond()
+    assert statuses(client) == [200, 200]
+    assert client.lost
+    rig.assert_nothing_left()
+
+
+def test_a_request_that_was_on_its_way_when_the_drain_began_is_answered(rig):
+    client = rig.connect()
+    client.send(request())
+    rig.calls[0].respond()
+    rig.drain()
+    client.send(request("/late"))
+    rig.calls[1].respond()
+    assert statuses(client) == [200, 200]
+    assert client.received.count(b"connection: close") == 1
+    assert client.lost
     rig.assert_nothing_left()
 
 
@@ -213,6 +246,9 @@ def test_draining_lets_a_response_that_has_begun_finish(rig):
     rig.calls[0].end()
     assert b"connection: close" not in client.received
     assert client.received.endswith(b"last\r\n0\r\n\r\n")
+    # It was told that the connection stays.
+    assert not client.closing
+    rig.pass_time(DEADLINES.last_call)
     assert client.lost
     rig.assert_nothing_left()
 
@@ -248,9 +284,11 @@ def test_a_response_that_waits_for_a_slow_reader_survives_the_drain(rig):
     rig.drain()
     assert not client.aborted
     assert not rig.hub.quiet
+    rig.pass_time(DEADLINES.last_call)
     client.start_reading()
     assert client.received.endswith(b"x" * 100000)
     assert client.lost
+    assert not client.aborted
 
 
 def test_draining_answers_the_pipelined_request_under_way_and_no_other(rig):

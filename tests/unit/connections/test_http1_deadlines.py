@@ -172,6 +172,31 @@ def test_a_body_that_trickles_is_refused_after_the_grace(rig):
     assert rig.calls[0].receive().result() == {"type": "http.disconnect"}
 
 
+def test_the_time_that_the_loop_stood_still_is_not_the_clients(rig):
+    """What it sent meanwhile waits in the kernel, which holds only so much."""
+    client = rig.connect()
+    client.send(request("/", "Content-Length: 100", method="POST"))
+    rig.pass_time(DEADLINES.body_grace - 1)
+    rig.stand_still(10 * DEADLINES.body_grace)
+    assert statuses(client) == []
+    client.send(b"x" * 100)
+    rig.calls[0].respond()
+    assert statuses(client) == [200]
+
+
+def test_a_body_whose_request_has_been_answered_gets_no_second_answer(rig):
+    """A client that has sent two requests would take it for the answer to the second."""
+    client = rig.connect()
+    client.send(request("/", "Transfer-Encoding: chunked", method="POST"))
+    rig.calls[0].respond()
+    client.send(b"no chunk\r\n")
+    assert statuses(client) == [200]
+    assert client.finished
+    rig.pass_time(DEADLINES.linger)
+    rig.assert_nothing_left()
+    assert [status for _, _, status in rig.access_lines] == [200]
+
+
 def test_a_body_above_the_minimum_rate_may_take_for_ever(rig):
     client = rig.connect()
     size = int(DEADLINES.body_rate) + 10

@@ -1,0 +1,480 @@
+"""One HTTP/2 connection: a transport's callbacks, the engine, a carrier for each stream, and
+deadlines.
+
+    data_received -> engine -> pump: events -> carriers -> exchanges -> application
+    carriers -> engine; flush: engine -> transport.write
+
+All that the streams have to say in one turn of the loop leaves in one write. While the client
+reads less than is written, what the streams have to say stays in the engine, which then looks at
+nothing more either; so nothing grows.
+
+    phase       meaning                                         ends with
+    FRESH       connected, no SETTINGS received yet             the head deadline
+    OPEN        idle, or streams are under way                  the keep-alive deadline, when idle
+    CLOSING     the last frames are being flushed               the write deadline
+    LINGERING   they are, what still comes is thrown away       the linger deadline
+"""
+
+from typing import Any
+
+from bascule.connections.endpoint import printable_peer
+from bascule.connections.http2_stream import (
+    StreamCarrier,
+    StreamOwner,
+    StreamTransport,
+)
+from bascule.connections.hub import Hub
+from bascule.connections.stall import StallWatch
+from bascule.interfaces.answers import TEXT
+from bascule.interfaces.exchange import Endpoint
+from bascule.loop import resume_reading
+from bascule.protocols.events import (
+    BodyData,
+    BodyEnd,
+    ConnectionFailed,
+    Refused,
+    Request,
+    StreamReset,
+)
+from bascule.protocols.http2.engine import Http2Engine
+from bascule.protocols.http2.frames import (
+    CANCEL,
+    ENHANCE_YOUR_CALM,
+    SETTINGS_TIMEOUT,
+    error_name,
+)
+
+# Seconds that a client has to answer the ping behind the first GOAWAY: more than any round trip.
+DRAIN_PATIENCE = 1.0
+
+FRESH = 0
+OPEN = 1
+CLOSING = 2
+LINGERING = 3
+CLOSED = 4
+
+# Octets that may wait in the engine, beside what one read brings, while it looks at nothing.
+READ_AHEAD = 65536
+# How much of the bodies is taken out of the engine at a time: as much as a transport takes before
+# it asks to pause.
+WRITTEN_AT_ONCE = 65536
+
+
+class Http2Connection(StreamOwner):
+    """The asyncio protocol of an HTTP/2 connection, and the owner of its streams."""
+
+    __slots__ = (
+        "block_since",
+        "busy",
+        "carriers",
+        "deadline",
+        "flush_due",
+        "opening_deadline",
+        "phase",
+        "pumping",
+        "reading_paused",
+        "sockets",
+        "ticked",
+        "transport",
+        "unstarted",
+        "windows",
+        "writes",
+    )
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(
+            hub,
+            Http2Engine(
+                hub.limits,
+                hub.http2_limits,
+                hub.header_map,
+                hub.defaults,
+                hub.interface.websockets is not None,
+            ),
+        )
+        self.transport: Any = None
+        self.carriers: dict[int, StreamCarrier] = {}
+        self.sockets: dict[int, StreamTransport] = {}
+        self.unstarted: list[StreamCarrier] = []
+        self.phase = FRESH
+        self.busy = False
+        self.pumping = False
+        self.flush_due = False
+        self.reading_paused = False
+        self.deadline = self.opening_deadline = hub.now + hub.deadlines.request_head
+        self.block_since = 0.0
+        self.ticked = hub.read_at
+        self.writes = StallWatch()
+        self.windows = StallWatch()
+
+    # Callbacks of the transport.
+
+    def take_over(self, transport: Any, endpoint: Endpoint) -> None:
+        """Begin on a transport that an HTTP/1.1 connection has given away, with its ends."""
+        self.transport = transport
+        self.endpoint = endpoint
+        if self.hub.draining:
+            self.drain()
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets from the client."""
+        if self.phase >= CLOSING:
+            return
+        self.engine.receive_data(data)
+        self.pump()
+        if self.engine.buffered > READ_AHEAD and self.engine.choked:
+            self.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client has closed its sending side; it may still read."""
+        self.engine.receive_eof()
+        if self.phase == LINGERING:
+            return False
+        self.finished_at = self.hub.now
+        self.pump()
+        return self.endpoint.tls is None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone, from whichever side."""
+        self.phase = CLOSED
+        self.hub.closed(self)
+        self.lose_all()
+
+    def pause_writing(self) -> None:
+        """More is written than the client reads."""
+        self.writing_paused = True
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.writing_paused = False
+        self.flush()
+        if self.writing_paused:
+            return
+        for carrier in tuple(self.carriers.values()):
+            if carrier.congested:
+                carrier.proceed()
+        for transport in tuple(self.sockets.values()):
+            transport.proceed()
+        if not self.engine.choked:
+            self.resume_reading()
+            self.pump()
+
+    # Events of the engine.
+
+    def pump(self) -> None:
+        """Take every event there is, then write what came of them."""
+        if self.pumping or self.phase >= CLOSING:
+            return
+        engine = self.engine
+        self.pumping = True
+        try:
+            while True:
+                event = engine.next_event()
+                if event is not None:
+                    self.take(event)
+                    continue
+                self.start_exchanges()
+                if not engine.choked:
+                    break
+                # The engine looks on when what it has written is taken.
+                self.write()
+                if engine.choked:
+                    break
+        finally:
+            self.pumping = False
+        self.flush()
+
+    def take(self, event: Any) -> None:
+        """Any event."""
+        kind = type(event)
+        if kind is Request:
+            self.begin(event)
+        elif kind is BodyData:
+            self.take_body(event)
+        elif kind is BodyEnd:
+            self.end_body(event)
+        elif kind is StreamReset:
+            self.end_stream(event)
+        elif kind is Refused:
+            self.refuse(event)
+        elif kind is ConnectionFailed:
+            self.fail(event)
+        else:
+            # The client has closed its side: requests that are not complete never will be.
+            for carrier in tuple(self.carriers.values()):
+                if not carrier.stream.remote_ended:
+                    self.engine.reset(carrier.stream, CANCEL)
+                    self.lose(carrier)
+            # Nor will a WebSocket bring anything more: its client has gone (RFC 6455 section
+            # 7.1.1).
+            for transport in tuple(self.sockets.values()):
+                if not transport.stream.remote_ended:
+                    transport.receive_eof()
+
+    def begin(self, request: Request) -> None:
+        """A request: make its exchange; start it if it is complete."""
+        hub = self.hub
+        self.busy = True
+        stream = self.engine.streams[request.stream_id]
+        carrier = StreamCarrier(self, stream, request)
+        self.carriers[request.stream_id] = carrier
+        exchange = hub.exchange(request, carrier, carrier.started_at)
+        carrier.exchange = exchange
+        if hub.turns_away(carrier):
+            return
+        if request.ended:
+            if request.websocket is not None:
+                carrier.deadline = hub.now + hub.deadlines.websocket_handshake
+            exchange.start()
+        else:
+            self.unstarted.append(carrier)
+
+    def start_exchanges(self) -> None:
+        """Start what waited for the part of its body that came with it."""
+        while self.unstarted:
+            unstarted, self.unstarted = self.unstarted, []
+            for carrier in unstarted:
+                exchange = carrier.exchange
+                if exchange is not None:
+                    exchange.start()
+
+    def take_body(self, event: BodyData) -> None:
+        carrier = self.carriers.get(event.stream_id)
+        if carrier is not None:
+            carrier.receive_body(event.data)
+            return
+        transport = self.sockets.get(event.stream_id)
+        if transport is not None:
+            transport.receive(event.data)
+
+    def end_body(self, event: Any) -> None:
+        carrier = self.carriers.get(event.stream_id)
+        if carrier is not None:
+            exchange = carrier.exchange
+            if exchange is not None and carrier.request.websocket is None:
+                exchange.end_body(event.trailers)
+            return
+        transport = self.sockets.get(event.stream_id)
+        if transport is not None:
+            transport.receive_eof()
+
+    def end_stream(self, event: StreamReset) -> None:
+        """A stream has ended early, by the client's doing."""
+        if not event.by_peer:
+            self.warn(f"stream reset: {error_name(event.code)}: {event.reason}")
+        carrier = self.carriers.get(event.stream_id)
+        if carrier is not None:
+            self.lose(carrier)
+
+    def refuse(self, refused: Refused) -> None:
+        """A request that breaks a limit, before or after it had an exchange."""
+        carrier = self.carriers.get(refused.stream_id)
+        if carrier is not None:
+            carrier.refuse(refused.status, refused.reason, refused.fields)
+            return
+        self.busy = True
+        self.warn(f"{refused.status} {refused.reason}")
+        body = refused.reason.encode() + b"\n"
+        stream = self.engine.streams[refused.stream_id]
+        self.engine.send_head(stream, refused.status, [TEXT, *refused.fields], body, True)
+
+    def warn(self, text: str) -> None:
+        self.hub.warn("refused", f"{printable_peer(self.endpoint)}: {text}")
+
+    def fail(self, failed: ConnectionFailed) -> None:
+        """The client breaks HTTP/2: GOAWAY, and the end."""
+        self.warn(f"connection closed: {error_name(failed.code)}: {failed.reason}")
+        self.lose_all()
+        self.write()
+        self.linger()
+
+    # For the streams.
+
+    def written(self) -> None:
+        if not self.flush_due and not self.pumping and self.phase < CLOSING:
+            self.flush_due = True
+            self.hub.loop.call_soon(self.flush)
+
+    def completed(self, carrier: StreamCarrier) -> None:
+        # One that waits for windows is still watched.
+        if carrier.stream.closed:
+            self.carriers.pop(carrier.stream.id, None)
+
+    def switched(self, carrier: StreamCarrier, transport: StreamTransport) -> None:
+        stream_id = carrier.stream.id
+        self.carriers.pop(stream_id, None)
+        self.sockets[stream_id] = transport
+        # Its deadlines are its own.
+        self.hub.connections.add(transport.protocol)
+
+    def lose(self, carrier: StreamCarrier) -> None:
+        self.carriers.pop(carrier.stream.id, None)
+        carrier.lost()
+
+    def lose_all(self) -> None:
+        """No stream is there any more."""
+        carriers, self.carriers = self.carriers, {}
+        self.unstarted = []
+        for carrier in carriers.values():
+            self.engine.reset(carrier.stream, CANCEL)
+            carrier.lost()
+        for transport in tuple(self.sockets.values()):
+            transport.abort()
+        self.settle_sockets()
+
+    def settle_sockets(self) -> None:
+        for stream_id, transport in tuple(self.sockets.items()):
+            if transport.settle():
+                self.sockets.pop(stream_id, None)
+
+    # What goes out.
+
+    def flush(self) -> None:
+        """Write all that is to be written, and look whether that was all."""
+        self.flush_due = False
+        if self.phase >= CLOSING:
+            return
+        self.write()
+        if self.sockets:
+            self.settle_sockets()
+            self.write()
+        engine = self.engine
+        if engine.finished:
+            self.close()
+        elif self.busy and not engine.streams:
+            self.busy = False
+            if not engine.draining:
+                self.deadline = self.hub.now + self.hub.keep_alive
+
+    def write(self) -> None:
+        """Give the transport what it takes."""
+        engine, transport = self.engine, self.transport
+        while not self.writing_paused and not transport.is_closing():
+            outgoing = engine.take_outgoing(WRITTEN_AT_ONCE)
+            if not outgoing:
+                break
+            transport.write(outgoing)
+            if engine.relieved:
+                self.relieve()
+
+    def relieve(self) -> None:
+        """Streams have room again."""
+        for stream in self.engine.take_relieved():
+            carrier = self.carriers.get(stream.id)
+            if carrier is not None:
+                carrier.proceed()
+            else:
+                transport = self.sockets.get(stream.id)
+                if transport is not None:
+                    transport.proceed()
+
+    def close(self) -> None:
+        """Close when what is written has been flushed."""
+        if self.phase < CLOSING:
+            self.phase = CLOSING
+            self.watch_writes()
+            self.transport.close()
+
+    def linger(self) -> None:
+        """Close the sending side, and for a moment take what the client still sends: closing on
+        unread octets resets the connection, and the GOAWAY with it."""
+        if self.phase >= CLOSING:
+            return
+        if not self.transport.can_write_eof():
+            self.close()
+            return
+        self.phase = LINGERING
+        self.watch_writes()
+        self.deadline = self.hub.now + self.hub.deadlines.linger
+        self.resume_reading()
+        try:
+            self.transport.write_eof()
+        except OSError:
+            # asyncio asks the kernel at once, which knows already that the client has gone.
+            self.abort()
+
+    def abort(self) -> None:
+        """Close now; what is not written yet is lost."""
+        if self.phase != CLOSED:
+            self.transport.abort()
+
+    def pause_reading(self) -> None:
+        if not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.reading_paused and self.phase != CLOSED:
+            self.reading_paused = False
+            resume_reading(self.hub.loop, self.transport)
+
+    def drain(self) -> None:
+        """The worker stops: no new requests; a client that does not answer gets a moment."""
+        if self.phase < CLOSING:
+            self.deadline = self.hub.now + DRAIN_PATIENCE
+            self.engine.drain()
+            self.written()
+
+    # Deadlines.
+
+    def tick(self, now: float) -> None:
+        """Look at the deadlines of the phase, and of the streams."""
+        if self.phase == LINGERING and not self.transport.get_write_buffer_size():
+            if now >= self.deadline:
+                self.abort()
+            return
+        self.check_writes(now)
+        if self.phase >= CLOSING:
+            return
+        engine = self.engine
+        # What a client may send is by the whole time: it went on while the loop stood still.
+        read_at = self.hub.read_at
+        engine.replenish(read_at - self.ticked)
+        self.ticked = read_at
+        for stream_id, carrier in tuple(self.carriers.items()):
+            if carrier.stream.closed and carrier.exchange is None:
+                self.carriers.pop(stream_id, None)
+            else:
+                carrier.tick(now)
+        if self.phase == FRESH and engine.opened:
+            self.phase = OPEN
+            if not engine.draining:
+                self.deadline = now + self.hub.keep_alive
+        self.check_patience(now)
+
+    def check_patience(self, now: float) -> None:
+        """The deadlines of the connection."""
+        engine = self.engine
+        if engine.in_block:
+            if self.block_since == 0.0:
+                self.block_since = now
+            elif now - self.block_since >= self.hub.deadlines.request_head:
+                self.fail(engine.fail(ENHANCE_YOUR_CALM, "the request head took too long"))
+                return
+        else:
+            self.block_since = 0.0
+        if self.phase == OPEN and not engine.settings_acked and now >= self.opening_deadline:
+            self.fail(engine.fail(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged"))
+        elif engine.draining:
+            if now >= self.deadline:
+                engine.finish_drain()
+        elif not engine.streams and now >= self.deadline:
+            # Idle for too long: what comes now may be lost, and the client will know it.
+            engine.finish_drain()
+        self.flush()
+
+    def watch_writes(self) -> None:
+        self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)
+
+    def check_writes(self, now: float) -> None:
+        """Abort when the client has not taken an octet for the length of the write deadline."""
+        size = self.transport.get_write_buffer_size()
+        engine, patience = self.engine, self.hub.deadlines.write
+        stalled = self.writes.is_stalled(size > 0, size, now, patience)
+        # Or its window has been shut for as long, before all the streams.
+        if self.windows.is_stalled(engine.held_shut, engine.sent, now, patience) or stalled:
+            self.hub.warn(
+                "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
+            )
+            self.abort()

@@ -1,0 +1,43 @@
+import cython
+
+from bascule.interfaces.exchange cimport Carrier
+from bascule.interfaces.threads cimport Seat, ThreadPool
+from bascule.interfaces.wsgi_call cimport Result, WsgiCaller, WsgiExchange
+from bascule.protocols.events cimport Request
+
+cdef class ThreadedExchange(WsgiExchange):
+    cdef public ThreadPool pool
+    cdef object outbox
+    cdef object event
+    cdef public object error
+    cdef bint started
+    cdef bint returned
+    cdef bint over
+    cdef public bint exposed
+    cdef public bint expired
+    cdef bint striking
+    cdef bint struck
+    cdef long long received
+    cdef long long consumed
+    cdef long long queued
+    cdef long long written
+
+    cdef submit(self)
+    cdef check_queue(self)
+    cdef bint withdraw(self) except -1
+    cdef expose(self)
+    cdef shelter(self)
+    cdef bytes wait_for_piece(self)
+    cdef wake_thread(self)
+    cpdef flush(self)
+    @cython.locals(kind=int)
+    cpdef carry_out(self, tuple operation)
+    cpdef bint is_congested(self) except -1
+    cpdef end_call(self)
+    cpdef armed_event(self)
+    cdef refuse(self, object error)
+    cpdef run(self)
+    cpdef put_operation(self, tuple operation)
+    cdef wait_for_client(self)
+    cpdef next_piece(self)
+    cdef wait_for_body(self)

@@ -1,0 +1,465 @@
+"""A WSGI call in a thread of the pool, which brings what it sends to the loop.
+
+The class is cut along the thread boundary. Its thread side never touches the carrier: it puts
+operations on `outbox`, and the loop side carries them out. Each number that both sides look at is
+written by only one of them.
+
+A call whose request has passed its deadline is interrupted: RequestTimeout is raised in its
+thread, wherever that is (`interrupt` does it). It must never come out anywhere else: in the
+server's own code, where it could leave a lock held or a wake-up lost, or in the thread's next
+call. So:
+
+    exposed    is true only while the application's code runs on behalf of this very call. The
+               thread sets it (`expose`) and clears it (`shelter`), also around what the
+               application calls of the server's and what waits or hands over.
+    striking   is true while the loop is at it: it looks at `exposed`, and strikes if it is true.
+    expired    is true from then on for good. Who is about to expose looks at it, and raises.
+    struck     an exception has been sent to the thread.
+
+The thread writes `exposed`, then reads `striking` or `expired`; the loop writes `striking` and
+`expired`, then reads `exposed`. Both see these in one order, so one of them always sees the
+other: either the loop finds the thread sheltered and does not strike, or `shelter` finds the loop
+at work, waits for the end of it, which takes microseconds, and takes back what was sent and has
+not arrived. An exception may still come out inside `shelter` itself, until it was taken back;
+`invoke` and `pull` expect that, and nothing is harmed, because nothing was begun. As a call is
+struck once at most, what runs after that is safe.
+
+Rejected: a lock around exposing and striking. An exception that arrives between taking the lock
+and the block that gives it back would leave it held; and each call would pay for it.
+
+All state is the call's own, so a strike that was meant for one call finds nothing to hit in the
+next. What the application returned is lost if the exception comes between its return and the
+assignment of the result, and its close() is not called then; CPython looks for exceptions there.
+Once the response has begun, a call is not interrupted any more.
+"""
+
+import io
+import threading
+from collections import deque
+from time import perf_counter, sleep
+from typing import Any
+
+from bascule.errors import RequestTimeout, ResponseError
+from bascule.interfaces.answers import PLAIN_TEXT
+from bascule.interfaces.exchange import BODY_HIGH_WATER, Carrier
+from bascule.interfaces.wsgi_call import Result, WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi_input import BodyStream
+from bascule.protocols.events import Request
+from bascule.stacks import thread_stack
+from bascule.types import Environ
+
+# Response octets a thread may be ahead of the client before it waits. The transport holds as much
+# again.
+RESPONSE_HIGH_WATER = 65536
+
+# Operations from a thread to the loop.
+RESPOND = 0
+SEND = 1
+SEND_FILE = 2
+INFORM = 3
+READ_ON = 4
+ABORT = 5
+DONE = 6
+SHED = 7
+
+
+class ThreadedExchange(WsgiExchange):
+    """An exchange whose application runs in a thread."""
+
+    __slots__ = (
+        "consumed",
+        "error",
+        "event",
+        "expired",
+        "exposed",
+        "outbox",
+        "over",
+        "pool",
+        "queued",
+        "received",
+        "returned",
+        "started",
+        "striking",
+        "struck",
+        "written",
+    )
+
+    def __init__(self, interface: "WsgiCaller", request: Request, carrier: Carrier) -> None:
+        super().__init__(interface, request, carrier)
+        self.pool = interface.pool
+        self.outbox: deque[tuple[Any, ...]] = deque()
+        self.event: threading.Event | None = None
+        self.error: ResponseError | None = None
+        self.started = self.returned = False
+        self.over = False
+        self.exposed = False
+        self.expired = self.striking = self.struck = False
+        # Octets of the request body: received is written by the loop, consumed by the thread.
+        self.received = 0
+        self.consumed = 0
+        # Octets of the response: queued is written by the thread, written by the loop.
+        self.queued = 0
+        self.written = 0
+
+    # LOOP SIDE
+
+    def start(self) -> None:
+        """Hand over to a thread, but not before the body is here or is large: slow uploads occupy
+        no thread.
+        """
+        if self.started:
+            # The end of the body came first, in the same packet.
+            return
+        if self.body_ended or self.received >= BODY_HIGH_WATER or self.request.expects_continue:
+            self.submit()
+
+    def submit(self) -> None:
+        self.started = True
+        self.queued_at = perf_counter()
+        self.interface.running += 1
+        if self.pool is not None:
+            self.pool.submit(self)
+
+    def receive_body(self, data: bytes) -> None:
+        self.body.append(data)
+        self.received += len(data)
+        if self.received - self.consumed >= BODY_HIGH_WATER and not self.held:
+            self.held = True
+            self.carrier.hold_body()
+        self.wake_thread()
+        if not self.started and self.received >= BODY_HIGH_WATER:
+            self.submit()
+
+    def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        self.body_ended = True
+        self.trailers = trailers
+        self.wake_thread()
+        if not self.started:
+            self.submit()
+
+    def tick(self) -> None:
+        """A client that sends its body slowly gets a thread all the same, but never the last one
+        while others are busy: that one is for requests that are here.
+        """
+        pool = self.pool
+        if self.started:
+            self.check_queue()
+            return
+        running = self.interface.running - self.interface.sockets
+        if self.disconnected or pool is None:
+            return
+        if running == 0 or running < pool.limit - 1:
+            self.submit()
+
+    def check_queue(self) -> None:
+        """Has the request waited too long for a thread? One that none will take any more, because
+        they are all stuck, is told so, too."""
+        timeout = self.interface.queue_timeout
+        if timeout and not self.over and not self.disconnected and not self.waited:
+            waited = perf_counter() - self.queued_at
+            if waited > timeout and self.withdraw():
+                self.waited = waited
+                self.over = True
+                self.interface.shed(self)
+
+    def withdraw(self) -> bool:
+        """Call the application no more; False when a thread has it already."""
+        pool = self.pool
+        if self.returned or pool is None or not pool.withdraw(self):
+            return False
+        self.carry_out((DONE,))
+        return True
+
+    def resume_writing(self) -> None:
+        self.written = self.queued
+        self.wake_thread()
+
+    def wake_reader(self) -> None:
+        self.wake_thread()
+
+    def wake_thread(self) -> None:
+        # The thread sets `event` before it looks at what it waits for; here it is the other way
+        # round.
+        event = self.event
+        if event is not None:
+            event.set()
+
+    def flush(self) -> None:
+        """Carry out what the thread has put on the outbox."""
+        outbox = self.outbox
+        while outbox:
+            operation = outbox.popleft()
+            try:
+                self.carry_out(operation)
+            except ResponseError as error:
+                self.refuse(error)
+        if self.over or self.disconnected or not self.is_congested():
+            self.written = self.queued
+            self.wake_thread()
+
+    def is_congested(self) -> bool:
+        """The client reads slower than the application writes."""
+        return self.carrier.congested
+
+    def carry_out(self, operation: tuple[Any, ...]) -> None:
+        kind = operation[0]
+        if kind == DONE:
+            self.returned = True
+            self.interface.running -= 1
+        elif self.over or self.disconnected or self.error is not None:
+            # The carrier is gone, or carries another exchange by now.
+            if kind == SEND_FILE:
+                operation[1].close()
+        elif kind == RESPOND:
+            self.over = operation[5]
+            self.carrier.respond(
+                operation[1], operation[3], operation[4], operation[5], operation[2]
+            )
+        elif kind == SEND:
+            self.over = operation[2]
+            self.carrier.send(operation[1], operation[2])
+        elif kind == SEND_FILE:
+            self.over = True
+            self.carrier.send_file(operation[1], operation[2], operation[3], True)
+        elif kind == INFORM:
+            self.carrier.inform(103, operation[1])
+        elif kind == SHED:
+            self.over = True
+            self.interface.shed(self)
+        elif kind == READ_ON:
+            self.held = False
+            self.carrier.want_body()
+        else:
+            self.error = ResponseError("the response was broken off")
+            self.carrier.abort()
+
+    def refuse(self, error: ResponseError) -> None:
+        """HTTP does not allow what the application sent; it learns of it at its next call, the log
+        at once."""
+        self.error = error
+        self.log("sent what HTTP does not allow", error)
+        try:
+            self.carrier.respond(500, PLAIN_TEXT, b"Internal Server Error", True)
+        except ResponseError:
+            self.carrier.abort()
+        self.wake_thread()
+
+    def catch_up(self) -> None:
+        self.flush()
+
+    def is_running(self) -> bool:
+        return self.started and not self.returned
+
+    def expire(self) -> None:
+        """Take the call back if it waits, else interrupt it."""
+        self.expired = True
+        if self.is_running() and not self.withdraw():
+            self.interrupt()
+        self.wake_thread()
+
+    def interrupt(self) -> None:
+        """Raise RequestTimeout in the thread if that is in the application's code; if not, it
+        finds `expired` when it is about to go there."""
+        from bascule.interfaces.interrupt import strike
+
+        thread = self.thread()
+        if not thread:
+            return
+        self.striking = True
+        try:
+            if self.exposed:
+                self.struck = True
+                strike(thread)
+        finally:
+            self.striking = False
+
+    # ANY THREAD
+
+    def whereabouts(self) -> str:
+        pool = self.pool
+        seat = pool.seat_of(self) if pool is not None else None
+        if seat is not None:
+            sending = ", sending" if self.head_sent else ""
+            return f"in thread {seat.name}{sending}"
+        if self.head_sent:
+            return "sending"
+        return "queued for a thread" if self.started else "waiting for its body"
+
+    def thread(self) -> int:
+        pool = self.pool
+        seat = pool.seat_of(self) if pool is not None else None
+        return seat.ident if seat is not None else 0
+
+    def stack(self) -> str:
+        return thread_stack(self.thread())
+
+    # THREAD SIDE
+
+    def run(self) -> None:
+        """The whole life of the call, in a thread of the pool."""
+        self.waited = waited = perf_counter() - self.queued_at
+        timeout = self.interface.queue_timeout
+        if self.expired:
+            self.end_call()
+            return
+        if timeout and waited > timeout:
+            self.put_operation((SHED,))
+            self.end_call()
+            return
+        try:
+            if self.body_ended and len(self.body) <= 1:
+                body: Any = io.BytesIO(self.body[0] if self.body else b"")
+            else:
+                body = BodyStream(self.next_piece)
+            self.call(body)
+            self.walk()
+        except BaseException as error:
+            self.fail(error)
+        finally:
+            self.close_result()
+            self.end_call()
+
+    def end_call(self) -> None:
+        """The thread has nothing more to do with it."""
+        self.put_operation((DONE,))
+
+    def invoke(self, environ: Environ) -> Any:
+        result: Any = None
+        try:
+            try:
+                self.expose()
+                result = self.interface.app(environ, self.start_response)
+            finally:
+                self.shelter()
+        except RequestTimeout:
+            # It may have come out in `shelter`, which was not through then.
+            self.shelter()
+            if result is not None:
+                self.result = Result(result)
+            raise
+        return result
+
+    def pull(self, result: Result) -> Any:
+        if self.head_sent:
+            # Nobody interrupts it any more.
+            return result.advance()
+        try:
+            try:
+                self.expose()
+                return result.advance()
+            finally:
+                self.shelter()
+        except RequestTimeout:
+            self.shelter()
+            raise
+
+    def expose(self) -> None:
+        """The application's code is to run. Raises RequestTimeout when it is too late."""
+        self.exposed = True
+        if self.expired:
+            self.shelter()
+            raise RequestTimeout
+
+    def shelter(self) -> None:
+        """The application's code runs no more: see that no exception comes out behind it."""
+        self.exposed = False
+        while self.striking:
+            sleep(0)
+        if self.struck:
+            from bascule.interfaces.interrupt import take_back
+
+            take_back()
+
+    def fail(self, error: BaseException) -> None:
+        if not (self.expired and isinstance(error, RequestTimeout)):
+            WsgiExchange.fail(self, error)
+
+    def put_operation(self, operation: tuple[Any, ...]) -> None:
+        exposed = self.exposed
+        if exposed:
+            self.shelter()
+        self.outbox.append(operation)
+        pool = self.pool
+        if pool is not None:
+            pool.post(self)
+        if exposed:
+            self.expose()
+
+    def put_head(self, body: bytes, end: bool) -> None:
+        self.queued += len(body)
+        self.put_operation((RESPOND, self.status, self.reason, self.fields, body, end))
+        if not end:
+            self.wait_for_client()
+
+    def put_data(self, data: bytes, end: bool) -> None:
+        if self.error is not None:
+            raise self.error
+        if self.disconnected:
+            self.check_connected()
+        self.queued += len(data)
+        self.put_operation((SEND, data, end))
+        if not end:
+            self.wait_for_client()
+
+    def put_file(self, file: Any, offset: int, count: int) -> None:
+        self.put_operation((SEND_FILE, file, offset, count))
+
+    def put_hint(self, fields: list[tuple[bytes, bytes]]) -> None:
+        self.put_operation((INFORM, fields))
+
+    def put_abort(self) -> None:
+        self.put_operation((ABORT,))
+
+    def wait_for_client(self) -> None:
+        """Wait while too much is queued. The connection's write deadline ends it at the latest."""
+        while self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
+            if self.error is not None:
+                raise self.error
+            event = self.armed_event()
+            if self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
+                event.wait()
+
+    def armed_event(self) -> threading.Event:
+        """The event that `wake_thread` sets. What is waited for must be looked at once more before
+        waiting: it may have come just before."""
+        event = self.event
+        if event is None:
+            event = self.event = threading.Event()
+        event.clear()
+        return event
+
+    def next_piece(self) -> bytes:
+        """The next piece of the body, waiting for it; b"" at its end. Raises
+        ClientDisconnected, or RequestTimeout."""
+        exposed = self.exposed
+        if exposed:
+            self.shelter()
+        try:
+            return self.wait_for_piece()
+        finally:
+            if exposed:
+                self.expose()
+
+    def wait_for_piece(self) -> bytes:
+        while True:
+            try:
+                data = self.body.pop(0)
+            except IndexError:
+                if self.body_ended and not self.body:
+                    return b""
+                if self.disconnected:
+                    self.check_connected()
+                self.wait_for_body()
+                continue
+            self.consumed += len(data)
+            if self.held:
+                self.put_operation((READ_ON,))
+            return data
+
+    def wait_for_body(self) -> None:
+        event = self.armed_event()
+        if not self.body and not self.body_ended and not self.disconnected:
+            if self.received == 0:
+                # The first read is what answers 100-continue.
+                self.put_operation((READ_ON,))
+            event.wait()
