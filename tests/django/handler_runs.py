@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,48 @@ PROJECT = Path(__file__).parent / "handler_project"
 TIMEOUT = 150
 
 
-def result_of(script: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the script prints, as JSON. Workers that come later wait for the first."""
+def result_of(
+    script: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    *args: str,
+    cwd: Path = PROJECT,
+    prepare: Callable[[Path], dict[str, str]] = lambda work: {},
+) -> Any:
+    """What the script prints, as JSON. Workers that come later wait for the first.
+
+    prepare: makes what the script needs in its folder, and returns variables for it.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    result = shared / f"{script}.json"
-    with open(shared / f"{script}.lock", "w") as lock:
+    name = "-".join([script, *args])
+    result = shared / f"{name}.json"
+    with open(shared / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():
             work = tmp_path_factory.mktemp("handler")
             done = subprocess.run(
-                [sys.executable, script],
-                cwd=PROJECT,
-                env={**os.environ, "HANDLER_PROJECT_WORK": str(work)},
+                [sys.executable, script, *args],
+                cwd=cwd,
+                env={**os.environ, "HANDLER_PROJECT_WORK": str(work), **prepare(work)},
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT,
             )
             assert done.returncode == 0, done.stderr
-            result.write_text(done.stdout)
+            # Before its last line there may be what a project prints.
+            result.write_text(done.stdout.splitlines()[-1])
     return json.loads(result.read_text())
+
+
+def scenarios_of(script: str) -> list[str]:
+    """The names of its scenarios."""
+    return [
+        statement.name
+        for statement in source_of(script).body
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        and statement.name.startswith("scenario_")
+    ]
 
 
 def source_of(script: str) -> ast.Module:

@@ -3,12 +3,13 @@ a thread to answer."""
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from bascule.django.executors import IDLE_AFTER, Lease, ThreadLeases
+from bascule.django.executors import IDLE_AFTER, TURNS, Lease, ThreadLeases
 
 DEADLINE = 10
 
@@ -182,6 +183,29 @@ def test_idle_threads_do_not_count(pool: ThreadLeases) -> None:
         while not retired:
             await asyncio.sleep(0.001)
         assert retired == [ident]
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_is_behind_makes_no_thread_idle(pool: ThreadLeases) -> None:
+    """The request would have gone on, had it had its turn."""
+
+    async def main() -> None:
+        held = [pool.lease(), pool.lease()]
+        idents = [ident_of(lease) for lease in held]
+        lease = pool.lease()
+        waiting = asyncio.wrap_future(lease.submit(threading.get_ident))
+        time.sleep(2 * IDLE_AFTER)
+        for _ in range(TURNS // 2):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        assert pool.count() == 2
+        held[0].close()
+        async with asyncio.timeout(DEADLINE):
+            assert await waiting == idents[0]
+        assert pool.count() == 2
+        lease.close()
+        held[1].close()
 
     asyncio.run(main())
 

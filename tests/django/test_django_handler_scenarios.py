@@ -2,26 +2,16 @@
 `handler_project/scenarios.py`. They run in a process of their own, because a process has one
 Django."""
 
-import ast
 import subprocess
 import sys
 
 import pytest
-from handler_runs import TIMEOUT, result_of, source_of
+from handler_runs import TIMEOUT, result_of, scenarios_of
 
 # The first test waits for all of them.
 pytestmark = pytest.mark.timeout(TIMEOUT + 10)
 
 SCRIPT = "scenarios.py"
-
-
-def scenario_names() -> list[str]:
-    return [
-        statement.name
-        for statement in source_of(SCRIPT).body
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
-        and statement.name.startswith("scenario_")
-    ]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +20,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", scenario_names())
+@pytest.mark.parametrize("name", scenarios_of(SCRIPT))
 def test_scenario(failures: dict[str, str], name: str) -> None:
     assert name not in failures, failures[name]
 

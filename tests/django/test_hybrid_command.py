@@ -134,14 +134,37 @@ def test_from_python(site: Path) -> None:
     assert (done.stdout, done.stderr) == ("shop Django True False\n", "")
 
 
-def test_modules_are_served_as_ever(site: Path) -> None:
+def add_wsgi_module(site: Path) -> None:
     shutil.copy(EDGES / "hybrid_edges/wsgi.py", site / "shop/wsgi.py")
     text = (site / "shop/wsgi.py").read_text().replace("hybrid_edges", "shop")
     (site / "shop/wsgi.py").write_text(text)
+
+
+def test_modules_are_served_as_ever(site: Path) -> None:
+    add_wsgi_module(site)
     append(site / "shop/settings.py", 'BASCULE = {"THREADS": 3}\n')
     with running("shop.wsgi", cwd=site) as server:
         assert ask(server.port, "/")[0].body == b"shop.settings"
         server.wait_for_output("serving shop.wsgi as WSGI in 8 threads")
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "label"),
+    [
+        ("shop", "", "shop"),
+        ("shop", "WSGI_APPLICATION = 'shop.wsgi.application'", "shop.wsgi.application"),
+        ("shop.wsgi", "", "shop.wsgi"),
+    ],
+    ids=["of the project", "named in the settings", "its module"],
+)
+def test_what_signals_do_is_done_by_bascule(
+    site: Path, target: str, more: str, label: str
+) -> None:
+    add_wsgi_module(site)
+    append(site / "shop/settings.py", f"{more}\n")
+    with running(target, "--log-level", "debug", cwd=site) as server:
+        assert ask(server.port, "/")[0].body == b"shop.settings"
+        server.wait_for_output(f"{label} is Django's handler: what its signals do is done by")
 
 
 def test_a_package_of_another_framework_is_no_project(tmp_path: Path) -> None:

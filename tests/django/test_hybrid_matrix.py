@@ -1,184 +1,97 @@
-"""One project by WSGI, by ASGI and by both: the same answers, each from the side it belongs to."""
+"""One project by WSGI, by ASGI and by both. Whichever a request meets, Django does the same:
+status, header fields, body, signals, lines of the log, queries, connections, in their order.
 
-from collections.abc import Iterator
+What is asked is in `matrix_cases`, who is asked in `matrix_run`.
+"""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hybrid_sites import EDGES, Answer, ask
+from handler_runs import TIMEOUT, result_of
+from matrix_cases import CASES, DIFFERENT, NOT_ALONE, ON_PURPOSE, Step
 
-from support.polls import POLLS, prepared
-from support.server import Server, running
+from support.polls import prepared
 
-# Path, and the side that serves it.
-EDGE_PATHS = {
-    "/": "wsgi",
-    "/sync/": "wsgi",
-    "/async/": "asgi",
-    "/sync/?a=1&b=%C3%A9": "wsgi",
-    "/async/?a=1&b=%C3%A9": "asgi",
-    "/class/sync/": "wsgi",
-    "/class/async/": "asgi",
-    "/partial/3/": "asgi",
-    "/wrapped/": "wsgi",
-    "/marked/": "asgi",
-    "/exempt/": "asgi",
-    "/forced/wsgi/": "wsgi",
-    "/forced/asgi/": "asgi",
-    "/forced/class/": "asgi",
-    "/forced/dispatch/": "wsgi",
-    "/ruled/to-threads/": "wsgi",
-    "/ruled/to-loop/": "asgi",
-    "/number/4/": "asgi",
-    "/number/5/": "wsgi",
-    "/number/x/": "wsgi",
-    "/uuid/5f0a1b9e-1c7e-4b5e-8f5e-0123456789ab/": "asgi",
-    "/uuid/5f0a1b9e/": "wsgi",
-    "/files/a/b/c.txt": "wsgi",
-    "/archive/2024/": "asgi",
-    "/archive/24/": "wsgi",
-    "/pair/1-2/": "asgi",
-    "/and/somewhere/here/too": "asgi",
-    "/same/aa/": "asgi",
-    "/same/ab/": "wsgi",
-    "/shops/7/": "wsgi",
-    "/shops/7/tea/": "wsgi",
-    "/shops/7/tea/live/": "asgi",
-    "/shops/x/tea/live/": "wsgi",
-    "/unicode/%C3%A9%20%2B/": "asgi",
-    "/stream/sync/": "wsgi",
-    "/stream/async/": "asgi",
-    "/stream/async-from-sync/": "wsgi",
-    "/stream/sync-from-async/": "asgi",
-    "/facts/sync/?x=%20y": "wsgi",
-    "/facts/async/?x=%20y": "asgi",
-    "/broken/sync/": "wsgi",
-    "/broken/async/": "asgi",
-    "/news/": "asgi",
-    "/de/news/": "asgi",
-    "/fr/plain/": "wsgi",
-    "/es/news/": "wsgi",
-    "/Yes": "asgi",
-    "/de/Ja": "asgi",
-    "/fr/Oui": "asgi",
-    "/de/Oui": "wsgi",
-    # APPEND_SLASH redirects these.
-    "/sync": "wsgi",
-    "/async": "wsgi",
-    "/nowhere/": "wsgi",
-    "//async/": "wsgi",
-    "/%2e%2e/async/": "wsgi",
-}
-POLLS_PATHS = (
-    "/",
-    "/?q=river",
-    "/?page=2",
-    "/ask/",
-    "/questions/1/",
-    "/questions/1/results/",
-    "/questions/1/votes.csv",
-    "/questions/999/",
-    "/api/questions/",
-    "/api/questions/1/",
-    "/api/questions/999/",
-    "/ping/",
-    "/aping/",
-    "/aping",
-    "/accounts/login/",
-    "/accounts/signup/",
-    "/admin/",
-    "/admin/login/",
-    "/admin/ballot/question/",
-    "/static/ballot/style.css",
-    "/static/none.css",
-    "/media/none.png",
-    "/nowhere/",
-)
+# The first test waits for all of them.
+pytestmark = pytest.mark.timeout(TIMEOUT + 10)
+
+HANDLERS = {"wsgi": "WSGIHandler", "asgi": "ASGIHandler"}
+Outcome = dict[str, Any]
 
 
-class Three:
-    """The project by each of the three ways."""
-
-    def __init__(self, by_wsgi: Server, by_asgi: Server, by_both: Server) -> None:
-        self.by_wsgi = by_wsgi
-        self.by_asgi = by_asgi
-        self.by_both = by_both
-
-    def same(self, target: str, *more: object) -> tuple[Answer, str | None]:
-        """The answer of all three, and the side that `by_both` chose."""
-        expected, _ = ask(self.by_wsgi.port, target, *more)
-        assert ask(self.by_asgi.port, target, *more)[0] == expected
-        answer, side = ask(self.by_both.port, target, *more)
-        assert answer == expected
-        return answer, side
+@pytest.fixture(scope="session")
+def edges(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return result_of("matrix_run.py", tmp_path_factory, "edges", cwd=Path(__file__).parent)
 
 
-@pytest.fixture(scope="module")
-def edges() -> Iterator[Three]:
-    with (
-        running("hybrid_edges.wsgi", "--no-access-log", cwd=EDGES) as by_wsgi,
-        running("hybrid_edges.asgi", "--no-access-log", cwd=EDGES) as by_asgi,
-        running("hybrid_edges", "--no-access-log", cwd=EDGES) as by_both,
-    ):
-        yield Three(by_wsgi, by_asgi, by_both)
-    assert "Traceback" not in by_both.output()
+@pytest.fixture(scope="session")
+def polls(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = Path(__file__).parent
+    return result_of("matrix_run.py", tmp_path_factory, "polls", cwd=folder, prepare=prepared)
 
 
-@pytest.fixture(scope="module")
-def polls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
-    env = prepared(tmp_path_factory.mktemp("polls"))
-    with (
-        running("polls.wsgi", "--no-access-log", cwd=POLLS, env=env) as by_wsgi,
-        running("polls.asgi", "--no-access-log", cwd=POLLS, env=env) as by_asgi,
-        running("--no-access-log", cwd=POLLS, env=env) as by_both,
-    ):
-        yield Three(by_wsgi, by_asgi, by_both)
-    assert "Traceback" not in by_both.output()
+@pytest.fixture(scope="session")
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return result_of("matrix_run.py", tmp_path_factory, "third_party", cwd=Path(__file__).parent)
 
 
-@pytest.mark.parametrize("target", EDGE_PATHS)
-def test_an_edge(edges: Three, target: str) -> None:
-    answer, side = edges.same(target)
-    assert side == EDGE_PATHS[target]
-    assert answer.status == 500 if "broken" in target else answer.status in (200, 301, 404)
+@pytest.fixture
+def found(request: pytest.FixtureRequest, project: str) -> Any:
+    return request.getfixturevalue(project)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "DELETE"])
-def test_other_methods(edges: Three, method: str) -> None:
-    for kind, expected in (("sync", "wsgi"), ("async", "asgi")):
-        assert edges.same(f"/class/{kind}/", method)[1] == expected
-        assert edges.same(f"/facts/{kind}/", method)[1] == expected
+def quiet(outcome: Outcome) -> Outcome:
+    """Without what only receivers of signals could tell."""
+    events = [event for event in outcome["events"] if not event.startswith("signal ")]
+    return {**outcome, "events": events}
 
 
-@pytest.mark.parametrize("language", ["de", "fr, en;q=0.5", "es"])
-def test_a_language_of_the_browser(edges: Three, language: str) -> None:
-    fields = (("accept-language", language),)
-    assert edges.same("/news/", "GET", fields)[1] == "asgi"
-    assert edges.same("/sync/", "GET", fields)[1] == "wsgi"
+def of_no_side(outcome: Outcome) -> Outcome:
+    """Without the sender of the signals, and what it sends of the request."""
+    events = []
+    for event in outcome["events"]:
+        words = event.split()
+        events.append(" ".join(words[:2]) if words[0] == "signal" else event)
+    return {**outcome, "events": events}
 
 
-def test_a_urlconf_that_a_middleware_takes(edges: Three) -> None:
-    """It cannot be known in advance: the view runs on the other side, and answers the same."""
-    fields = (("x-urlconf", "hybrid_edges.alternative"),)
-    assert edges.same("/sync/", "GET", fields)[1] == "wsgi"
-    assert edges.same("/async/", "GET", fields)[1] == "asgi"
-    assert edges.same("/class/async/", "GET", fields)[0].status == 404
+def count(outcome: Outcome, beginning: str) -> int:
+    return sum(event.startswith(beginning) for event in outcome["events"])
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("size", [10, 3_000_000])
-def test_an_upload(edges: Three, kind: str, size: int) -> None:
-    boundary = "----edge"
-    head = (
-        f'--{boundary}\r\ncontent-disposition: form-data; name="word"\r\n\r\nhé\r\n'
-        f'--{boundary}\r\ncontent-disposition: form-data; name="file"; filename="a.bin"\r\n'
-        "content-type: application/octet-stream\r\n\r\n"
-    )
-    body = head.encode() + bytes(range(250)) * (size // 250) + f"\r\n--{boundary}--\r\n".encode()
-    fields = (("content-type", f"multipart/form-data; boundary={boundary}"),)
-    answer, side = edges.same(f"/upload/{kind}/", "POST", fields, body)
-    assert (answer.status, side) == (200, "wsgi" if kind == "sync" else "asgi")
-    assert b'"a.bin"' in answer.body
+EVERY = [(project, case) for project, cases in CASES.items() for case in cases]
 
 
-@pytest.mark.parametrize("target", POLLS_PATHS)
-def test_a_page_of_the_example(polls: Three, target: str) -> None:
-    polls.same(target)
+@pytest.mark.parametrize(("project", "case"), EVERY)
+def test_as_django_does_it(found: Any, project: str, case: str) -> None:
+    steps = CASES[project][case].steps
+    outcomes = found["cases"][case]
+    for number, step in enumerate(steps):
+        each = {way: results[number] for way, results in outcomes.items()}
+        if (project, case) in ON_PURPOSE:
+            assert each["hybrid"] != each[step.side]
+            each |= {"hybrid": each[step.side], "hybrid quiet": quiet(each[step.side])}
+        check(step, each)
+    both = ([of_no_side(outcome) for outcome in outcomes[way]] for way in ("wsgi", "asgi"))
+    assert (next(both) != next(both)) is ((project, case) in DIFFERENT)
+
+
+def check(step: Step, each: dict[str, Outcome]) -> None:
+    expected = each[step.side]
+    assert each["hybrid"] == expected, step
+    assert each["hybrid quiet"] == quiet(expected), step
+    assert each["ours"] == each["asgi"], step
+    assert each["ours quiet"] == quiet(each["asgi"]), step
+    # And what they all do is what Django promises.
+    assert expected["status"] == step.status, step
+    for name in ("request_started", "request_finished"):
+        assert count(expected, f"signal {name} ") == 1
+        assert count(expected, f"signal {name} {HANDLERS[step.side]} ") == 1
+    assert count(expected, "signal got_request_exception ") == (step.status == 500)
+    assert count(expected, "connection ") == (count(expected, "sql ") > 0)
+
+
+@pytest.mark.parametrize(("project", "left_out"), [("edges", NOT_ALONE), ("polls", set())])
+def test_every_url_is_asked(found: Any, project: str, left_out: set[str]) -> None:
+    assert set(found["unvisited"]) == left_out

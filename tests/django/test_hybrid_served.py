@@ -81,6 +81,21 @@ def test_an_async_view_hears_that_its_client_has_gone(edges: Server) -> None:
     assert body_of(edges, "/gone/seen/?what=gone") == "True"
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_stream_ends_with_its_client(kind: str) -> None:
+    """In the middle of it, while the server waits for the client. The signal is sent as ever."""
+    with running("hybrid_edges", cwd=EDGES) as server:
+        for number, leave in enumerate(("close", "reset"), 1):
+            client = Http1Client(server.port, receive_buffer=4096)
+            assert client.open("GET", f"/endless/{kind}/").read()
+            getattr(client, leave)()
+            # Who asks is a request of WSGI itself.
+            signal = "finished+ASGIHandler" if kind == "async" else "finished+WSGIHandler"
+            for what in (f"endless+{kind}", signal):
+                assert body_of(server, f"/gone/seen/?what={what}&number={number}") == "True"
+    assert "Traceback" not in server.output()
+
+
 def test_each_request_has_its_signals_once() -> None:
     with running("hybrid_edges", cwd=EDGES) as server:
         for target in ("/sync/", "/async/", "/async/", "/nowhere/"):

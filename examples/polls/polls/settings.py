@@ -31,6 +31,7 @@ ALLOWED_HOSTS += [name for name in os.environ.get("DJANGO_ALLOWED_HOSTS", "").sp
 INSTALLED_APPS = [
     "ballot",
     "chat",
+    "bascule.django",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

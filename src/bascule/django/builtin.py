@@ -192,8 +192,9 @@ ANY = Rule("not one of those that are known to wait for nothing", request=never,
 
 
 def rule_for(middleware: Any) -> Rule:
-    """The rule of a middleware: that of its very class, or a thread for every hook."""
-    cls = type(middleware)
+    """The rule of a middleware, or of the class of one: that of the very class, or a thread for
+    every hook."""
+    cls = middleware if isinstance(middleware, type) else type(middleware)
     rule = RULES.get(name_of(cls) or "", ANY)
     for name in ("process_request", "process_response", "process_view"):
         hook = getattr(middleware, name, None)

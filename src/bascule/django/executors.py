@@ -14,7 +14,8 @@ Rules:
    is blocked meanwhile.
 4. A thread that its request has not used for `IDLE_AFTER` is not at work. It may be waiting for a
    slow client, or for an hour, or for the very request that waits for a thread. So another thread
-   is started beside it, and ends when there are more than `size` again.
+   is started beside it, and ends when there are more than `size` again. A loop that is behind is
+   no reason: of those `TURNS` must have passed as well, in which the request would have gone on.
 
 All of it is guarded by the pool's lock, for calls may come from, and return in, any thread.
 """
@@ -39,6 +40,9 @@ THREADS = 8
 # long, and nobody who waits for a thread notices.
 IDLE_AFTER = 0.1
 
+# A request needs a handful from the return of its last call to its end.
+TURNS = 32
+
 Call = Callable[[], object]
 
 
@@ -60,6 +64,7 @@ class ThreadLeases:
         self._lent: set[Lease] = set()
         self._waiting: deque[Lease] = deque()
         self._watched_by: asyncio.AbstractEventLoop | None = None
+        self._watched_since = 0.0
 
     def lease(self) -> "Lease":
         """A claim on a thread, for one request."""
@@ -91,7 +96,8 @@ class ThreadLeases:
         """Give the lease a thread, now or when there is one."""
         self._waiting.append(lease)
         self.serve()
-        if lease.thread is None:
+        # Before somebody waits: who comes next is to find out at once which are idle.
+        if self._waiting or self._at_work() >= self.size:
             self._watch()
 
     def serve(self) -> None:
@@ -122,27 +128,32 @@ class ThreadLeases:
             self._retire(self._free.pop())
 
     def _at_work(self) -> int:
-        idle_before = time.monotonic() - IDLE_AFTER
-        return sum(lease.unfinished > 0 or lease.idle_since > idle_before for lease in self._lent)
+        return sum(not lease.idle for lease in self._lent)
 
     def _retire(self, thread: ThreadPoolExecutor) -> None:
         thread.submit(guarded, self.on_retire)
         thread.shutdown(wait=False)
 
     def _watch(self) -> None:
-        """Look again later: no event says that a thread has been idle for long enough."""
+        """Look later who is idle: no event says so."""
         if self._watched_by is not None and self._watched_by.is_running():
             return
         try:
             self._watched_by = asyncio.get_running_loop()
         except RuntimeError:
             return
-        self._watched_by.call_later(IDLE_AFTER, self._look_again)
+        self._watched_since = time.monotonic()
+        self._watched_by.call_later(IDLE_AFTER, self._look, self._watched_by, TURNS)
 
-    def _look_again(self) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
         """A callback of the loop, without the lock."""
+        if turns:
+            loop.call_soon(self._look, loop, turns - 1)
+            return
         with self.lock:
             self._watched_by = None
+            for lease in self._lent:
+                lease.idle = not lease.unfinished and lease.idle_since <= self._watched_since
             self.serve()
             if self._waiting:
                 self._watch()
@@ -152,7 +163,7 @@ class Lease(Executor):
     """One request's claim on a thread: an executor of one thread for `ThreadSensitiveContext`.
 
     `opening` runs in the thread before the first call, `closing` after the last; both only if
-    there is a call at all. Nobody waits for them.
+    there is a call at all. Nobody waits for them. idle: its thread is not at work.
     """
 
     def __init__(self, pool: ThreadLeases) -> None:
@@ -163,6 +174,7 @@ class Lease(Executor):
         self.closing: Call | None = None
         self.unfinished = 0
         self.idle_since = 0.0
+        self.idle = False
         self._queue: list[tuple[Future[Any], Call]] = []
         self._closed = False
         self._vacated: Future[None] | None = None
@@ -173,6 +185,7 @@ class Lease(Executor):
             if self._closed:
                 raise RuntimeError("the request that this thread was lent to is over")
             self.unfinished += 1
+            self.idle = False
             if self.thread is None and not self._queue:
                 self._pool.lend(self)
             if self.thread is not None:

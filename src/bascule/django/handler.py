@@ -14,53 +14,48 @@ Django's handler, except that
 Reading the body, making the request, calling the view, converting exceptions and sending the
 response are Django's own methods. `_handle` is ours because the two signals are sent from there.
 It is structured as in Django 6: a call that is cancelled takes its view along.
+A `send` that raises because the client has left ends the request as a disconnect does.
 """
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from typing import Any
 
 import django
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.cache import caches, close_caches
+from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.core.handlers.base import reset_urlconf
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connections, reset_queries
+from django.db import close_old_connections
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 
 from bascule.django.executors import THREADS, Lease, ThreadLeases
 from bascule.django.middleware import HookRun, Layer, in_one_run, view_hook_on_loop
+from bascule.django.signals import AT_END, AT_START, Receiver, sole_receivers
+from bascule.django.threads import can_lend, database_threads, in_lent_thread
 from bascule.types import ASGI3App, Receive, Scope, Send
 
 logger = logging.getLogger("bascule.django")
 
-# Receivers of Django's own that only look after what lives in a thread.
-AT_START = (reset_queries, close_old_connections)
-# Besides those, after what lives in the context of a request.
-AT_END = (close_old_connections, close_caches, reset_urlconf)
-
 
 def get_asgi_application(threads: int = THREADS) -> ASGI3App:
     """Django's ASGI application, for an asgi.py. As many as `threads` threads run synchronous
-    code."""
+    code; at least one."""
     django.setup(set_prefix=False)
-    if "executor" not in inspect.signature(ThreadSensitiveContext.__init__).parameters:
+    if not can_lend():
         logger.warning(
             "asgiref is older than 3.13 and cannot lend threads; Django's own ASGI handler is used"
         )
         unchanged: ASGI3App = ASGIHandler()
         return unchanged
-    return Application(ThreadLeases(threads, on_retire=connections.close_all))
+    return Application(database_threads(threads))
 
 
 class Application(ASGIHandler):
@@ -111,17 +106,7 @@ class Application(ASGIHandler):
             return
         lease = self.threads.lease()
         lease.closing = close_old_connections
-        context = ThreadSensitiveContext(executor=lease)
-        try:
-            async with context:
-                await self._handle(scope, receive, send, lease)
-        finally:
-            # asgiref would refuse what a task that outlives the request calls. Under Django's
-            # handler such a task gets a thread of its own, and projects count on it.
-            context._exited = False
-            vacated = lease.close()
-            if vacated is not None:
-                await asyncio.wrap_future(vacated)
+        await in_lent_thread(lease, self._handle(scope, receive, send, lease))
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, lease: Lease) -> None:
         try:
@@ -147,9 +132,12 @@ class Application(ASGIHandler):
                 # It raises when the client has gone, and that cancels the rest.
                 watch = tasks.create_task(self.listen_for_disconnect(receive))
                 response = await self.run_get_response(request)
-                await self.send_response(response, send)
+                await self.send_response(response, aborted_by_leaving(send))
                 watch.cancel()
         except BaseExceptionGroup as group:
+            # It leads to the TaskGroup's frame, which has the group, and to this one: a stream
+            # that nobody reads on would not be closed before the garbage is collected.
+            group.__traceback__ = None
             others = (e for e in group.exceptions if not isinstance(e, RequestAborted))
             error = next(others, None)
         if error is not None:
@@ -196,6 +184,20 @@ class Application(ASGIHandler):
                 return
 
 
+def aborted_by_leaving(send: Send) -> Send:
+    """A server may say by an OSError of `send` that the client has left (ASGI HTTP specification
+    2.4). To Django that is an error of the application's, after which it closes no response and
+    sends no signal."""
+
+    async def send_or_abort(message: Any) -> None:
+        try:
+            await send(message)
+        except OSError as error:
+            raise RequestAborted from error
+
+    return send_or_abort
+
+
 def closes_without_waiting(request: Any, response: Any) -> bool:
     """Whether `response.close()` and the signal it sends only do what takes no time: nobody but
     Django listens, no upload is deleted, no cache disconnects."""
@@ -207,20 +209,6 @@ def closes_without_waiting(request: Any, response: Any) -> bool:
         and not getattr(request, "_files", None)
         and all(type(c).close is BaseCache.close for c in caches.all(initialized_only=True))
     )
-
-
-Receiver = Callable[..., object]
-
-
-def sole_receivers(
-    signal: Any, sender: type | None, known: tuple[Receiver, ...]
-) -> list[Receiver] | None:
-    """Who hears the signal from that sender, if all of them are among `known`."""
-    synchronous, asynchronous = signal._live_receivers(sender)
-    if asynchronous or not all(any(r is k for k in known) for r in synchronous):
-        return None
-    receivers: list[Receiver] = synchronous
-    return receivers
 
 
 def call_all(receivers: list[Receiver], signal: dict[str, Any]) -> None:

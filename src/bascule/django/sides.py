@@ -4,12 +4,15 @@ import importlib.util
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bascule.django.configuration import load_settings_module
+from bascule.django.executors import THREADS
 from bascule.django.locate import VARIABLE, Project
+from bascule.django.originals import is_original
 from bascule.errors import BasculeError, StartupError, TargetError, UsageError
-from bascule.interfaces.detect import describe, detect_interface
+from bascule.interfaces.detect import describe, detect_interface, guess_interface
 from bascule.interfaces.hybrid import Hybrid
 from bascule.interfaces.locate import load_target
 from bascule.interfaces.traces import startup_message
@@ -17,29 +20,47 @@ from bascule.types import ASGI3App, WSGIApp
 
 logger = logging.getLogger("bascule.django")
 
+# The first whose handler ours is made for.
+OLDEST_DJANGO = (5, 2)
+# What our ASGI handler has instead of Django's.
+OURS = ("__call__", "handle")
 
-def project(settings_module: str = "", app_dir: str = "") -> Hybrid:
+
+def project(settings_module: str = "", app_dir: str = "", threads: int = THREADS) -> Hybrid:
     """The project for `bascule.serve(project("mysite.settings"))`, or for `bascule.Server`.
 
     settings_module: DJANGO_SETTINGS_MODULE of the environment where it is left out. app_dir: where
-    its modules are looked for first. What BASCULE says there of the server is not read: give that
-    to `serve`. Raises UsageError or StartupError.
+    its modules are looked for first. threads: how many the ASGI side has for synchronous code, at
+    least one. What BASCULE says there of the server is not read: give that to `serve`, the threads
+    of the WSGI side among it. Raises UsageError or StartupError.
     """
     module = settings_module or os.environ.get(VARIABLE, "")
     if not module:
         raise UsageError(f"name the settings module, or set {VARIABLE}")
     source = "argument" if settings_module else "environment"
     name = module.partition(".")[0]
-    return load_project(Project(name, module, source, os.path.abspath(app_dir)))
+    return load_project(Project(name, module, source, os.path.abspath(app_dir)), threads)
 
 
-def load_project(project: Project) -> Hybrid:
-    """Set Django up and import the project. Raises UsageError or StartupError."""
+def load_project(project: Project, threads: int) -> Hybrid:
+    """Set Django up and import the project. Raises UsageError or StartupError.
+
+    threads: those of the ASGI side, which are not the WSGI side's; at least one.
+    """
     settings = load_settings_module(project)
     set_up(project)
+    return both_sides(project, settings, threads)
+
+
+def both_sides(project: Project, settings: Any, threads: int) -> Hybrid:
+    """Import the project, for which Django has been set up.
+
+    threads: those of the ASGI side, which run what async views call synchronously; at least one.
+    Raises UsageError or StartupError.
+    """
     wsgi = wsgi_application(project, settings)
     target, own = own_asgi_application(project, settings)
-    asgi = http_application(project, own)
+    asgi = http_application(project, own, threads)
     # Django's own handler knows no WebSockets: their handshakes are requests to it.
     websocket = None if own is None or is_djangos(own) else own
     return Hybrid(
@@ -68,14 +89,16 @@ def wsgi_application(project: Project, settings: Any) -> WSGIApp:
     if named is None:
         from django.core.wsgi import get_wsgi_application
 
-        return built(project, get_wsgi_application)  # type: ignore[no-any-return]
-    app: Any = of_setting(project, "WSGI_APPLICATION", named)
-    if detect_interface(app, "auto") != "wsgi":
-        raise TargetError(
-            f"WSGI_APPLICATION in {project.settings_module} is {named!r}, {describe(app)}, which "
-            "is called by ASGI"
-        )
-    return app  # type: ignore[no-any-return]  # what an import gives
+        label, app = project.name, built(project.name, get_wsgi_application)
+    else:
+        label, app = named, of_setting(project, "WSGI_APPLICATION", named)
+        if detect_interface(app, "auto") != "wsgi":
+            raise TargetError(
+                f"WSGI_APPLICATION in {project.settings_module} is {named!r}, {describe(app)}, "
+                "which is called by ASGI"
+            )
+    application: WSGIApp = with_quick_signals(app, label)
+    return application
 
 
 def own_asgi_application(project: Project, settings: Any) -> tuple[str, ASGI3App | None]:
@@ -134,7 +157,7 @@ def of_setting(project: Project, setting: str, named: object) -> object:
         raise TargetError(f"{place} is {named!r}: {error}") from None
 
 
-def http_application(project: Project, own: ASGI3App | None) -> ASGI3App:
+def http_application(project: Project, own: ASGI3App | None, threads: int) -> ASGI3App:
     """The ASGI side of requests: Django's handler without the cost of its middleware (`handler`),
     or the project's own kind of it.
 
@@ -144,11 +167,76 @@ def http_application(project: Project, own: ASGI3App | None) -> ASGI3App:
     """
     from django.core.handlers.asgi import ASGIHandler
 
-    from bascule.django.handler import get_asgi_application
+    is_more = own is not None and is_djangos(own) and type(own) is not ASGIHandler
+    if not is_more and is_unchanged(ASGIHandler, *OURS):
+        from bascule.django.handler import get_asgi_application
 
-    if own is not None and is_djangos(own) and type(own) is not ASGIHandler:
-        return own
-    return built(project, get_asgi_application)  # type: ignore[no-any-return]  # see `built`
+        application: ASGI3App = built(project.name, partial(get_asgi_application, threads))
+        return application
+    if own is None or not is_djangos(own):
+        own = built(project.name, ASGIHandler)
+    lent: ASGI3App = with_lent_threads(own, project.name, threads)
+    return lent
+
+
+def as_served(app: Any, interface: str, label: str, threads: int) -> Any:
+    """What a TARGET names where Django is set up, as it is served by that interface (`auto` for
+    its own). label: as people call it. threads: as of `with_lent_threads`. Raises StartupError."""
+    if not callable(app):
+        return app
+    own = guess_interface(app)
+    if own == "wsgi" and interface in ("auto", "wsgi"):
+        return with_quick_signals(app, label)
+    if own == "asgi3" and interface in ("auto", "asgi", "asgi3"):
+        return with_lent_threads(app, label, threads)
+    return app
+
+
+def with_lent_threads(app: Any, label: str, threads: int) -> Any:
+    """An ASGI application gets threads that last.
+
+    Django's own handler becomes ours, which costs less; what is around one, or is more than it, is
+    called with threads of ours (`threads`). Everything else, and what has such threads already, is
+    returned as it is. label: as people call it. threads: how many. Raises StartupError.
+    """
+    from django.core.handlers.asgi import ASGIHandler
+
+    from bascule.django.handler import Application
+    from bascule.django.threads import ThreadLender, can_lend, database_threads
+
+    if isinstance(app, Application):
+        return app
+    if not can_lend():
+        logger.debug("%s has Django's threads: asgiref is older than 3.13", label)
+        return app
+    is_plain = type(app) is ASGIHandler and not vars(app).keys() & set(OURS)
+    if is_plain and is_unchanged(ASGIHandler, *OURS):
+        logger.debug("%s is Django's handler: Bascule's own is called instead", label)
+        return built(label, lambda: Application(database_threads(threads)))
+    logger.debug("%s is called with threads that last, at most %d", label, max(1, threads))
+    return ThreadLender(app, database_threads(threads))
+
+
+def with_quick_signals(app: Any, label: str) -> Any:
+    """A WSGI application of a project for which Django is set up. Django's own handler is called
+    with what its signals do done by ours, which costs less; everything else is returned as it is.
+    label: as people call it."""
+    from django.core.handlers.wsgi import WSGIHandler
+
+    if type(app) is not WSGIHandler or not is_unchanged(WSGIHandler, "__call__"):
+        return app
+    from bascule.django.wsgi import Application
+
+    logger.debug("%s is Django's handler: what its signals do is done by Bascule", label)
+    return Application(app)
+
+
+def is_unchanged(handler: type, *methods: str) -> bool:
+    """Whether Django's handler is one that ours stands in for, with these methods as Django has
+    made them."""
+    import django
+
+    return django.VERSION >= OLDEST_DJANGO and is_original(handler, *methods)
 
 
 def is_djangos(app: object) -> bool:
@@ -170,9 +258,9 @@ def belongs_to_loop(settings: Any) -> Callable[[str], bool]:
         raise StartupError(startup_message(label, error)) from None
 
 
-def built(project: Project, factory: Any) -> Any:
+def built(label: str, factory: Callable[[], Any]) -> Any:
     """Django's handler; its middleware is imported."""
     try:
         return factory()
     except (Exception, SystemExit) as error:
-        raise StartupError(startup_message(project.name, error)) from None
+        raise StartupError(startup_message(label, error)) from None

@@ -5,6 +5,7 @@ JSON, the traceback of each scenario that failed.
 """
 
 import asyncio
+import gc
 import inspect
 import json
 import logging
@@ -13,7 +14,9 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 import calls
 
@@ -23,13 +26,14 @@ import hooks  # noqa: E402
 from asgiref.sync import sync_to_async  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
-from django.core.signals import request_finished  # noqa: E402
+from django.core.signals import request_finished, request_started  # noqa: E402
 from django.db import connection, connections  # noqa: E402
 from django.db.backends.signals import connection_created  # noqa: E402
-from django.http import HttpResponse, StreamingHttpResponse  # noqa: E402
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noqa: E402
 from django.test import override_settings  # noqa: E402
-from django.urls import path  # noqa: E402
+from django.urls import path, reverse  # noqa: E402
 
 import bascule.django.handler  # noqa: E402
 from bascule.django.executors import IDLE_AFTER, Lease, ThreadLeases  # noqa: E402
@@ -283,6 +287,67 @@ async def scenario_a_client_that_goes_from_an_async_view():
     assert finished == [ASGIHandler]
 
 
+async def scenario_a_client_that_goes_ends_its_stream():
+    """At once, not when the garbage is collected."""
+    closed, gone = [], asyncio.Event()
+
+    async def view(request):
+        async def pieces():
+            try:
+                yield "piece"
+            finally:
+                closed.append(True)
+
+        return StreamingHttpResponse(pieces())
+
+    async def leave(message):
+        if message.get("body"):
+            gone.set()
+            await asyncio.Event().wait()
+
+    gc.disable()
+    try:
+        with Site(view=view):
+            outcome = await calls.call(application(), target="/view/", on_send=leave, gone=gone)
+            await until(lambda: closed)
+    finally:
+        gc.enable()
+    assert (outcome.status, outcome.raised) == (200, None)
+
+
+async def scenario_a_server_whose_send_raises():
+    """As servers may when the client has gone. The request ends as any other: the response is
+    closed, and the signal is sent."""
+    closed, finished = [], []
+
+    class Watched(StreamingHttpResponse):
+        def close(self):
+            closed.append(True)
+            super().close()
+
+    async def view(request):
+        async def pieces():
+            yield "piece"
+
+        return Watched(pieces())
+
+    async def leave(message):
+        if message.get("body"):
+            raise OSError("the client has left")
+
+    def finish(sender, **_):
+        finished.append(sender)
+
+    request_finished.connect(finish)
+    try:
+        with Site(view=view):
+            outcome = await calls.call(application(), target="/view/", on_send=leave)
+    finally:
+        request_finished.disconnect(finish)
+    assert outcome.raised is None, outcome.raised
+    assert (closed, finished) == ([True], [ASGIHandler])
+
+
 async def scenario_a_client_that_goes_takes_no_thread():
     entered, gone = asyncio.Event(), asyncio.Event()
 
@@ -482,6 +547,166 @@ async def scenario_a_task_that_outlives_its_request():
     assert done == [1]
 
 
+# What Django's own tests of its handlers ask for, and the cases of `differential` do not.
+
+
+async def both(target, **more):
+    """The outcomes under Django's handler and ours, which must be one."""
+    theirs = await calls.call(ASGIHandler(), target=target, **more)
+    ours = await calls.call(application(), target=target, **more)
+    assert ours.comparable() == theirs.comparable()
+    return ours
+
+
+async def scenario_a_client_that_goes_in_the_middle_of_its_body():
+    """Nothing of it reaches the project."""
+    ran = []
+
+    def view(request):
+        ran.append(True)
+        return HttpResponse()
+
+    with Site(view=view), calls.listening():
+        for app in (ASGIHandler(), application()):
+            messages = [
+                {"type": "http.request", "body": b"some", "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+            sent = []
+
+            async def receive(messages=messages):
+                return messages.pop(0)
+
+            async def send(message, sent=sent):
+                sent.append(message)
+
+            calls.SEEN.clear()
+            await app(calls.scope_of("POST", "/view/"), receive, send)
+            assert (sent, messages, calls.SEEN) == ([], [], [])
+    assert ran == []
+
+
+async def scenario_a_body_is_closed_with_its_request():
+    """Whether it was read or not, in memory or on the disk."""
+    streams = []
+
+    async def untouched(request):
+        streams.append(request._stream)
+        return HttpResponse()
+
+    def read(request):
+        streams.append(request._stream)
+        return HttpResponse(str(len(request.read())))
+
+    async def broken(request):
+        streams.append(request._stream)
+        raise RuntimeError("on purpose")
+
+    with Site(untouched=untouched, read=read, broken=broken):
+        app = application(middleware=[])  # nor does that of CSRF refuse it
+        for name in ("untouched", "read", "broken"):
+            for size in (10, 30_000):
+                await calls.call(app, "POST", f"/{name}/", body=b"x" * size)
+    assert len(streams) == 6
+    assert all(stream.closed for stream in streams)
+
+
+async def scenario_signals_and_view_in_one_thread():
+    """Receivers may keep something in the thread for the view, and look for it afterwards."""
+    threads = []
+
+    def note(**_):
+        threads.append(threading.current_thread())
+
+    def view(request):
+        note()
+        return HttpResponse()
+
+    async def asynchronous(request):
+        await sync_to_async(note)()
+        return HttpResponse()
+
+    request_started.connect(note)
+    request_finished.connect(note)
+    try:
+        with Site(view=view, asynchronous=asynchronous):
+            for target in ("/view/", "/asynchronous/"):
+                threads.clear()
+                await calls.call(application(), target=target)
+                assert len(threads) == 3
+                assert len(set(threads)) == 1
+                assert threads[0] is not threading.current_thread()
+    finally:
+        request_started.disconnect(note)
+        request_finished.disconnect(note)
+
+
+async def scenario_what_a_scope_may_hold():
+    def view(request):
+        shown = {name: request.META.get(name) for name in ("HTTP_REFERER", "CONTENT_TYPE")}
+        found = reverse("here")
+        return JsonResponse({**shown, "cookies": request.COOKIES, "here": found})
+
+    site = Site()
+    site.urlpatterns = [path("view/", view, name="here")]
+    with site:
+        headers = [
+            (b"referer", b"one"),
+            (b"referer", b"two"),
+            (b"cookie", b"a=1"),
+            (b"cookie", b"b=2"),
+            (b"content-type", b"text/plain"),
+        ]
+        outcome = await both("/view/", headers=headers)
+        assert json.loads(outcome.body)["HTTP_REFERER"] == "one,two"
+        with override_settings(FORCE_SCRIPT_NAME="/below"):
+            assert json.loads((await both("/view/")).body)["here"] == "/below/view/"
+        assert json.loads((await both("/view/")).body)["here"] == "/view/"
+
+
+async def scenario_a_status_may_be_of_an_enum():
+    async def view(request):
+        return HttpResponse(status=HTTPStatus.IM_A_TEAPOT)
+
+    with Site(view=view):
+        assert (await both("/view/")).status == 418
+
+
+async def scenario_static_files_around_it():
+    """What runserver does."""
+    page = settings.STATIC_ROOT / "page.css"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("p { color: red }")
+    wanted = {
+        "STATICFILES_DIRS": [settings.STATIC_ROOT],
+        "STATICFILES_FINDERS": ["django.contrib.staticfiles.finders.FileSystemFinder"],
+        "STATIC_ROOT": None,
+        "DEBUG": True,
+    }
+    with override_settings(**wanted), warnings.catch_warnings():
+        # A file is no asynchronous iterator; Django says so.
+        warnings.simplefilter("ignore")
+        outcomes = [
+            await calls.call(ASGIStaticFilesHandler(app), target="/static/page.css")
+            for app in (ASGIHandler(), application())
+        ]
+    assert outcomes[0].comparable() == outcomes[1].comparable()
+    assert (outcomes[1].status, outcomes[1].body) == (200, "p { color: red }")
+
+
+async def scenario_a_view_that_waits_for_what_was_cancelled():
+    """Nobody cancelled the request."""
+
+    async def view(request):
+        task = asyncio.create_task(asyncio.Event().wait())
+        task.cancel()
+        await asyncio.wait([task])
+        return HttpResponse(f"cancelled: {task.cancelled()}")
+
+    with Site(view=view):
+        assert (await both("/view/")).body == "cancelled: True"
+
+
 async def scenario_lifespan():
     app = application(1)
     await calls.call(app, target="/users/")
@@ -541,12 +766,12 @@ async def scenario_an_older_asgiref():
     lines: list[str] = []
     logger, handler = logging.getLogger("bascule.django"), Lines()
     logger.addHandler(handler)
-    current = bascule.django.handler.ThreadSensitiveContext
-    bascule.django.handler.ThreadSensitiveContext = Older
+    current = bascule.django.threads.ThreadSensitiveContext
+    bascule.django.threads.ThreadSensitiveContext = Older
     try:
         app = await asyncio.to_thread(get_asgi_application)
     finally:
-        bascule.django.handler.ThreadSensitiveContext = current
+        bascule.django.threads.ThreadSensitiveContext = current
         logger.removeHandler(handler)
     assert type(app) is ASGIHandler
     assert len(lines) == 1

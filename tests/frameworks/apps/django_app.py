@@ -1,7 +1,9 @@
 """The checklist's app in Django: one project, `wsgi` and `asgi`."""
 
 import asyncio
+import gc
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from threading import Event
@@ -17,7 +19,7 @@ from django.http import (
     HttpResponseRedirect,
     StreamingHttpResponse,
 )
-from django.urls import path
+from django.urls import path, reverse
 from django.views.decorators.http import etag
 
 settings.configure(
@@ -142,6 +144,18 @@ def address(request: HttpRequest) -> HttpResponse:
     )
 
 
+def client(request: HttpRequest) -> HttpResponse:
+    return reply(
+        {
+            "client": request.META["REMOTE_ADDR"],
+            "secure": request.is_secure(),
+            "host": request.get_host(),
+            "url": request.build_absolute_uri(),
+            "reversed": request.build_absolute_uri(reverse("client")),
+        }
+    )
+
+
 def endless(request: HttpRequest, key: str) -> HttpResponse:
     def parts() -> Iterator[bytes]:
         try:
@@ -154,7 +168,13 @@ def endless(request: HttpRequest, key: str) -> HttpResponse:
 
 
 async def wait(request: HttpRequest, key: str) -> HttpResponse:
-    happened = await asyncio.to_thread(events[key].wait, 15)
+    # Django leaves a stream that nobody reads on to itself: its end comes when nothing refers to
+    # it any more, and from Django 6 on a ring of exceptions does until the garbage is collected.
+    ends_at = time.monotonic() + 15
+    while not (happened := await asyncio.to_thread(events[key].wait, 0.1)):
+        if time.monotonic() > ends_at:
+            break
+        gc.collect()
     return reply("happened" if happened else "late")
 
 
@@ -176,6 +196,7 @@ urlpatterns = [
     path("headers", headers),
     path("mix/<number>", mix),
     path("address", address),
+    path("client", client, name="client"),
     path("endless/<key>", endless),
     path("wait/<key>", wait),
 ]

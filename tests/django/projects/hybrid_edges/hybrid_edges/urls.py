@@ -57,6 +57,8 @@ urlpatterns = [
     path("waiting/", views.waiting),
     path("release/", views.release),
     path("gone/", views.gone),
+    path("endless/sync/", views.endless),
+    path("endless/async/", views.endless_async),
     path("gone/seen/", views.gone_seen),
     path("signals/", views.signals),
     *i18n_patterns(

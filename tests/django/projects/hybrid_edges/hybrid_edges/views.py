@@ -228,9 +228,33 @@ async def gone(request):
     return HttpResponse("nobody went")
 
 
+def endless(request):
+    """Goes on until its client has gone."""
+
+    def pieces():
+        try:
+            while True:
+                yield "piece\n" * 1000
+        finally:
+            count("endless sync")
+
+    return StreamingHttpResponse(pieces())
+
+
+async def endless_async(request):
+    async def pieces():
+        try:
+            while True:
+                yield "piece\n" * 1000
+        finally:
+            count("endless async")
+
+    return StreamingHttpResponse(pieces())
+
+
 def gone_seen(request):
     what = request.GET["what"]
-    return HttpResponse(str(until(what, 1)))
+    return HttpResponse(str(until(what, int(request.GET.get("number", "1")))))
 
 
 def signals(request):

@@ -1,0 +1,63 @@
+"""The options of the settings table, as argparse takes them for a command of Django's.
+
+As on the other command line, values are only split here, and parsed with those of the other
+sources. What was not typed is not there at all, so that it cannot hide what another source says.
+"""
+
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
+from collections.abc import Mapping
+from typing import Any
+
+from bascule.settings import OPTIONS
+from bascule.settings.option import Option
+
+# Those that lead to the application: under manage.py, it is the project. An env-file would come
+# when the settings module has been loaded.
+NOT_HERE = frozenset({"target", "app_dir", "factory", "env_file"})
+
+
+def add_settings(parser: ArgumentParser) -> None:
+    """Add an option for each setting, under the headings of the table."""
+    # Else all of them would stand in the first line of the help.
+    parser.usage = "%(prog)s [options]"
+    groups: dict[str, Any] = {}
+    for name, option in OPTIONS.items():
+        if name in NOT_HERE:
+            continue
+        if option.section not in groups:
+            groups[option.section] = parser.add_argument_group(option.section)
+        flags = [*([option.short] if option.short else []), option.flag]
+        groups[option.section].add_argument(*flags, **style(option))
+
+
+def style(option: Option[Any]) -> dict[str, Any]:
+    """How argparse treats an option."""
+    shown = option.show(option.default)
+    text = f"{option.help} [{shown}]" if shown else option.help
+    common = {"dest": option.name, "default": SUPPRESS, "help": text.replace("%", "%%")}
+    if option.stands_alone:
+        return {**common, "action": BooleanOptionalAction}
+    action = "append" if option.repeats else "store"
+    return {**common, "action": action, "metavar": option.metavar}
+
+
+def typed(options: Mapping[str, object]) -> dict[str, object]:
+    """What was typed, by the names of the settings."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in options.items()
+        if name in OPTIONS and name not in NOT_HERE
+    }
+
+
+def words(said: Mapping[str, object]) -> list[str]:
+    """What was typed, as the words of another command line."""
+    written: list[str] = []
+    for name, value in said.items():
+        option = OPTIONS[name]
+        if option.stands_alone:
+            written.append(option.flag if value else option.negation)
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            written += [f"{option.flag}={one}" for one in values]
+    return written

@@ -1,0 +1,230 @@
+"""`manage.py runserver`: Django's development server, with Bascule in the place of the server.
+
+A subclass of Django's command, so that arguments, checks, texts and errors are those of the Django
+that is installed. What is served is the whole project: each view by its own interface, WebSockets,
+static files.
+"""
+
+import os
+import socket
+import sys
+from argparse import ArgumentParser
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any, cast
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper, SystemCheckError
+from django.core.management.commands.runserver import Command as DjangoCommand
+from django.db import connections
+from django.utils import autoreload
+
+from bascule.address import TCPAddress
+from bascule.django.managed import command_error, late_variables, settings_here, this_project
+from bascule.django.reloading import Parent, Watch, is_child
+from bascule.django.sides import asgi_modules, both_sides
+from bascule.django.static import with_static_files
+from bascule.errors import BindError, UsageError
+from bascule.interfaces.hybrid import Hybrid
+from bascule.interfaces.locate import load_target
+from bascule.observability import logs
+from bascule.settings import DEVELOPMENT, OPTIONS, Settings
+from bascule.sockets.bind import close_listeners, open_listeners
+from bascule.supervisor.reload import SPARE
+from bascule.supervisor.sockets import inherited_sockets
+from bascule.worker.run import Ready, Stop, run
+
+NAME = "manage.py runserver"
+# Seconds. A stream that a browser keeps open must not hold up the next start for longer, whatever
+# the project has for production.
+GRACE = cast(float, DEVELOPMENT["timeout_graceful_shutdown"])
+HIGHEST_PORT = 65535
+SETTINGS_FILES = ("bascule.toml", "pyproject.toml")
+
+
+class Command(DjangoCommand):
+    help = "Starts a development server that serves this project by WSGI and ASGI."
+    stdout: Any  # Django has no types
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--nostatic",
+            action="store_false",
+            dest="use_static_handler",
+            help="Leaves static files at STATIC_URL to the project.",
+        )
+        parser.add_argument(
+            "--insecure",
+            action="store_true",
+            dest="insecure_serving",
+            help="Serves static files also where DEBUG is False.",
+        )
+
+    def run(self, **options: Any) -> None:
+        """Serve; with a child process unless --noreload. Django has looked at the arguments."""
+        if not options["use_reloader"]:
+            sys.exit(self.serve_once(options))
+        try:
+            if is_child():
+                sys.exit(self.serve_watched(options))
+            self.serve_by_children()
+        except UsageError as error:
+            raise command_error(error, this_project().name, code=1) from error
+
+    def serve_by_children(self) -> None:
+        logs.configure("info", "text", debug=True)
+        sockets = self.listen()
+        try:
+            Parent(sockets, GRACE + SPARE, this_project().directory).run_children()
+        finally:
+            close_listeners(sockets)
+
+    def serve_watched(self, options: dict[str, Any]) -> int:
+        # Django's own command is the parent where the project could not be loaded at first.
+        sockets = inherited_sockets(os.environ) or self.listen()
+        return Watch(files_beside_modules()).run(
+            lambda ready: self.serve(sockets, options, ready), self.say_why_not
+        )
+
+    def say_why_not(self, error: CommandError) -> None:
+        """The server does not run, but will after a change."""
+        if isinstance(error, SystemCheckError):
+            self.stderr.write(str(error), lambda text: text)  # it has its own colours
+        else:
+            self.stderr.write(str(error))
+        self.stderr.write("Not serving; waiting for a change.", lambda text: text)
+        self.stderr.flush()
+
+    def serve_once(self, options: dict[str, Any]) -> int:
+        sockets = self.listen()
+        try:
+            return self.serve(sockets, options)
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            close_listeners(sockets)
+
+    def serve(
+        self,
+        sockets: list[socket.socket],
+        options: dict[str, Any],
+        watching: Ready = lambda stop: None,
+    ) -> int:
+        """Check the project and serve it; returns the exit code.
+
+        watching: told how to stop it. Raises CommandError, whatever went wrong.
+        """
+        project = this_project()
+        try:
+            # What Django's command line had caught, for a process that can wait for a change.
+            autoreload.raise_last_exception()
+            self.look_over(options)
+            settings = self.read_settings(options)
+
+            def load(target: str, factory: bool, settings: Settings) -> object:
+                if target == project.name:
+                    return self.load(options, settings.threads)
+                return load_target(target, factory, settings.app_dir)
+
+            def ready(stop: Stop) -> None:
+                watching(stop)
+                self.on_bind(sockets[0].getsockname()[1])
+                self.stdout.flush()
+
+            self.protocol = "https" if settings.uses_tls else "http"
+            return run(settings, sockets, load=load, ready=ready)
+        except CommandError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise command_error(error, project.name, code=1) from error
+
+    def on_bind(self, server_port: int) -> None:
+        """Say what Django says, without the interface that newer ones name: here it is both."""
+        stdout, said = self.stdout, StringIO()
+        self.stdout = OutputWrapper(said)
+        try:
+            super().on_bind(server_port)
+        finally:
+            self.stdout = stdout
+        text = said.getvalue().replace("Starting WSGI development", "Starting development")
+        self.stdout.write(text, lambda text: text)
+
+    def look_over(self, options: dict[str, Any]) -> None:
+        """Checks, and the notice about migrations."""
+        if not options["skip_checks"]:
+            self.stdout.write("Performing system checks...\n\n")
+            # Not those of Django's runserver, which leaves the checks to this place.
+            wanted = BaseCommand.get_check_kwargs(self, options)
+            self.check(**wanted, display_num_errors=True)
+        self.check_migrations()
+        self.stdout.flush()
+        # Neither is for the threads that serve.
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+    def read_settings(self, options: dict[str, Any]) -> Settings:
+        said: dict[str, object] = {
+            "bind": str(self.address),
+            "interface": "auto",
+            "reload": False,
+            "timeout_graceful_shutdown": GRACE,
+        }
+        if not options["use_threading"]:
+            said["threads"] = 1
+        settings = settings_here(this_project(), said, DEVELOPMENT, NAME)
+        if late := late_variables(settings):
+            self.stderr.write(self.style.WARNING(late))
+        return settings
+
+    def load(self, options: dict[str, Any], threads: int) -> Hybrid:
+        """The project, with static files where Django has them in development."""
+        project = both_sides(this_project(), django_settings, threads)
+        wanted = options["use_static_handler"] and (
+            django_settings.DEBUG or options["insecure_serving"]
+        )
+        if wanted and apps.is_installed("django.contrib.staticfiles"):
+            return with_static_files(project)
+        return project
+
+    @property
+    def address(self) -> TCPAddress:
+        """Where to listen, as Django has taken it from its argument."""
+        return TCPAddress("0.0.0.0" if self.addr == "0" else self.addr, int(self.port))
+
+    def listen(self) -> list[socket.socket]:
+        """Open the listening sockets. Ends the process where that fails, as Django does."""
+        address = self.address
+        if address.port > HIGHEST_PORT:
+            raise CommandError(f"{self.port!r} is not a valid port number.")
+        try:
+            if self.use_ipv6:
+                address = TCPAddress(ipv6_of(address), address.port)
+            return open_listeners([address], OPTIONS["backlog"].default)
+        except BindError as error:
+            # What comes behind it is about flags that this command does not have.
+            self.stderr.write(f"Error: {str(error).partition(chr(10))[0]}")
+            sys.exit(1)
+
+
+def files_beside_modules() -> list[Path]:
+    """What a start reads, and what is not among the modules that are loaded then."""
+    files = [Path(name).absolute() for name in SETTINGS_FILES]
+    if django_settings.is_overridden("ROOT_URLCONF"):
+        # One that cannot be imported is left out with a warning, and no module is left of it.
+        specs = map(find_spec, asgi_modules(this_project(), django_settings))
+        files += [Path(spec.origin) for spec in specs if spec is not None and spec.origin]
+    return files
+
+
+def ipv6_of(address: TCPAddress) -> str:
+    """The IPv6 address of a host. Raises BindError."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, socket.AF_INET6, socket.SOCK_STREAM)
+    except OSError as error:
+        raise BindError(
+            f"cannot listen on {address}: {address.host!r} has no IPv6 address ({error.strerror})"
+        ) from None
+    return str(found[0][4][0])

@@ -1,0 +1,3 @@
+"""A module of a cache that nobody uses."""
+
+raise RuntimeError("on purpose")
