@@ -5,14 +5,20 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bascule.errors import UsageError
 from bascule.settings import Settings
+from bascule.settings.values import NEED_SUPERVISOR
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.worker.applications import find_applications
-from bascule.worker.run import run
+from bascule.worker.run import preload, run
 from bascule.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from bascule.worker.run import Loaded
+    from bascule.worker.seat import Seat
 
 
 def serve(
@@ -28,6 +34,8 @@ def serve(
     mounts: further ones, by the path, the host or both that they have for themselves, such as
     {"/api": api}. websocket: one for WebSockets.
     options: any setting by its name, such as port=8080 or threads=4.
+    With `workers` this process becomes their supervisor, and each of them ends with SystemExit;
+    what it has imported already is not read again by a reload, but by an upgrade (SIGUSR2).
     Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or
     StartupError.
     """
@@ -36,9 +44,25 @@ def serve(
         raise UsageError(
             "reload starts the process again, which `bascule dev` does; serve() cannot"
         )
-    return run(
-        settings, app=None if isinstance(app, str) else app, mounts=mounts, websocket=websocket
-    )
+    given = None if isinstance(app, str) else app
+    if settings.supervised is None:
+        return run(settings, app=given, mounts=mounts, websocket=websocket)
+    from bascule.supervisor.run import supervise
+
+    def serve_as_worker(
+        sockets: Sequence[socket.socket], seat: "Seat", loaded: "Loaded | None"
+    ) -> int:
+        return run(settings, sockets, given, mounts, websocket, seat=seat, loaded=loaded)
+
+    prepare = None
+    # An application that is here already is shared anyway.
+    if settings.preload and given is None:
+        prepare = partial(preload, settings, None, mounts, websocket)
+    return supervise(settings, serve_as_worker, None, prepare)
+
+
+# What changes a process, and is not for a server inside somebody else's.
+OF_THE_PROCESS = ("user", "group", "umask", "pid")
 
 
 class Server:
@@ -66,11 +90,20 @@ class Server:
 
         mounts, websocket: further ones, as of `serve`.
         sockets: listening sockets to use instead; they stay the caller's to close.
-        Raises SettingsError or TargetError.
+        Raises SettingsError or TargetError, or UsageError for a setting of the process.
         """
         self.settings = Settings.of(
             **({"target": app, **options} if isinstance(app, str) else options)
         )
+        for name in OF_THE_PROCESS:
+            if getattr(self.settings, name) is not None:
+                raise UsageError(f"{name} is for a process of its own; Server is part of yours")
+        if self.settings.supervised is not None:
+            asking = [name for name in NEED_SUPERVISOR if getattr(self.settings, name)]
+            raise UsageError(
+                f"{asking[0] if asking else 'workers'} needs a supervisor, a process of its own; "
+                "Server is part of yours. bascule.serve can do it"
+            )
         for name, value in self.settings.app_environment.items():
             os.environ.setdefault(name, value)
         self._applications = find_applications(

@@ -1,7 +1,6 @@
 """`bascule dev` and `serve --reload`: changes are served, mistakes are survived.
 
-Each application prints a line when it is imported; that line tells that the server of a version
-runs.
+The new code starts beside the old, so a test that wants the new waits for the end of the old.
 """
 
 import os
@@ -28,16 +27,33 @@ def app(environ, start_response):
     return [b"{version}"]
 """
 
-# Says when a request is in it, then waits until it may go on.
+# Says when a request is in it, then waits until it may go on; but not for /quick.
 SLOW_APP = """
 def app(environ, start_response):
-    with open("entered", "wb") as entered:
-        entered.write(b"x")
-    with open("leave", "rb") as leave:
-        leave.read(1)
+    if environ["PATH_INFO"] != "/quick":
+        with open("entered", "wb") as entered:
+            entered.write(b"x")
+        with open("leave", "rb") as leave:
+            leave.read(1)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"finished"]
 """
+
+# Never gets through its import, until somebody writes to the pipe.
+HANGING_APP = """
+print("importing {version}", flush=True)
+open("hang", "rb").read(1)
+"""
+
+FAILING_LIFESPAN = """
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database at db:5432"})
+"""
+
+REPLACED = "the changed code serves; the old server finishes what it has"
+OLD_STAYS = "the changed code did not start (exit code {}): the old code still serves"
 
 # Gives a process its own terminal, so that Ctrl-C can be typed into it.
 WITH_TERMINAL = """
@@ -56,6 +72,12 @@ def body(server: Server) -> bytes:
     response = exchange(server.port, "GET", "/")
     assert response.status == 200
     return response.body
+
+
+def wait_for_replacement(server: Server, times: int = 1) -> None:
+    """Wait until the old server has ended behind a new one, so many times in all."""
+    server.wait_for_output(REPLACED, times=times)
+    server.wait_for_output("stopped", times=times)
 
 
 @contextmanager
@@ -85,7 +107,7 @@ def test_change_is_served(site: Path, command: tuple[str, ...]) -> None:
         assert body(server) == b"one"
         server.wait_for_output("watching ")
         write_app(site, "two")
-        server.wait_for_output("loaded two")
+        wait_for_replacement(server)
         assert body(server) == b"two"
         assert "changed: site_app.py; starting again" in server.output()
         assert server.stop() == 0
@@ -133,9 +155,9 @@ def test_no_connection_is_refused_during_a_reload(site: Path) -> None:
         client = threading.Thread(target=ask)
         client.start()
         try:
-            for version in ("two", "three"):
+            for times, version in enumerate(("two", "three"), 1):
                 write_app(site, version)
-                server.wait_for_output(f"loaded {version}")
+                wait_for_replacement(server, times)
                 assert body(server) == version.encode()
         finally:
             ended.set()
@@ -145,17 +167,152 @@ def test_no_connection_is_refused_during_a_reload(site: Path) -> None:
     assert b"two" in seen
 
 
-def test_broken_code_is_shown_and_the_next_change_tries_again(site: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "shown", "exit_code"),
+    [
+        pytest.param("def app(:\n", "SyntaxError", 3, id="syntax"),
+        pytest.param("import not_there\n", "No module named 'not_there'", 3, id="import"),
+        pytest.param("number = 3\n", "has neither application nor app", 2, id="target"),
+        pytest.param(FAILING_LIFESPAN, "no database at db:5432", 3, id="lifespan"),
+    ],
+)
+def test_code_that_does_not_start_leaves_the_old_one_serving(
+    site: Path, code: str, shown: str, exit_code: int
+) -> None:
     with developing(site) as server:
         assert body(server) == b"one"
         server.wait_for_output("watching ")
-        (site / "site_app.py").write_text("def app(:\n")
-        server.wait_for_output("SyntaxError")
-        server.wait_for_output("the server ended with exit code 3; waiting for a change")
+        (site / "site_app.py").write_text(code)
+        server.wait_for_output(OLD_STAYS.format(exit_code))
+        assert shown in server.output()
+        assert body(server) == b"one"
         write_app(site, "three")
-        server.wait_for_output("loaded three")
+        wait_for_replacement(server)
         assert body(server) == b"three"
         assert server.stop() == 0
+
+
+def test_old_code_serves_while_the_new_starts_and_finishes_what_it_has(site: Path) -> None:
+    for name in ("entered", "leave", "hang"):
+        os.mkfifo(site / name)
+    (site / "site_app.py").write_text(SLOW_APP)
+    with (
+        developing(site, "--timeout-graceful-shutdown", "30") as server,
+        RawClient(server.port) as slow,
+        RawClient(server.port) as idle,
+    ):
+        slow.request("GET", "/")
+        assert (site / "entered").read_bytes() == b"x"
+        server.wait_for_output("watching ")
+        new = HANGING_APP.format(version="two") + APP.format(version="two")
+        (site / "site_app.py").write_text(new)
+        server.wait_for_output("importing two")
+        idle.request("GET", "/quick")
+        assert idle.read_response().body == b"finished"
+        (site / "hang").write_bytes(b"x")
+        # Closed by the drain, and the drain begins with accepting no more.
+        assert idle.read_to_end() == b""
+        assert body(server) == b"two"
+        (site / "leave").write_bytes(b"x")
+        assert slow.read_response().body == b"finished"
+        wait_for_replacement(server)
+
+
+def test_latest_change_wins(site: Path) -> None:
+    """A change while a child starts ends that one; the next starts when it is gone."""
+    os.mkfifo(site / "hang")
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "site_app.py").write_text(HANGING_APP.format(version="two"))
+        server.wait_for_output("importing two")
+        write_app(site, "three")
+        wait_for_replacement(server)
+        assert body(server) == b"three"
+        assert server.stop() == 0
+    output = server.output()
+    assert output.count("listening on") == 2
+    assert "did not start" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_new_code_starts_ends_both(site: Path, number: int) -> None:
+    os.mkfifo(site / "hang")
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "site_app.py").write_text(HANGING_APP.format(version="two"))
+        server.wait_for_output("importing two")
+        server.signal(number)
+        assert server.wait() == 0
+    assert server.output().count("stopped\n") == 1
+    assert "killing" not in server.output()
+
+
+def test_second_signal_drops_what_is_in_flight(site: Path) -> None:
+    os.mkfifo(site / "entered")
+    os.mkfifo(site / "leave")
+    (site / "site_app.py").write_text(SLOW_APP)
+    with (
+        developing(site, "--timeout-graceful-shutdown", "30") as server,
+        RawClient(server.port) as client,
+    ):
+        client.request("GET", "/")
+        assert (site / "entered").read_bytes() == b"x"
+        server.signal(signal.SIGTERM)
+        server.wait_for_output("stopping: finishing what is in flight")
+        server.signal(signal.SIGTERM)
+        assert client.read_to_end() == b""
+        assert server.wait() == 0
+
+
+def test_server_that_ends_by_itself_is_started_by_the_next_change(site: Path) -> None:
+    (site / "site_app.py").write_text("import os\n" + APP.format(version="one"))
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "site_app.py").write_text(
+            "import os\ndef app(environ, start_response):\n    os._exit(7)\n"
+        )
+        wait_for_replacement(server)
+        with RawClient(server.port) as client:
+            client.request("GET", "/")
+            assert client.read_to_end() == b""
+        server.wait_for_output("the server ended with exit code 7; waiting for a change")
+        write_app(site, "three")
+        assert body(server) == b"three"
+
+
+def test_nothing_is_left_of_a_reloader_that_is_killed(site: Path) -> None:
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.signal(signal.SIGKILL)
+        assert server.wait() == -signal.SIGKILL  # waits for the child as well: it has the pipe
+    assert "the process that watched over this one is gone; stopping" in server.output()
+    assert "stopped\n" in server.output()
+
+
+def test_nothing_is_left_of_a_reloader_that_is_killed_while_a_server_starts(site: Path) -> None:
+    os.mkfifo(site / "hang")
+    (site / "site_app.py").write_text(HANGING_APP.format(version="one"))
+    with developing(site) as server:
+        server.wait_for_output("importing one")
+        server.signal(signal.SIGKILL)
+        assert server.wait() == -signal.SIGKILL
+
+
+def test_nothing_is_left_of_a_reloader_that_is_killed_while_settings_are_read(site: Path) -> None:
+    """Reading them may take for ever as well; here, from the second time on."""
+    os.mkfifo(site / "hang")
+    (site / "variables").write_text("GREETING=hello\n")
+    with developing(site, "--env-file", "variables") as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "variables.new").symlink_to("hang")
+        os.replace(site / "variables.new", site / "variables")
+        with open(site / "hang", "wb"):  # opened by the next server, which waits for more
+            server.signal(signal.SIGKILL)
+            assert server.wait() == -signal.SIGKILL
 
 
 def test_broken_code_at_the_first_start(site: Path) -> None:
@@ -171,16 +328,6 @@ def test_wrong_target_ends_it(site: Path) -> None:
     with developing(site) as server:
         assert server.wait() == 2
     assert "has neither application nor app" in server.output()
-
-
-def test_target_that_goes_away_later_does_not_end_it(site: Path) -> None:
-    with developing(site) as server:
-        assert body(server) == b"one"
-        server.wait_for_output("watching ")
-        (site / "site_app.py").write_text("number = 3\n")
-        server.wait_for_output("the server ended with exit code 2; waiting for a change")
-        write_app(site, "two")
-        assert body(server) == b"two"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -267,13 +267,26 @@ def test_the_end_of_a_connection_is_told_by_tls(files, trusting, loop):
         assert client.read_to_end() == b""
 
 
-def test_alpn_names_http_1_1(files, authority):
+@pytest.mark.parametrize(
+    ("http", "offered", "chosen"),
+    [
+        ("auto", ["http/1.1", "h2"], "h2"),
+        ("auto", ["http/1.1"], "http/1.1"),
+        ("1", ["h2", "http/1.1"], "http/1.1"),
+        ("2", ["h2", "http/1.1"], "h2"),
+    ],
+)
+def test_alpn_names_what_is_spoken(files, authority, http, offered, chosen):
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    with serve_tls(files) as server, connect(server, context) as client:
-        assert client.sock.selected_alpn_protocol() == "http/1.1"
-        assert ask(client).status == 200
+    context.set_alpn_protocols(offered)
+    with (
+        serve_tls(files, "process_asgi:app", "--http", http) as server,
+        connect(server, context) as client,
+    ):
+        assert client.sock.selected_alpn_protocol() == chosen
+        if chosen == "http/1.1":
+            assert ask(client).status == 200
 
 
 def test_tls_1_2_is_served_and_1_1_is_refused(files, authority, trusting):

@@ -3,8 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-INTERRUPTED = 130  # what a shell shows for a program that SIGINT ended
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command of `arguments`, or of the process, and exit with its code."""
@@ -16,7 +14,8 @@ def run(arguments: Sequence[str]) -> int:
     import click
 
     from bascule.cli.commands import bascule
-    from bascule.errors import SettingsError, StartupError, UsageError
+    from bascule.errors import EXIT_INTERRUPTED, SettingsError, StartupError, UsageError
+    from bascule.settings.findings import listed
 
     try:
         # Without its standalone mode click returns a command's result instead of exiting with 0.
@@ -25,17 +24,10 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except SettingsError as error:
-        print(listed(error.findings), file=sys.stderr)
+        print(f"bascule: {listed(error.findings)}", file=sys.stderr)
         return error.exit_code
     except (UsageError, StartupError) as error:
         print(f"bascule: {error}", file=sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-
-
-def listed(findings: Sequence[str]) -> str:
-    """Return findings as people read them: one in a line of its own, several in a list."""
-    if len(findings) == 1:
-        return f"bascule: {findings[0]}"
-    return "\n  ".join([f"bascule: {len(findings)} settings are wrong:", *findings])
+        return EXIT_INTERRUPTED

@@ -7,19 +7,12 @@ from typing import Any
 
 import click
 
+from bascule.cli.elsewhere import asked_elsewhere
 from bascule.cli.help import SOURCES, WIDTH, CommandGroup, SectionedCommand
 from bascule.cli.parameters import parameters, typed
 from bascule.errors import UsageError
-from bascule.settings import load_settings
+from bascule.settings import DEVELOPMENT, OPTIONS, Settings, load_settings
 
-# What differs in development. Reloading must not wait for a stream that a browser keeps open, and
-# a PORT that some tool has set must not open a debugging server to the network, hence the host.
-DEVELOPMENT: Mapping[str, object] = {
-    "host": "127.0.0.1",
-    "reload": True,
-    "debug": True,
-    "timeout_graceful_shutdown": 2.0,
-}
 ABOUT_TARGET = (
     "TARGET is module:attribute, or a module that has `application` or `app`; or the package of a "
     "Django project. Where manage.py is, it may be left out."
@@ -67,38 +60,60 @@ def config(as_json: bool, **options: Any) -> None:
 
 
 def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name: str) -> int:
-    """Serve, in this process or in one that is started again when files change."""
+    """Serve what was said, with the defaults of the command."""
     from bascule.django.configuration import described
-    from bascule.supervisor.sockets import inherited_sockets
+    from bascule.supervisor.start import serve_or_watch
 
-    before = dict(os.environ)
-    settings = load_settings(said, preset=preset, preset_name=preset_name, find_project=described)
-    sockets = inherited_sockets(os.environ)
-    if settings.reload and sockets is None:
-        from bascule.supervisor.reload import run_reloading
+    def read() -> Settings:
+        return load_settings(
+            said,
+            preset=preset,
+            preset_name=preset_name,
+            find_project=described,
+            elsewhere=asked_elsewhere,
+        )
 
-        # A child finds out anew what a file has said to this process.
-        os.environ.clear()
-        os.environ.update(before)
-        return run_reloading(settings, [sys.executable, *sys.orig_argv[1:]])
-    from bascule.worker.run import run
+    def start_over() -> list[str] | None:
+        # The project's own settings ask for workers, and have been imported to know that.
+        if "django.conf" not in sys.modules or OPTIONS["workers"].variable in os.environ:
+            return None
+        return [sys.executable, *sys.orig_argv[1:]]
 
-    return run(settings, sockets, load=load)
+    return serve_or_watch(read, load, start_over)
 
 
-def load(target: str, factory: bool, app_dir: str) -> object:
+def load(target: str, factory: bool, settings: Settings) -> object:
     """What TARGET names: a Django project, or the attribute of a module."""
     from bascule.django.locate import find_project
     from bascule.interfaces.locate import load_target
 
-    project = find_project(target, app_dir, os.environ)
-    if project is None:
-        return load_target(target, factory, app_dir)
-    if factory:
-        raise UsageError(f"{target} is a Django project, not a function; leave --factory out")
-    from bascule.django.sides import load_project
+    project = find_project(target, settings.app_dir, os.environ)
+    if project is not None:
+        if factory:
+            raise UsageError(f"{target} is a Django project, not a function; leave --factory out")
+        from bascule.django.sides import load_project
 
-    return load_project(project)
+        return load_project(project, settings.threads)
+    app = load_target(target, factory, settings.app_dir)
+    # Whoever has set Django up serves it, or a part of it; for others it is not even imported.
+    django = sys.modules.get("django.conf")
+    if django is None or not django.settings.configured:
+        return app
+    from bascule.django.sides import as_served
+
+    interface = settings.interface if target == settings.target else "auto"
+    return as_served(app, interface, target, settings.threads)
+
+
+def ctl(command: tuple[str, ...], control: str | None, as_json: bool) -> int:
+    """Run `bascule ctl`."""
+    from bascule.cli.ctl import ask
+
+    said = {} if control is None else {"control": control}
+    settings = load_settings(said, need_target=False)
+    if settings.control is None:
+        raise UsageError("where is the server? Give --control PATH, as the server was given it")
+    return ask(settings.control, command[0], command[1:], as_json)
 
 
 def add(
@@ -122,3 +137,24 @@ def add(
 add(serve, "Serve an application until SIGTERM or SIGINT.", {})
 add(dev, "Serve for development: start again when files change, check more.", DEVELOPMENT)
 add(config, "Show every setting, its value, and which source gave it.", {}, JSON)
+bascule.add_command(
+    click.Command(
+        "ctl",
+        callback=ctl,
+        params=[
+            click.Argument(["command"], nargs=-1, required=True, metavar="COMMAND [ARGUMENT]"),
+            click.Option(
+                ["--control"], metavar="PATH", help="The socket that the server was given."
+            ),
+            JSON,
+        ],
+        help="Ask a server that runs with --control.\n\n\b\n"
+        "status       its workers\n"
+        "reload       replace all workers, one after the other, and wait for it\n"
+        "scale +1     one worker more; -1 one fewer; 4 for four\n"
+        "stacks [N]   what all workers do, or worker N\n"
+        "drain        finish what is in flight, and end\n"
+        "stop         end at once",
+        short_help="Ask a server that runs: status, reload, scale, stacks, drain, stop.",
+    )
+)

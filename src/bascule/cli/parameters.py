@@ -11,7 +11,6 @@ import click
 from click.core import ParameterSource
 
 from bascule.settings import OPTIONS
-from bascule.settings.kinds import Flag, Listing, Maybe
 from bascule.settings.option import Option
 
 TARGET = "target"
@@ -25,7 +24,7 @@ class SettingParameter(click.Option):
         self.section = setting.section
         self.shown_default = setting.kind.show(default)
         super().__init__(
-            names_of(setting), type=str if not is_flag(setting) else None, **style(setting)
+            names_of(setting), type=None if setting.stands_alone else str, **style(setting)
         )
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
@@ -36,26 +35,20 @@ class SettingParameter(click.Option):
         return record[0], f"{record[1]}  [{self.shown_default}]"
 
 
-def is_flag(setting: Option[Any]) -> bool:
-    """Whether the option stands alone on the command line."""
-    return isinstance(setting.kind, Flag)
-
-
 def names_of(setting: Option[Any]) -> list[str]:
     """Return click's declaration: Python name, short and long flag, the flag that negates."""
     long = setting.flag
-    if is_flag(setting):
-        long = f"{long}/--no-{long.removeprefix('--')}"
+    if setting.stands_alone:
+        long = f"{long}/{setting.negation}"
     return [setting.name, *([setting.short] if setting.short else []), long]
 
 
 def style(setting: Option[Any]) -> dict[str, Any]:
     """Return how click treats the option; a value it does not see is None, never a default."""
-    kind = setting.kind.kind if isinstance(setting.kind, Maybe) else setting.kind
     common = {"help": setting.help, "default": None}
-    if isinstance(kind, Flag):
+    if setting.stands_alone:
         return common
-    return {**common, "metavar": kind.metavar, "multiple": isinstance(kind, Listing)}
+    return {**common, "metavar": setting.metavar, "multiple": setting.repeats}
 
 
 def parameters(preset: Mapping[str, object]) -> list[click.Parameter]:

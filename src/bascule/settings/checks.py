@@ -48,6 +48,13 @@ def why_unreadable(path: str) -> str:
         return f"cannot be read: {error.strerror}"
 
 
+def check_control(settings: Values) -> Iterator[Complaint]:
+    """The socket of operators is guarded by the permissions of its file."""
+    if settings.control is not None and settings.control.startswith("@"):
+        text = "has no file, whose permissions keep others out; give a path"
+        yield Complaint(("control",), f"{settings.control!r} {text}")
+
+
 def check_directories(settings: Values) -> Iterator[Complaint]:
     """Directories that are named are there."""
     if settings.app_dir and not os.path.isdir(settings.app_dir):
@@ -116,6 +123,7 @@ def check_mounts(settings: Values) -> Iterator[Complaint]:
 
 CHECKS: tuple[Check, ...] = (
     check_files,
+    check_control,
     check_directories,
     check_log_config,
     check_tls,

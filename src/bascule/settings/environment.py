@@ -16,10 +16,26 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 # Variables with our prefix that are no settings: BASCULE_PURE chooses between compiled and plain
-# modules, before there are any settings, the next is for building; the other one is how a
-# supervisor hands its listening sockets to its child.
+# modules, before there are any settings, the next is for building; the others are how a supervisor
+# hands its child the listening sockets, the line on which they hear of each other, and, when one
+# supervisor takes over from another, what else it listens on and where to say that it serves; the
+# last says that the number of workers in the environment is from a process that has begun again.
 SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
-OTHER_VARIABLES = frozenset({"BASCULE_PURE", "BASCULE_REQUIRE_COMPILED", SOCKETS_VARIABLE})
+LIFELINE_VARIABLE = "BASCULE_LIFELINE"
+SERVICES_VARIABLE = "BASCULE_INHERITED_SERVICES"
+READY_VARIABLE = "BASCULE_READY_DESCRIPTOR"
+STARTED_OVER_VARIABLE = "BASCULE_STARTED_OVER"
+OTHER_VARIABLES = frozenset(
+    {
+        "BASCULE_PURE",
+        "BASCULE_REQUIRE_COMPILED",
+        SOCKETS_VARIABLE,
+        LIFELINE_VARIABLE,
+        SERVICES_VARIABLE,
+        READY_VARIABLE,
+        STARTED_OVER_VARIABLE,
+    }
+)
 _SUFFIXES = [option.variable.removeprefix(VARIABLE_PREFIX) for option in OPTIONS.values()]
 
 

@@ -1,6 +1,6 @@
 """Where a value came from, and how a complaint about it reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -56,6 +56,13 @@ Layer = dict[str, Given]
 def finding(source: Source, text: str) -> str:
     """One line: where, which key, what is wrong."""
     return f"{source.place}: {source.key} {text}"
+
+
+def listed(findings: Sequence[str]) -> str:
+    """Return findings as people read them: one as it is, several in a list."""
+    if len(findings) == 1:
+        return findings[0]
+    return "\n  ".join([f"{len(findings)} settings are wrong:", *findings])
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:

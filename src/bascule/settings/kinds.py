@@ -79,6 +79,38 @@ class Path(Text):
         return path
 
 
+class Account(Text):
+    """A user or a group: a name or a number."""
+
+    def parse(self, value: object) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        account = super().parse(value)
+        if not account:
+            raise ValueError("is empty; give a name or a number")
+        return account
+
+
+class Mask(Kind[int]):
+    """A mask of file permissions. Text is octal, as the shell's umask has it."""
+
+    metavar = "OCTAL"
+
+    def parse(self, value: object) -> int:
+        number = value
+        if isinstance(value, str):
+            try:
+                number = int(value, 8)
+            except ValueError:
+                pass
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 0o777:
+            raise ValueError("is not a mask; give an octal number from 0 to 0777")
+        return number
+
+    def plain(self, value: Any) -> Any:
+        return f"{value:04o}"
+
+
 class Whole(Kind[int]):
     """A whole number from `minimum` to `maximum`, both included."""
 
@@ -104,6 +136,24 @@ class Whole(Kind[int]):
         if self.maximum is None:
             return f"{self.minimum} or more"
         return f"{self.minimum} to {self.maximum}"
+
+
+class Count(Whole):
+    """A whole number from 1 on, or the word auto, which is 0 here."""
+
+    AUTO = "auto"
+
+    def __init__(self, maximum: int | None = None) -> None:
+        super().__init__(1, maximum, metavar=f"N|{self.AUTO}")
+
+    def parse(self, value: object) -> int:
+        return 0 if value == self.AUTO else super().parse(value)
+
+    def plain(self, value: Any) -> Any:
+        return value or self.AUTO
+
+    def _range(self) -> str:
+        return f"{super()._range()}, or {self.AUTO}"
 
 
 class Seconds(Kind[float]):
@@ -212,3 +262,14 @@ class Listing(Kind[tuple[T_co, ...]]):
 
     def plain(self, value: Any) -> Any:
         return [self.kind.plain(item) for item in value]
+
+
+class Words(Listing[T_co]):
+    """A listing of values that never have the separator in them: so each of several texts may
+    hold several, too (`--forwarded-allow-ips 10.0.0.1,10.0.0.2`)."""
+
+    def _items(self, value: object) -> Sequence[object]:
+        words: list[object] = []
+        for item in super()._items(value):
+            words += super()._items(item) if isinstance(item, str) else [item]
+        return words

@@ -12,13 +12,22 @@ from bascule.settings.file import FileReader
 from bascule.settings.findings import Given, Layer, Rank, Source, did_you_mean, finding
 from bascule.settings.merge import merge, parse_layer
 from bascule.settings.options import OPTIONS
-from bascule.settings.values import Values
+from bascule.settings.values import NEED_SUPERVISOR, Values
 
 V = TypeVar("V", bound=Values)
 NO_TARGET = (
     "TARGET is missing: give module:attribute, such as bascule serve mysite.wsgi:application, "
     "or `target` in bascule.toml; a Django project needs none where its manage.py is"
 )
+
+# What differs in development. Reloading must not wait for a stream that a browser keeps open, and
+# a PORT that some tool has set must not open a debugging server to the network, hence the host.
+DEVELOPMENT: Mapping[str, object] = {
+    "host": "127.0.0.1",
+    "reload": True,
+    "debug": True,
+    "timeout_graceful_shutdown": 2.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class ProjectSettings:
 # From TARGET ("" for none), --app-dir and the variables to the project there, if there is one.
 # Raises UsageError or StartupError.
 FindProject = Callable[[str, str, Mapping[str, str]], ProjectSettings | None]
+Elsewhere = Callable[[FindProject], FindProject]
 
 
 class Loader:
@@ -60,8 +70,14 @@ class Loader:
         env_file = self.parsed(self._env_file(path)) if path is not None else {}
         self.layers += [file, env_file, *strong]
 
-    def add_project(self, find: FindProject, environ: Mapping[str, str]) -> None:
+    def add_project(
+        self, find: FindProject, elsewhere: "Elsewhere | None", environ: Mapping[str, str]
+    ) -> None:
         """Add what a project says, below the sources that lead to it."""
+        if elsewhere is not None and any(
+            strongest(name, self.layers) is not None for name in ("workers", *NEED_SUPERVISOR)
+        ):
+            find = elsewhere(find)
         target = strongest("target", self.layers) or ""
         if "target" in self.broken or (not target and strongest("mount", self.layers)):
             return
@@ -139,6 +155,7 @@ def load_settings(
     preset_name: str = "",
     need_target: bool = True,
     find_project: FindProject | None = None,
+    elsewhere: "Elsewhere | None" = None,
 ) -> Settings:
     """Return the settings of this process.
 
@@ -146,15 +163,16 @@ def load_settings(
     were typed. environ: the variables, `os.environ` unless given. preset: defaults of a command
     that differ from those of the table, and in `preset_name` the command. need_target: whether
     TARGET must be known in the end. find_project: asks a framework for a project, which is weaker
-    than all other sources. Raises SettingsError with all findings, each a line that names its
-    place.
+    than all other sources. elsewhere: makes of that one which leaves no trace in this process, for
+    when the other sources ask for workers. Raises SettingsError with all findings, each a line
+    that names its place.
     """
     loader = Loader()
     said = layer_of(command_line or {}, Rank.SAID, "command line")
     variables = os.environ if environ is None else environ
     loader.add_sources(said, variables)
     if find_project is not None:
-        loader.add_project(find_project, variables)
+        loader.add_project(find_project, elsewhere, variables)
     if preset:
         loader.layers.insert(0, loader.parsed(layer_of(preset, Rank.PRESET, preset_name)))
     return loader.settings(Settings, need_target)

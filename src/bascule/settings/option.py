@@ -8,7 +8,7 @@ disagree.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from bascule.settings.kinds import Kind
+from bascule.settings.kinds import Flag, Kind, Listing, Maybe
 
 T = TypeVar("T")
 VARIABLE_PREFIX = "BASCULE_"
@@ -43,6 +43,31 @@ class Option(Generic[T]):
     def flag(self) -> str:
         """The long flag of the command line."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def negation(self) -> str:
+        """The long flag that says no, of an option that stands alone."""
+        return "--no-" + self.flag.removeprefix("--")
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether its flag takes no value."""
+        return isinstance(self.kind, Flag)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its flag may be given several times."""
+        return isinstance(self._said, Listing)
+
+    @property
+    def metavar(self) -> str:
+        """What stands for its value in help texts."""
+        return self._said.metavar
+
+    @property
+    def _said(self) -> Kind[Any]:
+        """The kind of what is written, leaving aside that it may be nothing."""
+        return self.kind.kind if isinstance(self.kind, Maybe) else self.kind
 
     @property
     def variable(self) -> str:

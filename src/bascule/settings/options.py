@@ -3,13 +3,35 @@
 from typing import Any, Literal
 
 from bascule.address import DEFAULT_HOST, DEFAULT_PORT
-from bascule.settings.kinds import Choice, Flag, Listing, Maybe, Path, Seconds, Text, Whole
+from bascule.settings.kinds import (
+    Account,
+    Choice,
+    Count,
+    Flag,
+    Listing,
+    Mask,
+    Maybe,
+    Path,
+    Seconds,
+    Text,
+    Whole,
+    Words,
+)
 from bascule.settings.option import Option
-from bascule.settings.web_kinds import BindAddress, Host, Mount, ResponseField, RootPath
+from bascule.settings.web_kinds import (
+    BindAddress,
+    Host,
+    Mount,
+    Peer,
+    RequestPath,
+    ResponseField,
+    RootPath,
+)
 
 APPLICATION = "Application"
 ADDRESS = "Address"
 RUNNING = "Running"
+PROCESSES = "Processes"
 DEVELOPMENT = "Development"
 LOGGING = "Logging"
 TLS = "TLS"
@@ -26,7 +48,18 @@ LogFormat = Literal["text", "json"]
 ClientCertificates = Literal["none", "optional", "required"]
 HeaderMap = Literal["drop", "refuse", "dangerous"]
 WebSockets = Literal["auto", "none"]
+ForwardedHeader = Literal[
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "forwarded",
+]
+HttpVersions = Literal["auto", "1", "2"]
 
+# A table of them is looked through now and then, and a person should be able to look through it.
+MOST_WORKERS = 256
 MAX_BACKLOG = 2**31 - 1  # listen(2) takes a C int
 
 
@@ -134,8 +167,9 @@ class Options:
         Whole(0),
         8,
         RUNNING,
-        "Threads that run a WSGI application. 0 runs it on the event loop's own thread, one "
-        "request at a time: fastest for short work that waits for nothing, wrong for the rest.",
+        "Threads that run a WSGI application; the ASGI side of a Django project has as many more. "
+        "0 runs WSGI on the event loop's own thread, one request at a time: fastest for short "
+        "work that waits for nothing, wrong for the rest.",
         reason="Requests that wait for a database overlap, and memory stays small.",
     )
     websocket_threads = Option(
@@ -152,6 +186,123 @@ class Options:
         "auto",
         RUNNING,
         "The event loop; auto takes uvloop where it is installed.",
+    )
+
+    user = Option(
+        Maybe(Account("USER"), nothing=""),
+        None,
+        RUNNING,
+        "Give up root for this user, by name or number, when sockets and certificate are open and "
+        "before the application is imported.",
+        short="-u",
+    )
+    group = Option(
+        Maybe(Account("GROUP"), nothing=""),
+        None,
+        RUNNING,
+        "The group to run as, by name or number; without it that of --user.",
+        short="-g",
+    )
+    umask = Option(
+        Maybe(Mask()),
+        None,
+        RUNNING,
+        "Permissions that new files and UNIX sockets do not get, in octal: 0027. Without it that "
+        "of whoever starts the server.",
+        short="-m",
+    )
+    pid = Option(
+        Maybe(Path("FILE")),
+        None,
+        RUNNING,
+        "Write the number of the process into this file, and remove it at the end.",
+        short="-p",
+    )
+
+    workers = Option(
+        Maybe(Count(MOST_WORKERS)),
+        None,
+        PROCESSES,
+        "Serve with so many worker processes and a supervisor that looks after them; auto for one "
+        "per processor. none for a single process that nobody looks after.",
+        short="-w",
+        aliases=("WEB_CONCURRENCY",),
+        reason="A container or a unit has its own supervisor, and one process takes half the "
+        "memory of two.",
+    )
+    preload = Option(
+        Flag(),
+        False,
+        PROCESSES,
+        "Import the application once, in a process that workers are then forked from: they share "
+        "its memory, and start at once. SIGHUP still brings new code.",
+        reason="What an application opens while it is imported, connections and threads, does not "
+        "survive being shared; only its author knows.",
+    )
+    timeout = Option(
+        Maybe(Seconds(1)),
+        30.0,
+        PROCESSES,
+        "Seconds that the event loop of a worker may be blocked before the worker is replaced; "
+        "its stacks are logged first. none for ever. Requests in threads do not count.",
+        short="-t",
+        reason="Gunicorn's number. A loop that has not turned for so long answers nobody.",
+    )
+    max_requests = Option(
+        Whole(0),
+        0,
+        PROCESSES,
+        "Replace a worker that has served so many requests; 0 for never.",
+        reason="For applications whose memory grows; those that are sound need none.",
+    )
+    max_requests_jitter = Option(
+        Whole(0),
+        0,
+        PROCESSES,
+        "Up to so many requests more, another number for each worker, so that they are not "
+        "replaced together.",
+    )
+    workers_lifetime = Option(
+        Maybe(Seconds(1)),
+        None,
+        PROCESSES,
+        "Replace a worker that has served for so many seconds, and up to a tenth longer. none for "
+        "never.",
+    )
+    workers_max_rss = Option(
+        Maybe(Whole(1, metavar="MIB")),
+        None,
+        PROCESSES,
+        "Replace a worker that takes so many MiB of memory (its resident set). none for never.",
+    )
+    warm_up = Option(
+        Maybe(RequestPath()),
+        None,
+        PROCESSES,
+        "Ask the application for this path before anybody else can: it serves when it has "
+        "answered with a status below 500.",
+    )
+    health_bind = Option(
+        Maybe(BindAddress()),
+        None,
+        PROCESSES,
+        "Answer /live and /ready here, from the supervisor, whatever the application does: "
+        "HOST:PORT or unix:PATH.",
+    )
+    control = Option(
+        Maybe(Path()),
+        None,
+        PROCESSES,
+        "A UNIX socket at this path, for `bascule ctl`; only this user may use it.",
+    )
+    shutdown_delay = Option(
+        Seconds(),
+        0.0,
+        PROCESSES,
+        "Seconds between SIGTERM and the drain in which everything is served as before, while "
+        "load balancers notice.",
+        reason="One that asks for readiness every few seconds needs as many; without one, waiting "
+        "helps nobody.",
     )
 
     reload = Option(
@@ -241,6 +392,34 @@ class Options:
         "How long a client may take to send a whole request head.",
         reason="A head is a few packets; who needs longer holds connections open on purpose.",
     )
+    request_timeout = Option(
+        Maybe(Seconds(0.001)),
+        None,
+        DEADLINES,
+        "How long the application may take until its response begins. Past it: 504, and the call "
+        "is ended; the worker and its other requests go on, which is the difference to Gunicorn's "
+        "--timeout. none for no limit.",
+        reason="Only the application knows how long its work takes. A response that has begun, "
+        "such as a stream of events, may last.",
+    )
+    queue_timeout = Option(
+        Maybe(Seconds(0.001)),
+        None,
+        DEADLINES,
+        "How long a WSGI request may wait for a thread. Past it: 503 instead of being run. none "
+        "for no limit.",
+        reason="Whether a late answer is better than none depends on who asks; 30 s is about as "
+        "long as people wait.",
+    )
+    loop_stall = Option(
+        Maybe(Seconds(0.05)),
+        5.0,
+        DEADLINES,
+        "When the event loop has not come round for so long, log what it is in and which requests "
+        "are in flight, while it lasts. With --debug: 0.1 s. none for never.",
+        reason="No connection is served meanwhile, and load balancers that look after a server "
+        "begin to give it up.",
+    )
     timeout_write = Option(
         Seconds(0.001),
         60.0,
@@ -314,11 +493,56 @@ class Options:
         "what a proxy sets; "
         "dangerous lets them through, refuse answers 400.",
     )
+    proxy_headers = Option(
+        Flag(),
+        True,
+        HTTP,
+        "Believe trusted proxies about the client, and drop what everybody else says in such "
+        "fields. Off: all of them reach the application as they came.",
+    )
+    forwarded_allow_ips = Option(
+        Words(Peer(), ","),
+        ("127.0.0.1", "::1"),
+        HTTP,
+        "The trusted proxies: addresses, networks (10.0.0.0/8), unix for who connects to a UNIX "
+        "socket, * for everybody.",
+        reason="A proxy on the same machine; any other could be a client.",
+        aliases=("FORWARDED_ALLOW_IPS",),
+    )
+    forwarded_headers = Option(
+        Words(Choice[ForwardedHeader](ForwardedHeader), ","),
+        ("x-forwarded-for", "x-forwarded-proto"),
+        HTTP,
+        "The fields that trusted proxies are believed by. Name only those that your proxy sets "
+        "itself in every request.",
+        reason="What a proxy does not set it passes on, and then the client says it.",
+    )
+    proxy_protocol = Option(
+        Flag(),
+        False,
+        HTTP,
+        "Connections of --proxy-allow-ips begin with a PROXY header, version 1 or 2, which says "
+        "who the client is.",
+    )
+    proxy_allow_ips = Option(
+        Words(Peer(), ","),
+        ("127.0.0.1", "::1"),
+        HTTP,
+        "Who sends PROXY headers, written as --forwarded-allow-ips.",
+        reason="A proxy on the same machine; any other could be a client.",
+    )
     header = Option(
         Listing(ResponseField(), "\n"),
         (),
         HTTP,
         'Add this field to every response: "Name: value". May be given several times.',
+    )
+    http = Option(
+        Choice[HttpVersions](HttpVersions),
+        "auto",
+        HTTP,
+        "The versions of HTTP that are spoken: 1 for HTTP/1.1, 2 for HTTP/2, auto for both. Over "
+        "TLS the client chooses (ALPN); without, HTTP/2 is for clients that begin with it.",
     )
     server_header = Option(Flag(), True, HTTP, "Send the Server field.")
     date_header = Option(Flag(), True, HTTP, "Send the Date field.")

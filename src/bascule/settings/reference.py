@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from bascule.settings.kinds import Flag, Listing, Maybe, Seconds, Whole
+from bascule.settings.kinds import Flag, Listing, Maybe, Seconds, Whole, Words
 from bascule.settings.option import Option
 from bascule.settings.options import OPTIONS
 
@@ -114,6 +114,7 @@ def written(option: Option[Any]) -> str:
     words = {
         Flag: "true or false",
         Listing: "a list of texts",
+        Words: "a list of texts",
         Whole: "a number",
         Seconds: "a number",
     }

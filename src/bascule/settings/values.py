@@ -5,9 +5,18 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from bascule.address import Address, FDAddress, TCPAddress, UnixAddress
-from bascule.settings.findings import DEFAULT, Source
+from bascule.settings.findings import DEFAULT, Rank, Source
 from bascule.settings.option import Option
 from bascule.settings.options import OPTIONS, Options
+
+NEED_SUPERVISOR = (
+    "preload",
+    "max_requests",
+    "workers_lifetime",
+    "workers_max_rss",
+    "health_bind",
+    "control",
+)
 
 
 class Values(Options):
@@ -78,6 +87,25 @@ class Values(Options):
         if self.fd is not None:
             return (FDAddress(self.fd),)
         return (TCPAddress(self.host, self.port),)
+
+    @property
+    def supervised(self) -> int | None:
+        """How many workers a supervisor has, 0 for one per processor; None without one.
+
+        What only a supervisor can do asks for one with one worker. A server that starts again
+        when files change has none: it serves one developer.
+        """
+        if self.reload:
+            return None
+        if self.workers is None and any(getattr(self, name) for name in NEED_SUPERVISOR):
+            return 1
+        return self.workers
+
+    @property
+    def says_where_to_listen(self) -> bool:
+        """Whether `addresses` come from somebody, and are not the default or a command's own."""
+        sources = map(self._source, ("bind", "uds", "fd", "host", "port"))
+        return any(source is not None and source.rank > Rank.PRESET for source in sources)
 
     @property
     def uses_tls(self) -> bool:

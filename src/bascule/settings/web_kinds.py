@@ -5,6 +5,7 @@ from typing import Any
 
 from bascule.address import Address, parse_address, parse_tcp_address
 from bascule.mounting import MountPoint, parse_mount_point
+from bascule.protocols.peers import TrustedPeers
 from bascule.settings.kinds import Kind
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -89,6 +90,19 @@ class Host(Kind[str]):
         return address.host
 
 
+class Peer(Kind[str]):
+    """Who is trusted: an address, a network, "unix" or "*"."""
+
+    metavar = "PEER"
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("is not text; give 192.0.2.7, 10.0.0.0/8, unix or *")
+        word = value.strip().lower()
+        TrustedPeers([word])
+        return word
+
+
 class ResponseField(Kind[HeaderField]):
     """A header field for every response, written "Name: value" (RFC 9110 section 5)."""
 
@@ -133,3 +147,16 @@ class RootPath(Kind[str]):
         if not isinstance(value, str) or (value and not value.startswith("/")):
             raise ValueError("does not begin with a slash; give a path such as /shop")
         return value.rstrip("/")
+
+
+class RequestPath(Kind[str]):
+    """The path of a request, with its query if it has one."""
+
+    metavar = "PATH"
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str) or not value.startswith("/"):
+            raise ValueError("does not begin with a slash; give a path such as /healthz")
+        if not value.isascii() or not value.isprintable() or set(value) & set(' #"<>'):
+            raise ValueError("has characters that a URL has percent-encoded, such as %20")
+        return value

@@ -1,1 +1,1 @@
-"""Processes that watch over a server: in development, one that reloads it."""
+"""Processes that watch over those that serve: over workers, and in development over reloads."""

@@ -4,38 +4,47 @@ This process binds the sockets, watches files and never imports the application.
 child that is run by the same command line, so a new start reads everything anew: code, settings
 file, env-file.
 
-A child that ends by itself (a syntax error, a failed import) leaves this process waiting for the
-next change. Only a first child that refuses its usage (exit code 2) ends it: then it is the
-command that has to change, not a file.
+At a change a second child is started beside the one that serves. When it says that it serves, the
+old one is told to drain. One that does not come so far (a syntax error, a failed import) has said
+why, and the old one goes on. A change while a child starts ends that one and starts the next:
+never more than one starts at a time, and the latest wins.
+
+Only a first child that refuses its usage (exit code 2) ends this process: then it is the command
+that has to change, not a file. The children end with it, even where it is killed: see
+`bascule.worker.lifeline`.
 """
 
 import logging
 import os
+import select
 import signal
+import socket
 import subprocess
-import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bascule.errors import EXIT_USAGE, UsageError
+from bascule.errors import EXIT_USAGE
 from bascule.observability import logs
 from bascule.settings import Settings
-from bascule.settings.environment import SOCKETS_VARIABLE
-from bascule.sockets.bind import close_listeners, open_listeners
+from bascule.settings.environment import LIFELINE_VARIABLE, SOCKETS_VARIABLE
+from bascule.sockets.bind import close_listeners
+from bascule.sockets.systemd import Notifier
 from bascule.supervisor.sockets import handed_over
+from bascule.supervisor.watch import Watch, directories, named_files
+from bascule.worker.lifeline import Lifeline
+from bascule.worker.listeners import listening_sockets
+from bascule.worker.pidfile import PidFile
+from bascule.worker.privileges import wanted_identity
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
     from types import FrameType
 
 logger = logging.getLogger("bascule")
 
-# Beside Python's own: what is read once at start. No .json or .txt, which applications write
-# themselves.
-WATCHED_SUFFIXES = (".env", ".html", ".ini", ".jinja", ".j2", ".toml", ".yaml", ".yml")
-LOOK_INTERVAL_MS = 500  # how soon a child that ended by itself is noticed
 SPARE = 5.0  # seconds beyond the graceful stop until a child is killed
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -43,122 +52,253 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def run_reloading(settings: Settings, command: Sequence[str]) -> int:
     """Serve by `command` in a child process until a signal says stop; returns the exit code.
 
-    Raises BindError when an address cannot be listened on.
+    Raises BindError when an address cannot be listened on, UsageError when the files cannot be
+    watched, the user is unknown, or the PID file names another server.
     """
+    if settings.umask is not None:
+        os.umask(settings.umask)
     logs.configure(settings.log_level, settings.log_format, None, settings.debug)
-    sockets = open_listeners(settings.addresses, settings.backlog)
+    # Who it is to be is for the child, which imports the application; this process stays who it
+    # is, to start the next one.
+    sockets = listening_sockets(settings, wanted_identity(settings.user, settings.group))
+    pid_file = PidFile(settings.pid) if settings.pid is not None else None
     try:
+        if pid_file is not None:
+            pid_file.write()
         reloader = Reloader(command, sockets, settings.timeout_graceful_shutdown + SPARE)
         return reloader.run(directories(settings), named_files(settings))
     finally:
         close_listeners(sockets)
+        if pid_file is not None:
+            pid_file.remove()
 
 
-def directories(settings: Settings) -> list[str]:
-    """Return what to watch: --reload-dir, else the application's directory."""
-    return list(settings.reload_dir) or [settings.app_dir or os.curdir]
+class Child:
+    """A server process. `kill_at`: once it has been told to end, when it must have done so."""
 
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], fds: Sequence[int]
+    ) -> None:
+        self.lifeline = Lifeline()
+        end = self.lifeline.theirs.fileno()
+        try:
+            self.process = subprocess.Popen(
+                command, env={**environ, LIFELINE_VARIABLE: str(end)}, pass_fds=[*fds, end]
+            )
+        except BaseException:
+            self.lifeline.close()
+            raise
+        self.lifeline.handed_over()
+        self.kill_at: float | None = None
 
-def named_files(settings: Settings) -> set[str]:
-    """Return the files that settings come from and that may lie anywhere."""
-    named = (settings.config, settings.env_file, settings.log_config)
-    return {os.path.abspath(path) for path in named if path is not None}
+    def end(self, number: int | None, patience: float) -> None:
+        """Tell it to end by a signal (None: it has it already), within `patience` seconds."""
+        if number is not None:
+            self.process.send_signal(number)
+        if self.kill_at is None:
+            self.kill_at = time.monotonic() + patience
 
 
 class Reloader:
-    """One child at a time, and the reasons to replace it."""
+    """The children, and the reasons to replace the one that serves.
+
+    serving: says it is ready, and has not ended. starting: has not said so yet. leaving: told to
+    end. All of this runs on one thread, which sleeps in `wait`.
+    """
 
     def __init__(
-        self, command: Sequence[str], sockets: "Sequence[socket.socket]", patience: float
+        self, command: Sequence[str], sockets: Sequence[socket.socket], patience: float
     ) -> None:
-        """command: what the child runs. patience: seconds a child may take to stop."""
+        """command: what a child runs. patience: seconds a child may take to stop."""
         self.command = list(command)
         self.fds = [sock.fileno() for sock in sockets]
         self.environ = {**os.environ, SOCKETS_VARIABLE: handed_over(sockets)}
         self.patience = patience
-        self.stopping = threading.Event()
-        self.child: subprocess.Popen[bytes] | None = None
+        self.serving: Child | None = None
+        self.starting: Child | None = None
+        self.leaving: list[Child] = []
+        # A child that was overtaken by a change while it started: the next one waits for its end.
+        self.overtaken: Child | None = None
+        self.due = True
+        self.first = True
+        self.caught: deque[int] = deque()
+        self.stopping = False
+        self.notifier = Notifier.of(os.environ, os.getpid())
+        self.woken, self.waker = socket.socketpair()
+        self.woken.setblocking(False)
+        self.waker.setblocking(False)
 
     def run(self, directories: Sequence[str], files: set[str]) -> int:
         """Watch until a signal comes, and return the exit code."""
         with self.signals():
-            self.start()
+            watch = Watch(directories, files, self.wake)
             try:
-                return self.watch(watched_changes(directories, files, self.stopping))
+                return self.watch(watch)
             finally:
+                watch.end()
                 self.finish()
 
-    def watch(self, changes: Iterable[Sequence[str]]) -> int:
-        """Replace the child at each change; an empty one is a moment to look after it."""
-        first = True
-        told = False
-        for paths in changes:
-            if paths:
-                logger.info("changed: %s; starting again", ", ".join(map(os.path.relpath, paths)))
-                self.stop()
+    def watch(self, watch: Watch) -> int:
+        """Replace the child at each change, until a signal comes."""
+        while not self.caught:
+            if paths := watch.changes():
+                self.change(paths)
+            code = self.look_after()
+            if code is not None:
+                return code
+            if self.due and self.overtaken is None:
                 self.start()
-                first = told = False
-            elif not told and (code := self.exit_code()) is not None:
-                if first and code == EXIT_USAGE:
-                    return code
-                logger.info("the server ended with exit code %d; waiting for a change", code)
-                told = True
+            self.wait()
         return 0
 
+    def change(self, paths: Sequence[str]) -> None:
+        """Have a new child started; one that is starting now is out of date."""
+        logger.info("changed: %s; starting again", ", ".join(map(os.path.relpath, paths)))
+        self.first = False
+        self.due = True
+        if self.starting is not None:
+            self.overtaken, self.starting = self.starting, None
+            self.let_go(self.overtaken)
+
     def start(self) -> None:
-        """Start a child, unless a signal has come meanwhile."""
-        if self.stopping.is_set():
-            return
-        self.child = subprocess.Popen(self.command, env=self.environ, pass_fds=self.fds)
-        if self.stopping.is_set():  # it came while the child was made, and passed it by
-            self.child.terminate()
+        """Start a child."""
+        self.due = False
+        self.starting = Child(self.command, self.environ, self.fds)
+        if self.caught:  # a signal came while it was made, and may have passed it by
+            self.starting.end(signal.SIGTERM, self.patience)
 
-    def exit_code(self) -> int | None:
-        """Return the exit code of a child that has ended."""
-        return None if self.child is None else self.child.poll()
+    def let_go(self, child: Child) -> None:
+        """Tell a child to drain and end."""
+        child.end(signal.SIGTERM, self.patience)
+        self.leaving.append(child)
 
-    def stop(self) -> None:
-        """End the child gracefully, and wait for it."""
-        if self.child is not None:
-            self.child.terminate()
-            self.wait()
+    def look_after(self) -> int | None:
+        """See what has become of the children; returns an exit code to end with, or None."""
+        child = self.starting
+        if child is not None and child.lifeline.is_ready():
+            self.starting = None
+            self.take_over(child)
+        elif child is not None and (code := child.process.poll()) is not None:
+            self.starting = None
+            child.lifeline.close()
+            if self.first and code == EXIT_USAGE:
+                return code
+            self.say_failed(code)
+        child = self.serving
+        if child is not None and (code := child.process.poll()) is not None:
+            self.serving = None
+            child.lifeline.close()
+            if self.starting is None and not self.due:
+                logger.info("the server ended with exit code %d; waiting for a change", code)
+        self.look_after_leaving()
+        return None
+
+    def take_over(self, child: Child) -> None:
+        """A child serves: the one before it may go."""
+        if self.serving is not None:
+            logger.info("the changed code serves; the old server finishes what it has")
+            self.let_go(self.serving)
+        self.serving = child
+        self.notifier.ready()
+
+    def say_failed(self, code: int) -> None:
+        """A child has ended before it served, and has said why."""
+        if self.serving is not None and self.serving.process.poll() is None:
+            logger.error(
+                "the changed code did not start (exit code %d): the old code still serves; "
+                "waiting for a change",
+                code,
+            )
+        else:
+            logger.info("the server ended with exit code %d; waiting for a change", code)
+
+    def look_after_leaving(self) -> None:
+        """Forget children that have ended; kill those that take too long."""
+        for child in list(self.leaving):
+            if child.kill_at is not None and time.monotonic() >= child.kill_at:
+                logger.warning("the server has not ended after %g s; killing it", self.patience)
+                child.process.kill()
+                child.process.wait()
+            if child.process.poll() is not None:
+                child.lifeline.close()
+                self.leaving.remove(child)
+                if child is self.overtaken:
+                    self.overtaken = None
 
     def finish(self) -> None:
-        """Wait for the child, which a signal has told to end if there was one."""
-        if self.stopping.is_set() and self.child is not None:
+        """End all children, and wait for them."""
+        self.notifier.stopping()
+        self.leaving += [one for one in (self.starting, self.serving) if one is not None]
+        self.starting = self.serving = None
+        self.pass_on()
+        for child in self.leaving:
+            if child.kill_at is None and not self.stopping:
+                child.end(signal.SIGTERM, self.patience)
+        self.look_after_leaving()
+        while self.leaving:
             self.wait()
-        else:
-            self.stop()
+            self.pass_on()
+            self.look_after_leaving()
+
+    def pass_on(self) -> None:
+        """Pass the signals that came on to the children.
+
+        Ctrl-C reaches every process of the terminal's foreground group, so a child has it already.
+        A second one would make it drop the requests in flight; so one that is draining gets only
+        the second, too.
+        """
+        while self.caught:
+            number = self.caught.popleft()
+            typed = number == signal.SIGINT and in_foreground()
+            for child in self.leaving:
+                if self.stopping or child.kill_at is None:
+                    child.end(None if typed else number, self.patience)
+            self.stopping = True
 
     def wait(self) -> None:
-        """Wait until the child has ended; kill it when it takes too long."""
-        assert self.child is not None
+        """Sleep until a signal, a change, a child's word or end, or the time to kill one."""
+        sources: list[socket.socket | Lifeline] = [self.woken]
+        if self.starting is not None and not self.starting.lifeline.ended:
+            sources.append(self.starting.lifeline)
+        now = time.monotonic()
+        self.notifier.beat(now)
+        times = [one.kill_at for one in self.leaving if one.kill_at is not None]
+        if self.notifier.beat_every is not None:
+            times.append(now + self.notifier.beat_every)
+        timeout = max(0.0, min(times) - now) if times else None
+        select.select(sources, [], [], timeout)
         try:
-            self.child.wait(self.patience)
-        except subprocess.TimeoutExpired:
-            logger.warning("the server has not ended after %g s; killing it", self.patience)
-            self.child.kill()
-            self.child.wait()
+            while self.woken.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def wake(self) -> None:
+        """End a `wait`; from any thread."""
+        try:
+            self.waker.send(b"\0")
+        except BlockingIOError:
+            pass  # so full of wake-ups that one more says nothing
 
     @contextmanager
     def signals(self) -> "Iterator[None]":
-        """Have signals end the watch and the child, for as long as the block runs."""
+        """Have signals and the ends of children wake this process while the block runs."""
         before = {number: signal.signal(number, self.on_signal) for number in STOP_SIGNALS}
+        # Does nothing, but without it the end of a child would wake nobody.
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        descriptor = signal.set_wakeup_fd(self.waker.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
+            signal.set_wakeup_fd(descriptor)
             for number, former in before.items():
                 signal.signal(number, former)
+            self.woken.close()
+            self.waker.close()
 
     def on_signal(self, number: int, frame: "FrameType | None") -> None:
-        """Pass a signal on to the child.
-
-        Ctrl-C reaches every process of the terminal's foreground group, so the child has it
-        already. A second one would make it drop the requests in flight.
-        """
-        self.stopping.set()
-        if self.child is not None and not (number == signal.SIGINT and in_foreground()):
-            self.child.send_signal(number)
+        """Remember a signal that says stop."""
+        self.caught.append(number)
 
 
 def in_foreground() -> bool:
@@ -171,34 +311,3 @@ def in_foreground() -> bool:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     finally:
         os.close(terminal)
-
-
-def watched_changes(
-    directories: Sequence[str], files: set[str], stopping: threading.Event
-) -> "Iterator[list[str]]":
-    """Yield the paths of each change, and an empty list now and then, until `stopping` is set."""
-    from watchfiles import Change, PythonFilter, watch
-
-    logger.info("watching %s", ", ".join(map(os.path.abspath, directories)))
-
-    python = PythonFilter(extra_extensions=WATCHED_SUFFIXES)
-
-    def wanted(change: Change, path: str) -> bool:
-        return path in files or python(change, path)
-
-    changes = watch(
-        *directories,
-        *files,
-        watch_filter=wanted,
-        stop_event=stopping,
-        rust_timeout=LOOK_INTERVAL_MS,
-        yield_on_timeout=True,
-    )
-    try:
-        for change in changes:
-            yield sorted({path for _, path in change})
-    except (OSError, RuntimeError) as error:
-        raise UsageError(
-            f"cannot watch {', '.join(directories)}: {error}.\n"
-            "Give fewer directories with --reload-dir, or raise fs.inotify.max_user_watches."
-        ) from None

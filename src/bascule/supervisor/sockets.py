@@ -9,11 +9,20 @@ from collections.abc import MutableMapping, Sequence
 
 from bascule.errors import UsageError
 from bascule.settings.environment import SOCKETS_VARIABLE
+from bascule.sockets.unix import UnixListener
 
 
 def handed_over(sockets: Sequence[socket.socket]) -> str:
     """Return the value of SOCKETS_VARIABLE that says which descriptors a child inherits."""
     return ",".join(str(sock.fileno()) for sock in sockets)
+
+
+def adopted(fd: int) -> socket.socket:
+    """The socket that a descriptor is. Of a UNIX socket the file stays somebody else's."""
+    sock = socket.socket(fileno=fd)
+    if sock.family == socket.AF_UNIX:
+        return UnixListener(fileno=sock.detach())
+    return sock
 
 
 def inherited_sockets(environ: MutableMapping[str, str]) -> list[socket.socket] | None:
@@ -26,7 +35,7 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> list[socket.socket] 
     if value is None:
         return None
     try:
-        sockets = [socket.socket(fileno=int(number)) for number in value.split(",")]
+        sockets = [adopted(int(number)) for number in value.split(",")]
     except (OSError, ValueError, OverflowError):
         raise UsageError(
             f"{SOCKETS_VARIABLE}={value!r} names no open sockets.\n"

@@ -9,8 +9,13 @@ from bascule.interfaces.locate import detect_interface, load_target
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.settings import Settings
 
-# From TARGET, --factory and --app-dir to the application.
-Load = Callable[[str, bool, str], object]
+# From TARGET, --factory and all settings to the application.
+Load = Callable[[str, bool, Settings], object]
+
+
+def load_module(target: str, factory: bool, settings: Settings) -> object:
+    """A TARGET that names a module. Raises TargetError or StartupError."""
+    return load_target(target, factory, settings.app_dir)
 
 
 def find_applications(
@@ -18,7 +23,7 @@ def find_applications(
     app: object = None,
     mounts: Mapping[str, object] | None = None,
     websocket: object = None,
-    load: Load = load_target,
+    load: Load = load_module,
 ) -> list[Application]:
     """The applications to serve, in the order in which they are named.
 
@@ -51,7 +56,7 @@ def made(
     interface: str,
 ) -> Application:
     target = named if isinstance(named, str) else ""
-    app = load(target, factory, settings.app_dir) if target else named
+    app = load(target, factory, settings) if target else named
     if isinstance(app, Hybrid):
         return app.as_application(interface, target, point)
     return Application(app, detect_interface(app, interface), target, point)

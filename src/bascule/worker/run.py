@@ -2,6 +2,9 @@
 
 SIGTERM, SIGINT     drain, then exit 0
 the same again      stop at once, exit 1
+SIGUSR1             open the files of logs again
+
+Under a supervisor the process has a seat, and SIGINT and SIGUSR1 are the supervisor's.
 """
 
 import asyncio
@@ -12,20 +15,33 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 
 from bascule.interfaces.application import Application
 from bascule.interfaces.hybrid import Hybrid
-from bascule.interfaces.locate import load_target
-from bascule.loop import loop_name, new_event_loop
+from bascule.loop import loop_factory, loop_name, new_event_loop
 from bascule.observability import logs
 from bascule.observability.access import AccessLog
 from bascule.observability.banner import BothSides, banner
+from bascule.observability.stall import WATCHDOG
 from bascule.settings import Settings
-from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.sockets.bind import close_listeners, describe
+from bascule.sockets.systemd import Notifier
 from bascule.speed import is_compiled, is_pure_forced
-from bascule.worker.applications import Load, find_applications
+from bascule.worker.applications import Load, find_applications, load_module
+from bascule.worker.lifeline import THREAD_NAME, ServerEnd
+from bascule.worker.listeners import listening_sockets
+from bascule.worker.pidfile import PidFile
+from bascule.worker.plan import tls_context
+from bascule.worker.privileges import wanted_identity
 from bascule.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from bascule.sockets.tls import WatchedContext
+    from bascule.worker.seat import Seat
 
 logger = logging.getLogger("bascule")
 
@@ -33,7 +49,13 @@ EXIT_OK = 0
 EXIT_FORCED = 1
 # After a second signal: as long as it takes to close connections and let go of the loop.
 FORCED_GRACE = 1.0
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Threads of ours that do not keep a process from its end.
+OURS = frozenset({WATCHDOG, THREAD_NAME, "bascule supervisor"})
+
+# Drains, and ends with that exit code; from any thread, at any time.
+Stop = Callable[[int], None]
+# Told, on the loop's thread, when connections are accepted and signals caught.
+Ready = Callable[[Stop], None]
 
 
 def run(
@@ -42,29 +64,125 @@ def run(
     app: object = None,
     mounts: Mapping[str, object] | None = None,
     websocket: object = None,
-    load: Load = load_target,
+    load: Load = load_module,
+    lifeline: ServerEnd | None = None,
+    seat: "Seat | None" = None,
+    ready: Ready | None = None,
+    loaded: "Loaded | None" = None,
 ) -> int:
-    """Serve until a signal says stop; returns the exit code.
+    """Serve until a signal says stop, or whoever `ready` has told; returns the exit code.
 
     sockets: listening sockets to use instead of the settings' addresses; the caller closes them.
+    With a seat they are closed here: a worker that leaves must not keep them open.
     app: the application, instead of the settings' target. mounts, websocket: further ones.
-    load: finds what a TARGET names.
+    load: finds what a TARGET names. loaded: what `preload` has returned in the process that this
+    one was forked from.
+    lifeline: to the reloader that has started this process, if there is one. seat: of a worker
+    under a supervisor.
     Raises UsageError or StartupError before anything is served.
     """
+    if loaded is None:
+        prepare_process(settings)
+    if lifeline is not None:
+        # Requests have the one, lifespan shutdown the other.
+        lifeline.patience += 2 * settings.timeout_graceful_shutdown
+    identity = wanted_identity(settings.user, settings.group) if loaded is None else None
+    if sockets is None:
+        opened = listening_sockets(settings, identity)
+    else:
+        opened = [] if seat is None else list(sockets)
+    pid_file: PidFile | None = None
+    try:
+        # Read before root is given up, which alone may be able to.
+        tls = loaded.tls if loaded is not None else tls_context(settings)
+        # With a supervisor, that is the process whose number is wanted.
+        if settings.pid is not None and lifeline is None and seat is None:
+            pid_file = PidFile(settings.pid)
+            pid_file.write()
+        if identity is not None:
+            identity.assume()
+        if loaded is None:
+            loaded = Loaded(load_applications(settings, app, mounts, websocket, load), tls)
+        process = Process(
+            settings,
+            loaded.applications,
+            sockets or opened,
+            opened,
+            tls,
+            lifeline,
+            pid_file,
+            seat,
+            ready,
+        )
+        return process.run()
+    finally:
+        close_listeners(opened)
+        if pid_file is not None:
+            pid_file.remove()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is there when the application has been imported: all that a worker needs."""
+
+    applications: Sequence[Application]
+    tls: "WatchedContext | None"
+
+
+def prepare_process(settings: Settings) -> None:
+    """What an application finds when it is imported: a log, and its environment."""
     occupy_standard_descriptors()
+    if settings.umask is not None:
+        os.umask(settings.umask)
     logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
     for name, value in settings.app_environment.items():
         os.environ.setdefault(name, value)
-    opened = open_listeners(settings.addresses, settings.backlog) if sockets is None else []
-    try:
-        # Outside the loop: Django's ORM refuses to work where one is running, and imports may use
-        # it.
-        applications = find_applications(settings, app, mounts, websocket, load)
-        if settings.log_config is None:
-            logs.survive_application()
-        return Process(settings, applications, sockets or opened, opened).run()
-    finally:
-        close_listeners(opened)
+
+
+def load_applications(
+    settings: Settings,
+    app: object = None,
+    mounts: Mapping[str, object] | None = None,
+    websocket: object = None,
+    load: Load = load_module,
+) -> list[Application]:
+    """Import the applications.
+
+    Outside the loop: Django's ORM refuses to work where one is running, and imports may use it.
+    Raises UsageError or StartupError.
+    """
+    applications = find_applications(settings, app, mounts, websocket, load)
+    if settings.log_config is None:
+        logs.survive_application()
+    return applications
+
+
+def preload(
+    settings: Settings,
+    app: object = None,
+    mounts: Mapping[str, object] | None = None,
+    websocket: object = None,
+    load: Load = load_module,
+) -> Loaded:
+    """Import the applications for processes that will be forked from this one, and of Bascule
+    what each of them would import for itself.
+
+    Raises UsageError or StartupError.
+    """
+    prepare_process(settings)
+    identity = wanted_identity(settings.user, settings.group)
+    tls = tls_context(settings)
+    if identity is not None:
+        identity.assume()
+    applications = load_applications(settings, app, mounts, websocket, load)
+    loop_factory(settings.loop)
+    for application in applications:
+        is_hybrid = isinstance(application.app, Hybrid)
+        if is_hybrid or application.interface == "wsgi":
+            import_module("bascule.interfaces.wsgi")
+        if is_hybrid or application.interface != "wsgi":
+            import_module("bascule.interfaces.asgi")
+    return Loaded(applications, tls)
 
 
 def occupy_standard_descriptors() -> None:
@@ -83,7 +201,10 @@ def occupy_standard_descriptors() -> None:
 class Process:
     """The worker of this process, its loop, and its signals.
 
-    sockets: to serve on. opened: those of them to close when it stops; emptied then.
+    sockets: to serve on. opened: those of them to close when it stops; emptied then. tls: what
+    encrypts them. lifeline: to the reloader that has started it, if there is one. pid_file: to
+    remove when the process ends without a way back to its caller. seat: its place under a
+    supervisor. ready: told when it serves.
     """
 
     def __init__(
@@ -92,15 +213,32 @@ class Process:
         applications: Sequence[Application],
         sockets: Sequence[socket.socket],
         opened: list[socket.socket],
+        tls: "WatchedContext | None",
+        lifeline: ServerEnd | None,
+        pid_file: PidFile | None,
+        seat: "Seat | None",
+        ready: Ready | None,
     ) -> None:
         self.settings = settings
         self.applications = applications
         self.sockets = sockets
         self.opened = opened
+        self.lifeline = lifeline
+        self.pid_file = pid_file
+        self.seat = seat
+        self.ready = ready
+        self.code = EXIT_OK
         self.access = (
             AccessLog(settings.log_format, settings.debug) if settings.access_log else None
         )
-        self.worker = Worker(applications, settings, sockets, self.access)
+        slot = None if seat is None else seat.slot
+        self.worker = Worker(applications, settings, sockets, self.access, slot, tls)
+        if seat is not None:
+            seat.describe = self.worker.stacks
+        # Who has started it speaks for all its processes.
+        alone = lifeline is None and seat is None
+        self.notifier = Notifier.of(os.environ, os.getpid()) if alone else Notifier()
+        self.worker.heartbeat = self.notifier.beat
 
     def run(self) -> int:
         """Run the loop from start to drained."""
@@ -112,61 +250,125 @@ class Process:
             close_loop(loop)
             raise
         if self.worker.left_running:
-            leave(code)
+            self.leave(code)
         close_loop(loop)
         return code
+
+    def leave(self, code: int) -> None:
+        """End the process at once."""
+        if self.pid_file is not None:
+            self.pid_file.remove()
+        leave(code)
 
     async def main(self, loop: asyncio.AbstractEventLoop) -> int:
         stop = asyncio.Event()
         give_up = asyncio.Event()
         await self.worker.start()
         self.catch_signals(loop, stop, give_up)
+        if self.ready is not None:
+            self.ready(self.stop_from_outside(loop, stop))
         self.say_ready(loop)
         # What is here now stays: looking through it again and again for garbage would be for
         # nothing.
         gc.collect()
         gc.freeze()
         await stop.wait()
+        self.notifier.stopping("finishing what is in flight")
+        if self.seat is None:
+            # With a supervisor, it waits for all of them.
+            await self.wait_for_load_balancers(give_up)
         self.worker.stop_accepting()
         close_listeners(self.opened)
         self.opened.clear()
         await self.worker.drain(give_up)
         logger.info("stopped")
-        return EXIT_FORCED if give_up.is_set() else EXIT_OK
+        return EXIT_FORCED if give_up.is_set() else self.code
+
+    async def wait_for_load_balancers(self, give_up: asyncio.Event) -> None:
+        """Serve on until they have noticed that it stops."""
+        try:
+            async with asyncio.timeout(self.settings.shutdown_delay):
+                await give_up.wait()
+        except TimeoutError:
+            pass
+
+    def stop_from_outside(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Stop:
+        """The function that `ready` gets. A stop that is under way already keeps its code."""
+
+        def end(code: int) -> None:
+            if not stop.is_set():
+                self.code = code
+                stop.set()
+
+        def ask(code: int) -> None:
+            try:
+                loop.call_soon_threadsafe(end, code)
+            except RuntimeError:
+                pass  # the loop is closed: it has stopped
+
+        return ask
 
     def catch_signals(
         self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, give_up: asyncio.Event
     ) -> None:
         """The first signal sets `stop`, the next `give_up`; if nobody hears that, the process
-        ends.
+        ends. Of a worker with a seat, SIGQUIT is the second one.
         """
         caught: list[int] = []
 
         def on_signal(number: int, frame: object) -> None:
-            event = give_up if caught else stop
+            if loop.is_closed():
+                return  # it is about to end
+            if number == signal.SIGTERM and caught and self.seat is not None:
+                return  # from the supervisor, and from somebody who tells all processes
+            event = give_up if caught or number == signal.SIGQUIT else stop
             caught.append(number)
+            if event is give_up:
+                loop.call_soon_threadsafe(stop.set)
+            if self.lifeline is not None:
+                self.lifeline.stopping = True
             loop.call_soon_threadsafe(event.set)
             if event is stop:
                 logger.info("stopping: finishing what is in flight")
             else:
                 signal.setitimer(signal.ITIMER_REAL, FORCED_GRACE)
 
-        signal.signal(signal.SIGALRM, lambda number, frame: leave(EXIT_FORCED))
-        for number in STOP_SIGNALS:
-            signal.signal(number, on_signal)
+        signal.signal(signal.SIGALRM, lambda number, frame: self.leave(EXIT_FORCED))
+        signal.signal(signal.SIGTERM, on_signal)
+        if self.seat is None:
+            signal.signal(signal.SIGINT, on_signal)
+            signal.signal(signal.SIGUSR1, lambda number, frame: logs.reopen())
+        else:
+            signal.signal(signal.SIGQUIT, on_signal)
+            self.seat.reopen_logs = logs.reopen
 
     def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:
-        scheme = "https" if self.settings.ssl_certfile else "http"
-        for line in banner(
+        lines = self.describe(loop)
+        if self.seat is not None:
+            self.seat.say_ready(lines)
+            return
+        for line in lines:
+            logger.info(line)
+        self.notifier.ready(f"listening on {', '.join(self.addresses())}")
+        if self.lifeline is not None:
+            self.lifeline.say_ready()
+
+    def describe(self, loop: asyncio.AbstractEventLoop) -> list[str]:
+        """What is served, where, and with what."""
+        return banner(
             applications=[(one.target, kind_of(one), one.place) for one in self.applications],
-            addresses=[describe(sock, scheme) for sock in self.sockets],
+            addresses=self.addresses(),
             threads=self.settings.threads,
             loop=loop_name(loop),
             compiled=is_compiled(),
             pid=os.getpid(),
             forced_pure=is_pure_forced(),
-        ):
-            logger.info(line)
+        )
+
+    def addresses(self) -> list[str]:
+        """Where clients reach it."""
+        scheme = "https" if self.settings.ssl_certfile else "http"
+        return [describe(sock, scheme) for sock in self.sockets]
 
 
 def kind_of(application: Application) -> str | BothSides:
@@ -193,12 +395,28 @@ def leave(code: int) -> None:
     """End the process although application code is still running: joining its threads could take
     for ever."""
     names = sorted(
-        thread.name for thread in threading.enumerate() if thread is not threading.main_thread()
+        thread.name
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and thread.name not in OURS
     )
     logger.warning(
         "left behind, still busy: %s", ", ".join(names) or "a task that ignores being cancelled"
     )
+    end_process(code)
+
+
+def end_process(code: int) -> NoReturn:
+    """End it without a look at its threads, and without what they or `atexit` would still do."""
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    flush_streams()
     os._exit(code)
+
+
+def flush_streams() -> None:
+    """Write what was printed and waits in a buffer."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            pass  # its reader has gone, or the application has closed it

@@ -11,41 +11,50 @@ those who embed.
 import asyncio
 import logging
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
 from bascule.interfaces.application import EVERYWHERE, Application
 from bascule.interfaces.exchange import Interface
-from bascule.interfaces.hybrid import Hybrid, HybridInterface, beside_asgi
+from bascule.interfaces.hybrid import Hybrid, HybridInterface
 from bascule.interfaces.lifespan import Lifespan
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
+from bascule.observability.stall import Watchdog
+from bascule.protocols.peers import TrustedPeers
 from bascule.settings import Settings
+from bascule.stacks import thread_stack
+from bascule.worker.in_flight import InFlight, in_flight, listing, stacks
 from bascule.worker.plan import (
     deadlines,
     extra_lines,
     request_limits,
     server_line,
+    stall_after,
+    tls_context,
     websocket_limits,
     websockets,
 )
+from bascule.worker.starvation import Starvation
 
 if TYPE_CHECKING:
-    import ssl
-
+    from bascule.connections.proxies import ProxyFields
     from bascule.interfaces.wsgi import WsgiInterface
+    from bascule.loop.proxied import ProxyHeaders
     from bascule.observability.access import AccessLog
+    from bascule.observability.board import Slot
+    from bascule.sockets.tls import WatchedContext
 
 logger = logging.getLogger("bascule")
 
 # Lines that clients can cause are written once for their kind in this many seconds, then counted.
 WARN_EVERY = 10.0
-# With --debug, a tick this many seconds late says that the loop was blocked; asyncio's own
-# threshold.
-BLOCKED = 0.1
 # A client that is in its TLS handshake when the server stops gets this many seconds to finish it.
 HANDSHAKE_GRACE = 2.0
 # What is left of the application gets this long to notice that it was cancelled.
@@ -63,10 +72,15 @@ class Worker:
         settings: Settings,
         sockets: Sequence[socket.socket],
         access: "AccessLog | None" = None,
+        slot: "Slot | None" = None,
+        tls: "WatchedContext | None" = None,
     ) -> None:
+        """tls: where it had to be made before; otherwise it is made at the start."""
         self.settings = settings
         self.sockets = sockets
         self.access = access
+        self.slot = slot
+        self.tls = tls
         self.sides = [Side(application) for application in applications]
         # One for each application, however often it is mounted.
         self.lifespans = {
@@ -80,6 +94,11 @@ class Worker:
         self.acceptors: list[Acceptor] = []
         self.limited = RateLimited(logger, WARN_EVERY)
         self.ticker: asyncio.Task[None] | None = None
+        self.watchdog: Watchdog | None = None
+        self.starvation = Starvation(lambda: listing(self.in_flight()))
+        self.loop_thread = 0
+        # Called with the time of time.monotonic() at every tick: the loop is alive.
+        self.heartbeat: Callable[[float], None] | None = None
 
     async def start(self) -> None:
         """Start the application and begin to accept. Raises StartupError or UsageError, and leaves
@@ -95,8 +114,7 @@ class Worker:
         """Take back what a start had done when it failed."""
         for acceptor in self.acceptors:
             acceptor.abort()
-        if self.ticker is not None:
-            self.ticker.cancel()
+        self.stop_ticking()
         if self.hub is not None:
             self.hub.abort()
             self.hub.interface.close()
@@ -105,22 +123,38 @@ class Worker:
 
     async def begin(self) -> None:
         loop = asyncio.get_running_loop()
-        tls = self.tls_context()
+        self.tls = self.tls or tls_context(self.settings)
         for lifespan in self.lifespans.values():
             await lifespan.startup()
         self.hub = hub = self.make_hub(loop, self.make_interface(loop))
+        self.loop_thread = threading.get_ident()
+        after = stall_after(self.settings)
+        if after is not None:
+            self.watchdog = Watchdog(after, self.where_loop_is)
+            self.watchdog.start()
         self.ticker = loop.create_task(self.tick(hub), name="bascule tick")
+        if self.settings.warm_up is not None:
+            from bascule.worker.warm_up import warm_up
+
+            await warm_up(hub, self.settings.warm_up)
+        proxy_headers = self.make_proxy_headers()
         for sock in self.sockets:
             acceptor = await listen(
                 loop,
-                lambda: Http1Connection(hub),
+                partial(Http1Connection, hub),
                 sock,
                 backlog=self.settings.backlog,
-                ssl=tls,
+                ssl=self.tls.context if self.tls is not None else None,
                 ssl_handshake_timeout=self.settings.timeout_request_head,
+                proxy_headers=proxy_headers,
             )
             acceptor.may_accept = lambda pending: hub.has_room(pending)
+            if self.slot is not None:
+                acceptor.gives_way = partial(gives_way, hub, self.slot)
             self.acceptors.append(acceptor)
+        if self.slot is not None:
+            self.slot.beat()
+            self.slot.accepting = True
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """What connections get: the one application's interface, or the choice among several."""
@@ -147,8 +181,10 @@ class Worker:
         websocket = None
         if hybrid.websocket is not None:
             websocket = self.make_asgi(hybrid.websocket, loop, state, mounted)
+        wsgi = self.make_wsgi(hybrid.wsgi, loop, mounted)
+        wsgi.beside_asgi = True
         return HybridInterface(
-            self.make_wsgi(beside_asgi(hybrid.wsgi), loop, mounted),
+            wsgi,
             self.make_asgi(hybrid.asgi, loop, state, mounted),
             websocket,
             hybrid.belongs_to_loop,
@@ -156,10 +192,15 @@ class Worker:
             mounted,
         )
 
-    def make_wsgi(self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str) -> Interface:
+    def make_wsgi(
+        self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str
+    ) -> "WsgiInterface":
         from bascule.interfaces.wsgi import WsgiInterface
 
         settings = self.settings
+        if settings.request_timeout:
+            # Not when it is first needed: that is on the loop, and it takes a moment.
+            import_module("bascule.interfaces.interrupt")
         interface = WsgiInterface(
             app,
             loop,
@@ -170,6 +211,8 @@ class Worker:
             mounted,
             self.wsgi,
         )
+        interface.queue_timeout = settings.queue_timeout or 0.0
+        interface.multiprocess = self.slot is not None
         self.wsgi = interface
         return interface
 
@@ -190,35 +233,49 @@ class Worker:
         hub = Hub(loop, interface, request_limits(settings), deadlines(settings), self.warn)
         hub.access = self.access
         hub.header_map = settings.header_map
+        hub.proxy_fields = self.make_proxy_fields()
+        hub.http1 = settings.http != "2"
+        hub.http2 = settings.http != "1"
         hub.max_connections = settings.limit_connections
         hub.max_running = settings.limit_concurrency or 0
+        hub.request_timeout = settings.request_timeout or 0.0
         hub.date_header = settings.date_header
         hub.defaults.server = server_line(settings)
         hub.defaults.extra = extra_lines(settings)
         hub.websocket_limits = websocket_limits(settings)
         hub.compress = settings.ws_per_message_deflate
         hub.set_accepting = self.set_accepting
+        hub.slot = self.slot
         hub.set_date()
         return hub
+
+    def make_proxy_fields(self) -> "ProxyFields | None":
+        """What judges the fields of proxies."""
+        settings = self.settings
+        if not settings.proxy_headers:
+            return None
+        from bascule.connections.proxies import ProxyFields
+
+        trusted = TrustedPeers(settings.forwarded_allow_ips)
+        names = [name.encode() for name in settings.forwarded_headers]
+        return ProxyFields(trusted, names, self.warn)
+
+    def make_proxy_headers(self) -> "ProxyHeaders | None":
+        """What reads PROXY headers."""
+        settings = self.settings
+        if not settings.proxy_protocol:
+            return None
+        from bascule.loop.proxied import ProxyHeaders
+
+        return ProxyHeaders(
+            TrustedPeers(settings.proxy_allow_ips),
+            settings.timeout_request_head,
+            partial(self.warn, "PROXY protocol"),
+        )
 
     def warn(self, kind: str, text: str) -> None:
         """A line that a client can cause: written once, then counted."""
         self.limited.warning(kind, text, time.monotonic())
-
-    def tls_context(self) -> "ssl.SSLContext | None":
-        settings = self.settings
-        if not settings.ssl_certfile:
-            return None
-        from bascule.sockets.tls import TLSFiles, server_context
-
-        files = TLSFiles(
-            settings.ssl_certfile,
-            settings.ssl_keyfile,
-            settings.ssl_keyfile_password,
-            settings.ssl_ca_certs,
-            settings.ssl_cert_reqs,
-        )
-        return server_context(files, ["http/1.1"])
 
     def set_accepting(self, accepting: bool) -> None:
         for acceptor in self.acceptors:
@@ -229,24 +286,50 @@ class Worker:
 
     async def tick(self, hub: Hub) -> None:
         """The one timer of the worker."""
-        due = hub.loop.time() + TICK
         while True:
+            if self.watchdog is not None:
+                now = time.monotonic()
+                self.watchdog.watch.beat(now, now + TICK)
             await asyncio.sleep(TICK)
             hub.tick()
             if hub.has_room(0) and not hub.draining:
                 # Room may also come from a connection that failed before it was one.
                 self.set_accepting(True)
-            self.limited.flush(time.monotonic())
+            now = time.monotonic()
+            self.limited.flush(now)
+            if self.heartbeat is not None:
+                self.heartbeat(now)
+            if self.tls is not None and self.tls.look(now):
+                for acceptor in self.acceptors:
+                    acceptor.renew(self.tls.context)
             if self.access is not None:
                 self.access.flush()
-            late = hub.now - due
-            due = hub.now + TICK
-            if self.settings.debug and late > BLOCKED:
-                logger.warning(
-                    "the event loop was blocked for %.2f s: "
-                    "something in the application does not await",
-                    late,
-                )
+            if self.wsgi is not None and self.wsgi.pool is not None:
+                self.starvation.look(self.wsgi.pool, time.perf_counter())
+
+    # What it is doing.
+
+    @property
+    def stuck(self) -> int:
+        """How many calls do not end although they were told to; a loop that is blocked now counts
+        as one more. May be asked in any thread."""
+        calls = self.hub.overdue.stuck if self.hub is not None else 0
+        return calls + (self.watchdog is not None and self.watchdog.watch.stalled)
+
+    def in_flight(self) -> list[InFlight]:
+        """The requests and WebSockets that are under way, the oldest first. In any thread."""
+        return in_flight(self.hub) if self.hub is not None else []
+
+    def stacks(self) -> str:
+        """The stacks of all threads, with the request that each runs, and of the tasks of
+        requests, for people. In any thread."""
+        return stacks(self.hub, self.loop_thread) if self.hub is not None else ""
+
+    def where_loop_is(self) -> str:
+        """What the loop's thread does at this moment, and what is in flight."""
+        return f"{thread_stack(self.loop_thread)}{listing(self.in_flight())}"
+
+    # The end.
 
     async def drain(self, give_up: asyncio.Event) -> None:
         """Stop accepting and finish what is in flight, until the deadline or until `give_up` is
@@ -273,13 +356,20 @@ class Worker:
             await self.until_cancelled(hub, give_up)
         await self.shut_application_down(give_up)
         await self.abandon()
-        if self.ticker is not None:
-            self.ticker.cancel()
+        self.stop_ticking()
         if self.access is not None:
             self.access.close()
 
+    def stop_ticking(self) -> None:
+        if self.ticker is not None:
+            self.ticker.cancel()
+        if self.watchdog is not None:
+            self.watchdog.stop()
+
     def stop_accepting(self) -> None:
         """Take the connections that wait in the kernel's queue, and no more after them."""
+        if self.slot is not None:
+            self.slot.accepting = False
         for acceptor in self.acceptors:
             acceptor.finish()
 
@@ -339,6 +429,16 @@ class Worker:
     def left_running(self) -> bool:
         """Calls of the application that nothing could end are still there."""
         return self.hub is not None and self.hub.interface.count_running() > 0
+
+
+def gives_way(hub: Hub, slot: "Slot", pending: int) -> bool:
+    """Whether a connection is better left to a worker that has fewer.
+
+    Not for a small difference: it would be gone before the other has noticed.
+    """
+    own = len(hub.connections) + pending
+    fewest = slot.fewest_elsewhere()
+    return fewest is not None and own > fewest + 1 + fewest // 16
 
 
 class Side:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 LARGE = b"0123456789abcdef" * 65536
 
@@ -79,6 +80,21 @@ async def block(scope, receive, send):
     threading.Event().wait()
 
 
+async def nap(scope, receive, send):
+    """Stops the loop for as many seconds as the query says."""
+    time.sleep(float(scope["query_string"]))
+    await hello(scope, receive, send)
+
+
+async def guilty():
+    await asyncio.Event().wait()
+
+
+async def hang(scope, receive, send):
+    """Answers nothing."""
+    await guilty()
+
+
 async def fail(scope, receive, send):
     raise ZeroDivisionError("the application's own")
 
@@ -103,6 +119,8 @@ PATHS = {
     "/stream": stream,
     "/stubborn": stubborn,
     "/block": block,
+    "/nap": nap,
+    "/hang": hang,
     "/fail": fail,
     "/client": client,
     "/turns": turns,

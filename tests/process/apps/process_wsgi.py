@@ -1,6 +1,7 @@
 """A WSGI application for tests of processes: what it does stands in the path."""
 
 import threading
+import time
 
 LARGE = b"0123456789abcdef" * 65536
 
@@ -36,6 +37,22 @@ def stubborn(environ, start_response):
     threading.Event().wait()
 
 
+def guilty():
+    while True:
+        pass
+
+
+def spin(environ, start_response):
+    """Computes for ever, in Python code."""
+    guilty()
+
+
+def nap(environ, start_response):
+    """Keeps its thread for as many seconds as the query says."""
+    time.sleep(float(environ["QUERY_STRING"]))
+    return hello(environ, start_response)
+
+
 def unhurried(environ, start_response):
     """Has something to do when its client has left."""
     try:
@@ -60,6 +77,8 @@ PATHS = {
     "/large": large,
     "/stream": stream,
     "/stubborn": stubborn,
+    "/spin": spin,
+    "/nap": nap,
     "/unhurried": unhurried,
     "/fail": fail,
     "/client": client,

@@ -6,15 +6,18 @@ from typing import Any, Literal
 import pytest
 
 from bascule.settings.kinds import (
+    Account,
     Choice,
     Flag,
     Kind,
     Listing,
+    Mask,
     Maybe,
     Path,
     Seconds,
     Text,
     Whole,
+    Words,
 )
 
 Colour = Literal["red", "green"]
@@ -48,6 +51,9 @@ Colour = Literal["red", "green"]
         (Listing(Whole(), ","), "", ()),
         (Listing(Whole(), ","), [1, "2"], (1, 2)),
         (Listing(Text(), "\n"), ("a,b", "c"), ("a,b", "c")),
+        (Words(Whole(), ","), ("1,2", "3", 4), (1, 2, 3, 4)),
+        (Words(Whole(), ","), ("",), ()),
+        (Words(Whole(), ","), "1, 2", (1, 2)),
     ],
 )
 def test_value_is_read(kind: Kind[Any], given: object, value: object) -> None:
@@ -99,6 +105,7 @@ def test_words_for_off(word: str) -> None:
         (Maybe(Text(), nothing=""), 3, "is not text; put it in quotes"),
         (Listing(Whole(), ","), "1,x", "has 'x', which is not a whole number; give 0 or more"),
         (Listing(Whole(), ","), 3, "is not a list"),
+        (Words(Whole(), ","), ("1,x",), "has 'x', which is not a whole number; give 0 or more"),
     ],
 )
 def test_value_is_refused(kind: Kind[Any], given: object, sentence: str) -> None:
@@ -139,3 +146,27 @@ def test_value_is_shown(kind: Kind[Any], value: object, shown: str, plain: objec
 )
 def test_metavar(kind: Kind[Any], metavar: str) -> None:
     assert kind.metavar == metavar
+
+
+@pytest.mark.parametrize(
+    ("value", "mask"), [("0027", 0o027), ("22", 0o022), ("0o77", 0o77), (0o027, 0o027), ("0", 0)]
+)
+def test_mask_is_octal(value: object, mask: int) -> None:
+    assert Mask().parse(value) == mask
+    assert Mask().parse(Mask().plain(mask)) == mask
+
+
+@pytest.mark.parametrize("value", ["8", "-1", "1000", "", "rwx", 0o1000, -1, True, 2.0, None])
+def test_what_is_no_mask(value: object) -> None:
+    with pytest.raises(ValueError, match="is not a mask"):
+        Mask().parse(value)
+
+
+def test_account_is_a_name_or_a_number() -> None:
+    assert [Account().parse(value) for value in ("www-data", "33", 33)] == ["www-data", "33", "33"]
+
+
+@pytest.mark.parametrize("value", ["", True, 1.5, None])
+def test_what_is_no_account(value: object) -> None:
+    with pytest.raises(ValueError, match=r"is empty|is not text"):
+        Account().parse(value)

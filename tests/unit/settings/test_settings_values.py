@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bascule.address import Address, FDAddress, TCPAddress, UnixAddress
-from bascule.settings import OPTIONS, Settings
+from bascule.settings import OPTIONS, Settings, load_settings
 from bascule.settings.options import Options
 
 
@@ -90,3 +90,30 @@ def test_importing_settings_loads_nothing_heavy() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert heavy.isdisjoint(ast.literal_eval(loaded.stdout.decode()))
+
+
+@pytest.mark.parametrize("said", [{"bind": [":80"]}, {"uds": "a"}, {"fd": 3}, {"port": 8000}])
+def test_somebody_says_where_to_listen(said: dict[str, Any]) -> None:
+    assert Settings.of(**said).says_where_to_listen
+
+
+def test_nobody_says_where_to_listen() -> None:
+    assert not Settings.of(threads=2).says_where_to_listen
+    development = load_settings(environ={}, preset={"host": "127.0.0.1"}, need_target=False)
+    assert not development.says_where_to_listen
+    platform = load_settings(environ={"PORT": "80"}, need_target=False)
+    assert platform.says_where_to_listen
+
+
+@pytest.mark.parametrize(
+    ("options", "workers"),
+    [
+        ({}, None),
+        ({"workers": 3}, 3),
+        ({"preload": True}, 1),
+        ({"preload": True, "workers": 3}, 3),
+        ({"preload": True, "reload": True}, None),
+    ],
+)
+def test_what_only_a_supervisor_can_do_asks_for_one(options: dict[str, Any], workers: int) -> None:
+    assert Settings.of(**options).supervised == workers

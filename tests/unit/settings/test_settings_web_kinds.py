@@ -9,12 +9,15 @@ from bascule.settings.web_kinds import (
     BindAddress,
     Host,
     Mount,
+    Peer,
     ResponseField,
     RootPath,
 )
 
 
-def refusal(kind: BindAddress | Host | Mount | ResponseField | RootPath, given: object) -> str:
+def refusal(
+    kind: BindAddress | Host | Mount | Peer | ResponseField | RootPath, given: object
+) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  callers compare the whole message
         kind.parse(given)
     return str(caught.value)
@@ -140,3 +143,25 @@ def test_mount(given: str, point: MountPoint, target: str) -> None:
 )
 def test_mount_is_refused(given: object, sentence: str) -> None:
     assert refusal(Mount(), given) == sentence
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8", "unix", "*"])
+def test_peer_is_read_as_it_is_shown(peer: str) -> None:
+    assert Peer().parse(peer) == Peer().show(peer) == peer
+
+
+def test_peer_is_read_without_white_space_and_capitals() -> None:
+    assert Peer().parse(" UNIX ") == "unix"
+    assert Peer().parse("2001:DB8::/32") == "2001:db8::/32"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("localhost", "is neither an address nor a network; give 192.0.2.7, 10.0.0.0/8, unix"),
+        ("10.0.0.1/8", "has bits behind its prefix; the network is 10.0.0.0/8"),
+        (127, "is not text; give 192.0.2.7, 10.0.0.0/8, unix or *"),
+    ],
+)
+def test_peer_is_refused_with_the_reason(given: object, sentence: str) -> None:
+    assert refusal(Peer(), given).startswith(sentence)

@@ -1,7 +1,13 @@
 """What of the settings reaches which layer."""
 
 from bascule.settings import Settings
-from bascule.worker.plan import deadlines, extra_lines, request_limits, server_line
+from bascule.worker.plan import (
+    deadlines,
+    extra_lines,
+    request_limits,
+    server_line,
+    stall_after,
+)
 
 
 def test_the_defaults_are_those_of_the_layers_below():
@@ -32,6 +38,14 @@ def test_each_deadline_is_its_own():
         )
     )
     assert (found.keep_alive, found.request_head, found.write, found.body_rate) == (1, 2, 3, 4)
+
+
+def test_when_a_loop_counts_as_blocked():
+    assert stall_after(Settings.of()) == 5
+    assert stall_after(Settings.of(loop_stall=2)) == 2
+    assert stall_after(Settings.of(debug=True)) == 0.1
+    assert stall_after(Settings.of(debug=True, loop_stall=0.06)) == 0.06
+    assert stall_after(Settings.of(debug=True, loop_stall=None)) is None
 
 
 def test_fields_become_lines():

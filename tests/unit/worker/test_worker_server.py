@@ -5,12 +5,16 @@ import logging
 import os
 import signal
 import socket
+import sys
+import threading
+import time
 
 import pytest
-from worker_rig import App, Client, run
+from worker_rig import DEADLINE, App, Client, run
 
 from bascule import Server
 from bascule.errors import BindError, SettingsError, StartupError, TargetError, UsageError
+from bascule.observability.stall import WATCHDOG
 
 LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 
@@ -367,31 +371,82 @@ def test_a_socket_that_cannot_be_used_leaves_nothing_of_the_others(tmp_path):
 # Warnings of the worker's own.
 
 
-class JumpingClock:
-    """A loop's clock, and how far it is ahead: what a blocked loop looks like to a tick."""
-
-    def __init__(self):
-        self.ahead = 0.0
-        self.real = asyncio.get_running_loop().time
-
-    def time(self):
-        return self.real() + self.ahead
-
-
-@pytest.mark.parametrize("debug", [True, False])
-def test_a_blocked_loop_is_told_while_debugging(caplog, debug):
+@pytest.mark.parametrize("options", [{"debug": True}, {"loop_stall": 0.1}])
+def test_a_blocked_loop_is_told_while_it_lasts_and_counts_as_stuck(caplog, options):
     async def main():
-        server = Server(App(), port=0, debug=debug)
+        server = Server(App(), port=0, **options)
         await server.start()
-        hub = server._worker.hub
-        # The first turn of the tick looks at the clock as it is.
+        worker = server._worker
+        # Its first tick is what a loop is measured by.
         await asyncio.sleep(0)
-        hub.loop = clock = JumpingClock()
-        clock.ahead = 100.0
-        before = hub.now
-        while hub.now < before + 100:
+        ends_at = time.monotonic() + DEADLINE
+        while not worker.stuck and time.monotonic() < ends_at:
+            pass
+        assert worker.stuck == 1
+        while worker.stuck:
             await asyncio.sleep(0)
         await server.stop()
 
     run(main(), "asyncio")
-    assert ("the event loop was blocked for 100." in caplog.text) == debug
+    assert "the event loop is blocked for " in caplog.text
+    assert f", in {main.__name__}\n" in caplog.text
+    assert "the event loop runs again" in caplog.text
+
+
+def test_without_a_limit_nobody_looks():
+    async def main():
+        server = Server(App(), port=0, loop_stall=None)
+        await server.start()
+        assert WATCHDOG not in [thread.name for thread in threading.enumerate()]
+        await server.stop()
+
+    run(main())
+
+
+def test_the_watchdog_ends_with_the_server():
+    async def main():
+        server = Server(App(), port=0)
+        await server.start()
+        (watchdog,) = [one for one in threading.enumerate() if one.name == WATCHDOG]
+        await server.stop()
+        assert not watchdog.is_alive()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "setting", [{"user": "nobody"}, {"group": "nogroup"}, {"umask": 0o022}, {"pid": "server.pid"}]
+)
+def test_settings_of_a_process_are_refused(setting):
+    with pytest.raises(UsageError, match=f"{next(iter(setting))} is for a process of its own"):
+        Server(App(), **setting)
+
+
+def test_with_a_deadline_for_requests_what_it_takes_is_there_before_the_first(monkeypatch):
+    monkeypatch.delitem(sys.modules, "bascule.interfaces.interrupt", raising=False)
+
+    def application(environ, start_response):
+        raise AssertionError("nobody asks")
+
+    async def main():
+        server = Server(application, port=0, request_timeout=30)
+        await server.start()
+        assert "bascule.interfaces.interrupt" in sys.modules
+        await server.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("workers", 4),
+        ("workers", "auto"),
+        ("preload", True),
+        ("health_bind", "127.0.0.1:0"),
+        ("max_requests", 10),
+    ],
+)
+def test_what_needs_a_supervisor_is_refused(name, value):
+    with pytest.raises(UsageError, match=f"{name} needs a supervisor"):
+        Server(App(), port=0, **{name: value})

@@ -1,0 +1,81 @@
+"""`bascule ctl`: a question to a running server, and its answer for people or for programs."""
+
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from bascule.errors import UsageError
+
+COLUMNS = (
+    "worker", "pid", "state", "age", "requests", "running", "connections", "memory", "generation",
+    "why",
+)  # fmt: skip
+EXIT_FAILED = 1
+READ = 65536
+
+
+def ask(path: str, command: str, arguments: Sequence[str], as_json: bool) -> int:
+    """Ask, print the answer, and return the exit code. Raises UsageError."""
+    answer = exchange(path, {"command": command, "argument": " ".join(arguments)})
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    elif "error" in answer:
+        raise UsageError(answer["error"])
+    else:
+        print(answer["text"].rstrip("\n"))
+        if answer.get("workers"):
+            print(table(answer["workers"]))
+    return EXIT_FAILED if "error" in answer else 0
+
+
+def exchange(path: str, question: dict[str, str]) -> dict[str, Any]:
+    """The server's answer. Waits as long as it takes: a reload takes as long as a start."""
+    data = b""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.connect(path)
+            sock.sendall(json.dumps(question).encode() + b"\n")
+            while piece := sock.recv(READ):
+                data += piece
+    except OSError as error:
+        raise UsageError(f"cannot ask the server at {path}: {error.strerror or error}") from None
+    if not data:
+        raise UsageError(f"the server at {path} ended before it had answered")
+    try:
+        return json.loads(data)  # type: ignore[no-any-return]  # what json gives
+    except ValueError:
+        raise UsageError(
+            f"who answers at {path} is no supervisor of Bascule's; give --control PATH, "
+            "as the server was given it"
+        ) from None
+
+
+def table(workers: Sequence[dict[str, Any]]) -> str:
+    """A line for each worker, under a heading; numbers to the right."""
+    rows = [COLUMNS, *(cells(worker) for worker in workers)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = []
+    for row in rows:
+        line = "  ".join(
+            cell.ljust(width) if name in ("state", "why") else cell.rjust(width)
+            for name, cell, width in zip(COLUMNS, row, widths, strict=True)
+        )
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def cells(worker: dict[str, Any]) -> tuple[str, ...]:
+    shown = {**worker, "age": age(worker["age"]), "memory": f"{worker['rss'] / 2**20:.0f} MiB"}
+    return tuple(str(shown[name]) for name in COLUMNS)
+
+
+def age(seconds: float) -> str:
+    """How long, in the two largest units: 2d 3h, 5m 10s."""
+    parts: list[str] = []
+    rest = int(seconds)
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])

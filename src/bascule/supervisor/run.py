@@ -1,0 +1,193 @@
+"""From settings to the exit code, with a supervisor: what `bascule serve --workers N` does."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bascule.address import UnixAddress
+from bascule.errors import UsageError
+from bascule.observability import logs
+from bascule.settings import Settings
+from bascule.settings.options import MOST_WORKERS
+from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.sockets.channel import MOST_DESCRIPTORS
+from bascule.sockets.systemd import Notifier
+from bascule.sockets.unix import open_unix_listener
+from bascule.supervisor.children import WorkerForked, why_not
+from bascule.supervisor.master import Master
+from bascule.supervisor.nursery import NurseryForked, Prepare
+from bascule.supervisor.sockets import inherited_sockets
+from bascule.supervisor.table import Policy
+from bascule.supervisor.upgrade import Listeners, inherited_services
+from bascule.worker.listeners import listening_sockets
+from bascule.worker.pidfile import PidFile
+from bascule.worker.plan import tls_context
+from bascule.worker.privileges import wanted_identity
+from bascule.worker.run import Loaded, occupy_standard_descriptors
+from bascule.worker.seat import Seat
+
+logger = logging.getLogger("bascule")
+
+# What a worker does: with the sockets, its seat, and the applications where they are loaded
+# already, until its exit code.
+Serve = Callable[[Sequence[socket.socket], Seat, Loaded | None], int]
+
+# Questions of probes and operators that wait.
+QUESTIONS = 64
+# Beyond the graceful stop: lifespan shutdown has as long once more, and a process ends.
+SPARE = 5.0
+
+
+def supervise(
+    settings: Settings,
+    serve: Serve,
+    sockets: Sequence[socket.socket] | None = None,
+    prepare: Prepare | None = None,
+) -> int:
+    """Serve with several workers until a signal says stop; returns the exit code.
+
+    serve: what each worker does; it finds the application. sockets: to serve on, instead of the
+    settings' addresses; they are closed here. prepare: finds the applications before workers are
+    forked; None where each worker does. Workers end with SystemExit. Raises UsageError.
+    """
+    occupy_standard_descriptors()
+    if settings.umask is not None:
+        os.umask(settings.umask)
+    logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
+    listeners = open_all(settings, sockets)
+    pid_file = PidFile(settings.pid) if settings.pid is not None else None
+    seat = nursery = None
+    try:
+        if prepare is not None and len(listeners.served) >= MOST_DESCRIPTORS:
+            raise UsageError(
+                f"--preload works with fewer than {MOST_DESCRIPTORS} addresses to listen on, "
+                f"not with {len(listeners.served)}"
+            )
+        # Looked at while it is the operator's mistake; each worker makes its own.
+        tls_context(settings)
+        master = Master(
+            settings.supervised or usable_processors(),
+            policy_of(settings),
+            listeners,
+            [sys.executable, *sys.orig_argv[1:]],
+            logs.reopen,
+            Notifier.of(os.environ, os.getpid()),
+            partial(replace_predecessor, pid_file),
+            prepare is not None,
+        )
+        if pid_file is not None and not master.upgrade.is_successor:
+            pid_file.write()
+        for sock in listeners.health:
+            logger.info("probes: %s/live and /ready", describe(sock, "http"))
+        return master.run()
+    except WorkerForked as forked:
+        seat = forked.seat
+    except NurseryForked as forked:
+        nursery = forked.process
+    finally:
+        close_listeners(listeners.all if seat is None else [*listeners.health, *listeners.control])
+        if pid_file is not None:
+            # A forked process leaves it.
+            pid_file.remove()
+    # Behind the clauses above: what the worker raises has nothing to do with how it came to be.
+    if seat is not None:
+        sys.exit(serve_seated(serve, listeners.served, seat))
+    assert nursery is not None
+    assert prepare is not None
+    hatched = nursery.tend(prepare)
+    sys.exit(serve_seated(serve, hatched.sockets, hatched.seat, hatched.loaded))
+
+
+def replace_predecessor(pid_file: PidFile | None) -> None:
+    """Be the one whose number stands in the file. It is too late to fail over that."""
+    if pid_file is not None:
+        try:
+            pid_file.write(replacing=os.getppid())
+        except UsageError as error:
+            logger.error("%s", error)
+
+
+def open_all(settings: Settings, sockets: Sequence[socket.socket] | None) -> Listeners:
+    """What to listen on; what a predecessor or a caller has opened is taken."""
+    health, control = inherited_services(os.environ)
+    opened: list[socket.socket] = []
+    try:
+        if sockets is None:
+            sockets = inherited_sockets(os.environ)
+        if sockets is None:
+            identity = wanted_identity(settings.user, settings.group)
+            sockets = listening_sockets(settings, identity)
+            opened += sockets
+        if settings.health_bind is not None and not health:
+            health = open_listeners([settings.health_bind], QUESTIONS)
+            opened += health
+        if settings.control is not None and not control:
+            control = [open_control(settings.control)]
+            opened += control
+    except BaseException:
+        close_listeners(opened)
+        raise
+    return Listeners(sockets, health, control)
+
+
+def open_control(path: str) -> socket.socket:
+    """The socket of operators: for this user alone, from its first moment."""
+    before = os.umask(0o177)
+    try:
+        return open_unix_listener(UnixAddress(path), QUESTIONS)
+    finally:
+        os.umask(before)
+
+
+def serve_seated(
+    serve: Serve,
+    sockets: Sequence[socket.socket],
+    seat: Seat,
+    loaded: Loaded | None = None,
+) -> int:
+    """Be a worker. Whatever keeps it from serving is told to the supervisor, whose log it is."""
+    seat.take()
+    try:
+        return serve(sockets, seat, loaded)
+    except Exception as error:
+        text, code = why_not(error)
+        seat.say_failed(text)
+        return code
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What the supervisor's decisions rest on."""
+    return Policy(
+        hung_after=settings.timeout or 0.0,
+        drain_within=2 * settings.timeout_graceful_shutdown + SPARE,
+        shutdown_delay=settings.shutdown_delay,
+        max_requests=settings.max_requests,
+        requests_jitter=settings.max_requests_jitter,
+        max_age=settings.workers_lifetime or 0.0,
+        max_rss=(settings.workers_max_rss or 0) * 2**20,
+        most_workers=MOST_WORKERS,
+    )
+
+
+# Where control groups, version 2, say how much of the processors a container has: "50000 100000"
+# is half of one.
+CPU_MAX = "/sys/fs/cgroup/cpu.max"
+
+
+def usable_processors(cpu_max: str = CPU_MAX) -> int:
+    """How many processors this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    try:
+        with open(cpu_max, encoding="ascii") as file:
+            quota, period = file.read().split()
+        if quota != "max":
+            count = min(count, -(-int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return max(1, count)

@@ -1,0 +1,83 @@
+"""From a command to its exit code: serve in this process, or watch one that does.
+
+Every command that serves comes through here: those of the command line, and those that a framework
+has on its own.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bascule.errors import UsageError
+from bascule.settings import OPTIONS, Settings
+from bascule.settings.environment import READY_VARIABLE, STARTED_OVER_VARIABLE
+from bascule.supervisor.sockets import inherited_sockets
+from bascule.worker.lifeline import inherited_lifeline
+
+if TYPE_CHECKING:
+    import socket
+
+    from bascule.worker.applications import Load
+    from bascule.worker.run import Loaded
+    from bascule.worker.seat import Seat
+
+
+def serve_or_watch(
+    read_settings: Callable[[], Settings],
+    load: "Load",
+    start_over: Callable[[], Sequence[str] | None] = lambda: None,
+) -> int:
+    """Serve until a signal says stop; with `reload`, in a child that this command line starts
+    again when files change; with workers, in as many.
+
+    read_settings: called once, in either process. load: finds what a TARGET names. start_over: the
+    command to become where there are to be workers and this process has imported a part of the
+    application already: none of them would ever see that it has changed.
+    Raises UsageError or StartupError.
+    """
+    lifeline = inherited_lifeline(os.environ)
+    if lifeline is not None:
+        lifeline.watch()
+    has_started_over = os.environ.pop(STARTED_OVER_VARIABLE, "") != ""
+    before = dict(os.environ)
+    settings = read_settings()
+    workers = OPTIONS["workers"]
+    if settings.supervised is not None and (command := start_over()) is not None:
+        os.environ.clear()
+        os.environ.update(before)
+        if not os.environ.get(workers.variable):
+            os.environ[STARTED_OVER_VARIABLE] = "1"
+        os.environ[workers.variable] = str(workers.kind.plain(settings.supervised))
+        os.execv(command[0], list(command))
+    if has_started_over:
+        # It was for this process only. A successor is to ask the project anew.
+        os.environ.pop(workers.variable, None)
+    sockets = inherited_sockets(os.environ)
+    if settings.reload and sockets is None:
+        from bascule.supervisor.reload import run_reloading
+
+        # A child finds out anew what a file has said to this process.
+        os.environ.clear()
+        os.environ.update(before)
+        return run_reloading(settings, [sys.executable, *sys.orig_argv[1:]])
+    from bascule.worker.run import preload, run
+
+    if settings.supervised is None:
+        if READY_VARIABLE in os.environ:
+            # It could not take over: nothing but a supervisor tells the old one that it serves.
+            raise UsageError(
+                "the settings ask for no workers any more, and an upgrade is for a supervisor. "
+                "Restart the server instead, or ask for workers = 1."
+            )
+        return run(settings, sockets, load=load, lifeline=lifeline)
+    from bascule.supervisor.run import supervise
+
+    def serve_as_worker(
+        sockets: "Sequence[socket.socket]", seat: "Seat", loaded: "Loaded | None"
+    ) -> int:
+        return run(settings, sockets, load=load, seat=seat, loaded=loaded)
+
+    prepare = partial(preload, settings, load=load) if settings.preload else None
+    return supervise(settings, serve_as_worker, sockets, prepare)

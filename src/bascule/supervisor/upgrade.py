@@ -1,0 +1,143 @@
+"""A new supervisor in place of this one, for a new Bascule, a new Python, other settings.
+
+The same command is run again, and given the listening sockets. Both serve, until all workers of
+the new one are ready; it says so through a pipe, and the old one drains and ends. If the new one
+ends before that, the old one goes on as if nothing had happened. Probes and operators are answered
+by the old one until then, and by the new one from then on.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+
+from bascule.settings.environment import (
+    READY_VARIABLE,
+    SERVICES_VARIABLE,
+    SOCKETS_VARIABLE,
+)
+from bascule.sockets.unix import UnixListener
+from bascule.supervisor.sockets import adopted, handed_over
+
+logger = logging.getLogger("bascule")
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """All that a supervisor listens on: where the application is served, and where probes and
+    operators ask."""
+
+    served: Sequence[socket.socket]
+    health: Sequence[socket.socket] = ()
+    control: Sequence[socket.socket] = ()
+
+    @property
+    def all(self) -> list[socket.socket]:
+        return [*self.served, *self.health, *self.control]
+
+
+def inherited_services(
+    environ: MutableMapping[str, str],
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """What a predecessor has handed over for probes and for operators; nothing without one."""
+    health, _, control = environ.pop(SERVICES_VARIABLE, "").partition(";")
+    return sockets_of(health), sockets_of(control)
+
+
+def sockets_of(numbers: str) -> list[socket.socket]:
+    sockets = [adopted(int(number)) for number in numbers.split(",") if number]
+    for sock in sockets:
+        sock.set_inheritable(False)
+    return sockets
+
+
+class Upgrade:
+    """Both ends of an upgrade: the one that this process may begin, and the one it may come
+    from."""
+
+    def __init__(self, command: Sequence[str], listeners: Listeners) -> None:
+        self.command = list(command)
+        self.listeners = listeners
+        self.pipe: int | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        # Removed, so that nothing else that is started takes itself for a successor.
+        origin = os.environ.pop(READY_VARIABLE, "")
+        self.origin: int | None = int(origin) if origin.isdigit() else None
+
+    @property
+    def is_successor(self) -> bool:
+        """Whether another supervisor still serves, which this one is to take over from."""
+        return self.origin is not None
+
+    def begin(self) -> int | None:
+        """Start the new supervisor; the descriptor to wait on, None if it could not be."""
+        if self.pipe is not None:
+            logger.warning("an upgrade is under way already")
+            return None
+        try:
+            reader, writer = os.pipe()
+        except OSError as error:
+            logger.error("upgrade failed: %s", error.strerror)
+            return None
+        listeners = self.listeners
+        fds = [sock.fileno() for sock in listeners.all]
+        services = f"{handed_over(listeners.health)};{handed_over(listeners.control)}"
+        environ = {
+            **os.environ,
+            SOCKETS_VARIABLE: handed_over(listeners.served),
+            SERVICES_VARIABLE: services,
+            READY_VARIABLE: str(writer),
+        }
+        # The watchdog of a service manager goes over to it.
+        environ.pop("WATCHDOG_PID", None)
+        try:
+            self.process = subprocess.Popen(self.command, env=environ, pass_fds=[*fds, writer])
+        except OSError as error:
+            logger.error("upgrade failed: %s: %s", self.command[0], error.strerror)
+            os.close(reader)
+            return None
+        finally:
+            os.close(writer)
+        logger.info("upgrading: the new supervisor is pid %d", self.process.pid)
+        self.pipe = reader
+        return reader
+
+    def finish(self) -> bool:
+        """The descriptor is readable: whether the new supervisor has taken over."""
+        assert self.pipe is not None
+        assert self.process is not None
+        has_taken_over = os.read(self.pipe, 64) != b""
+        os.close(self.pipe)
+        self.pipe = None
+        if has_taken_over:
+            logger.info("pid %d has taken over", self.process.pid)
+            for sock in self.listeners.all:
+                if isinstance(sock, UnixListener):
+                    sock.disown()
+            return True
+        code = self.process.wait()
+        logger.error(
+            "upgrade given up: the new supervisor ended with exit code %d; this one goes on", code
+        )
+        return False
+
+    def take_over(self) -> None:
+        """Tell the predecessor that this process serves."""
+        assert self.origin is not None
+        for sock in self.listeners.all:
+            if isinstance(sock, UnixListener):
+                sock.take_over()
+        try:
+            os.write(self.origin, b"ready\n")
+        except OSError:
+            pass  # the old one has gone by itself
+        os.close(self.origin)
+        self.origin = None
+
+    def close(self) -> None:
+        for fd in (self.pipe, self.origin):
+            if fd is not None:
+                os.close(fd)
+        self.pipe = self.origin = None

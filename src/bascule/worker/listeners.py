@@ -1,0 +1,55 @@
+"""The listening sockets of a server: from the operator, or else from systemd."""
+
+import logging
+import os
+import socket
+from collections.abc import MutableMapping
+
+from bascule.errors import UsageError
+from bascule.settings import Settings
+from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.sockets.systemd import activated
+from bascule.sockets.unix import UnixListener
+from bascule.worker.privileges import Identity
+
+logger = logging.getLogger("bascule")
+
+
+def listening_sockets(
+    settings: Settings,
+    owner: Identity | None = None,
+    environ: MutableMapping[str, str] = os.environ,
+) -> list[socket.socket]:
+    """Open the sockets that the settings say; where nobody said any, take systemd's.
+
+    owner: whose the files of UNIX sockets become. environ: has what systemd says, and is without
+    it afterwards. Raises BindError, or UsageError for an owner that cannot be.
+    """
+    sockets = _opened(settings, environ)
+    if owner is None:
+        return sockets
+    for sock in sockets:
+        if isinstance(sock, UnixListener):
+            try:
+                sock.give_to(owner.uid, owner.gid)
+            except OSError as error:
+                where = describe(sock, "")
+                close_listeners(sockets)
+                raise UsageError(
+                    f"{owner.said}: {where} cannot be given to them: {error.strerror or error}."
+                ) from None
+    return sockets
+
+
+def _opened(settings: Settings, environ: MutableMapping[str, str]) -> list[socket.socket]:
+    given = activated(environ, os.getpid())
+    if given and not settings.says_where_to_listen:
+        return open_listeners(given, settings.backlog)
+    unused = [str(address) for address in given if address not in settings.addresses]
+    if unused:
+        logger.warning(
+            "sockets of the service manager that nobody listens on: %s. "
+            "Leave the settings out that say where to listen, or name these too.",
+            ", ".join(unused),
+        )
+    return open_listeners(settings.addresses, settings.backlog)

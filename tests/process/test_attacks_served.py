@@ -1,0 +1,152 @@
+"""Many clients that are slow on purpose: nobody else notices, and each is ended by its deadline.
+
+What happens to one of them is in test_limits_served.py.
+"""
+
+import select
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.http import RawClient, request_bytes
+from support.server import running
+
+APPS = Path(__file__).parent / "apps"
+COUNT = 200
+HONEST = 100
+DEADLINE = 20
+TARGETS = [("process_asgi:app",), ("process_wsgi", "--threads", "4")]
+# Heads in the middle, bodies in the middle, answers that are not read, and nothing at all.
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: a"
+BODY = request_bytes("POST", "/echo", [("Content-Length", "1000000")]) + b"x"
+READ = request_bytes("GET", "/large")
+KINDS = {"heads": HEAD, "bodies": BODY, "readers": READ, "idle": b""}
+
+
+@contextmanager
+def attackers(port, data, count=COUNT):
+    """So many connections that have sent this and take nothing."""
+    with ExitStack() as stack:
+        socks = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(DEADLINE)
+            sock.connect(("127.0.0.1", port))
+            sock.sendall(data)
+            socks.append(sock)
+        yield socks
+
+
+def assert_served(port):
+    """Every request is answered, on a connection that stays and on new ones."""
+    with RawClient(port) as kept:
+        for number in range(HONEST):
+            kept.request("POST", "/echo", body=b"%d" % number)
+            assert kept.read_response("POST").body == b"%d" % number
+    for _ in range(HONEST):
+        with RawClient(port) as client:
+            client.request("GET", "/")
+            assert client.read_response().status == 200
+
+
+def poke(socks):
+    """One more octet of each. Who was ended already is not asked for."""
+    for sock in socks:
+        sock.sendall(b"a")
+
+
+def ended(socks):
+    """What each of them got, when all are ended by the server."""
+    until = time.monotonic() + DEADLINE
+    got = dict.fromkeys(socks, b"")
+    waiting = set(socks)
+    for sock in socks:
+        # What is on its way is to come at once, where it is much.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    while waiting:
+        ready = select.select(waiting, [], [], max(0, until - time.monotonic()))[0]
+        assert ready, f"{len(waiting)} are still there"
+        for sock in ready:
+            try:
+                data = sock.recv(1 << 20)
+            except ConnectionResetError:
+                data = b""
+            got[sock] += data
+            if not data:
+                waiting.discard(sock)
+    return list(got.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])
+def test_honest_requests_are_answered(target, kind):
+    with (
+        running(*target, "--no-access-log", cwd=APPS) as server,
+        attackers(server.port, KINDS[kind]) as socks,
+    ):
+        assert_served(server.port)
+        if kind in ("heads", "bodies"):
+            poke(socks)
+            assert_served(server.port)
+        # None of them was taken away to make room.
+        readable = select.select(socks, [], [], 0)[0]
+        assert all(sock.recv(1, socket.MSG_PEEK) for sock in readable)
+        assert kind == "readers" or readable == []
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])
+def test_all_kinds_together(target):
+    with running(*target, "--no-access-log", cwd=APPS) as server, ExitStack() as stack:
+        for data in KINDS.values():
+            stack.enter_context(attackers(server.port, data))
+        assert_served(server.port)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])
+def test_slow_heads_are_ended_by_their_deadline(target):
+    with (
+        running(*target, "--timeout-request-head", "0.5", cwd=APPS) as server,
+        attackers(server.port, HEAD) as socks,
+    ):
+        answers = ended(socks)
+        assert all(answer.startswith(b"HTTP/1.1 408 ") for answer in answers)
+        assert_served(server.port)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])
+def test_those_who_say_nothing_are_ended_by_the_deadline_of_a_head(target):
+    with (
+        running(*target, "--timeout-request-head", "0.5", cwd=APPS) as server,
+        attackers(server.port, b"") as socks,
+    ):
+        assert ended(socks) == [b""] * COUNT
+        assert_served(server.port)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])
+def test_those_who_say_nothing_more_are_ended_by_the_keep_alive_deadline(target):
+    with (
+        running(*target, "--timeout-keep-alive", "0.5", cwd=APPS) as server,
+        attackers(server.port, request_bytes("GET", "/")) as socks,
+    ):
+        answers = ended(socks)
+        assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
+        assert_served(server.port)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])
+def test_those_who_do_not_read_are_ended_by_the_write_deadline(target):
+    with (
+        running(*target, "--timeout-write", "0.5", cwd=APPS) as server,
+        # More than the system takes in their place, and fewer of them for that.
+        attackers(server.port, request_bytes("GET", "/stream"), 20) as socks,
+    ):
+        # Nothing is read here before all of them are given up, or they would not be slow.
+        server.wait_for_output('"GET /stream HTTP/1.1" ', times=len(socks))
+        assert "reads nothing: connection closed" in server.output()
+        assert all(len(answer) < 8 << 20 for answer in ended(socks))
+        assert_served(server.port)
