@@ -48,7 +48,8 @@ def prepare(
     started = stack.enter_context(running(SERVERS[name], scenario, options.server_core))
     if cipher := verify(scenario, started.port):
         row["cipher"] = cipher
-    drive(started, scenario, WARM_UP_SECONDS, options.client_core)
+    if not scenario.transfer:  # a GB warms up by itself, and shows what the first one costs
+        drive(started, scenario, WARM_UP_SECONDS, options.client_core)
     return started
 
 
@@ -70,6 +71,8 @@ def measure_once(
     row["rates"].append(sample and sample.rate)
     row["p50_ms"].append(sample and sample.p50_ms)
     row["p99_ms"].append(sample and sample.p99_ms)
+    if scenario.transfer:
+        row.setdefault("memory", []).append(sample and sample.memory)
     if scenario.websocket:
         row.setdefault("client_busy", []).append(sample and sample.client_busy)
     if sample:

@@ -1,6 +1,6 @@
 """Asks a server once, from Python, and checks the whole answer: wrk only counts.
 
-What speaks WebSocket is asked by websocket_check.
+What speaks WebSocket is asked by websocket_check, HTTP/2 by http2_check.
 """
 
 import http.client
@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 
+import http2_check
 from certificate import CERT
 from scenarios import Scenario, WrongAnswer
 from websocket_check import converse
@@ -29,6 +30,9 @@ def ask(scenario: Scenario, port: int) -> None:
     if scenario.websocket:
         converse(scenario, port, messages=1)
         return
+    if scenario.streams:
+        http2_check.exchange(scenario, port, requests=1)
+        return
     connection = connect(scenario, port)
     try:
         exchange(connection, scenario)
@@ -46,6 +50,8 @@ def verify(scenario: Scenario, port: int) -> str:
         if scenario.websocket:
             converse(scenario, port, messages=2)
             return ""
+        if scenario.streams:
+            return http2_check.exchange(scenario, port, requests=2)
         return verify_http(scenario, port)
     except (OSError, http.client.HTTPException) as error:
         raise WrongAnswer(f"two requests on one connection failed: {error!r}") from error

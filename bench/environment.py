@@ -24,6 +24,7 @@ LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.so", "*.c", "*.egg-info")
 
 TOOLS = {
     "wrk": "wrk drives the servers: apt-get install wrk",
+    "h2load": "h2load does so over HTTP/2: apt-get install nghttp2-client",
     "taskset": "taskset pins processes to a core: apt-get install util-linux",
     "openssl": "openssl makes the certificate of the TLS scenarios: apt-get install openssl",
 }

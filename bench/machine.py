@@ -12,7 +12,7 @@ from serving import app_environment
 PACKAGES = (
     "bascule", "uvicorn", "granian", "gunicorn", "gunicorn_h1c", "hypercorn", "daphne", "waitress",
     "fastwsgi", "django", "asgiref", "uvloop", "httptools", "aiofastnet", "websockets", "wsproto",
-    "autobahn", "picows",
+    "autobahn", "picows", "h2",
 )  # fmt: skip
 
 
@@ -37,8 +37,8 @@ def cpu_model() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of the distributions installed in bench/.venv, in which this runs, and of wrk."""
-    found = {"wrk": wrk_version()}
+    """Of the distributions installed in bench/.venv, in which this runs, and of wrk and h2load."""
+    found = {"wrk": wrk_version(), "h2load": h2load_version()}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -51,6 +51,11 @@ def wrk_version() -> str:
     # wrk has no option that succeeds: -v prints the version and the usage, and exits with 1.
     done = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
     return done.stdout.split(" [")[0].removeprefix("wrk ") or "unknown"
+
+
+def h2load_version() -> str:
+    done = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip().removeprefix("h2load nghttp2/") or "unknown"
 
 
 def bascule_says() -> str:

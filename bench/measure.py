@@ -1,5 +1,5 @@
-"""The instruments: wrk and websocket_load.py for rates and latencies, psutil for memory, a loop
-for Django's own handler, and a fixed loop that tells how fast the server core is just now.
+"""The instruments: wrk, h2load and websocket_load.py for rates and latencies, psutil for memory, a
+loop for Django's own handler, and a fixed loop that tells how fast the server core is just now.
 """
 
 import contextlib
@@ -7,17 +7,34 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
-from environment import BENCH, VENV
+from apps import payloads
+from environment import BENCH, VENV, WORK
 from scenarios import Scenario
 from serving import Running, app_environment
 
 REPORT = re.compile(r"^REPORT (\{.*\})$", re.MULTILINE)
 ERRORS = ("connect", "read", "write", "status", "timeout")
+# What h2load prints at the end.
+H2LOAD_PROTOCOL = re.compile(r"^Application protocol: (\S+)$", re.MULTILINE)
+H2LOAD_FINISHED = re.compile(r"^finished in ([0-9.]+)(us|ms|s|m|h),", re.MULTILINE)
+H2LOAD_REQUESTS = re.compile(
+    r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout$",
+    re.MULTILINE,
+)
+H2LOAD_CODES = re.compile(
+    r"^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx$", re.MULTILINE
+)
+H2LOAD_DATA = re.compile(r"^traffic: .*\((\d+)\) data$", re.MULTILINE)
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+LARGE_FILE = WORK / "large.bin"
+TRANSFER_PATIENCE = 120.0  # seconds that a GB may take
+MEMORY_PERIOD = 0.05  # between two looks at the memory of a server
 PROBE_STEPS = 400_000  # about 30 ms
 GRACE = 20.0  # seconds a tool may take beyond what it was asked for
 MEBIBYTE = 1024 * 1024
@@ -29,20 +46,27 @@ class MeasurementFailed(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: requests or messages per second, and latencies in milliseconds (None where there is
-    no client). `client_busy` is the share of its time our own client needed; wrk does not tell.
+    """One run: requests or messages per second, or MB, and latencies in milliseconds (None where
+    there is no client, or it does not tell). `client_busy` is the share of its time our own client
+    needed; wrk does not tell. `memory` is the server's of a transfer: "before" it, the "most"
+    during it, and "after" it.
     """
 
     rate: float
     p50_ms: float | None = None
     p99_ms: float | None = None
     client_busy: float | None = None
+    memory: dict[str, dict[str, float]] | None = None
 
 
 def drive(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:
     """Let the scenario's client drive the server from `core`. Raises `MeasurementFailed`."""
     if scenario.websocket:
         return drive_websockets(started, scenario, seconds, core)
+    if scenario.transfer:
+        return drive_transfer(started, scenario, core)
+    if scenario.streams:
+        return drive_http2(started, scenario, seconds, core)
     return drive_http(started, scenario, seconds, core)
 
 
@@ -53,6 +77,92 @@ def drive_http(started: Running, scenario: Scenario, seconds: float, core: int) 
     if scenario.post_size:
         command += ["--", "POST", str(scenario.post_size)]
     return sample_of(output_of("wrk", command, seconds))
+
+
+def drive_http2(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:
+    command = h2load(started, scenario, core, scenario.path, "-D", f"{seconds:g}")
+    report = report_of(output_of("h2load", command, seconds), scenario)
+    return Sample(report.requests / seconds)
+
+
+def h2load(started: Running, scenario: Scenario, core: int, path: str, *more: str) -> list[str]:
+    command = ["taskset", "-c", str(core), "h2load", "-t1", f"-c{scenario.connections}"]
+    command += [f"-m{scenario.streams}", *more]
+    return [*command, f"{scenario.scheme}://127.0.0.1:{started.port}{path}"]
+
+
+def drive_transfer(started: Running, scenario: Scenario, core: int) -> Sample:
+    """One large body, and what the server needs for it."""
+    if scenario.transfer == "upload":
+        # A hole: it takes no place on the disk, and no time to read.
+        with LARGE_FILE.open("wb") as file:
+            file.truncate(payloads.LARGE_SIZE)
+        command = h2load(started, scenario, core, "/", "-n1", "-d", str(LARGE_FILE))
+        wanted = 0
+    else:
+        command = h2load(started, scenario, core, f"/{payloads.LARGE_SIZE}", "-n1")
+        wanted = payloads.LARGE_SIZE
+    before = memory(started)
+    with watched_memory(started) as looks:
+        output = output_of("h2load", command, TRANSFER_PATIENCE)
+    after = memory(started)
+    report = report_of(output, scenario)
+    if report.octets != wanted:
+        raise MeasurementFailed(f"{report.octets} octets came, not {wanted}")
+    looks += [before, after]
+    most = {kind: max(look[kind] for look in looks) for kind in before}
+    return Sample(
+        payloads.LARGE_SIZE / 1e6 / report.seconds,
+        memory={"before": before, "most": most, "after": after},
+    )
+
+
+@contextlib.contextmanager
+def watched_memory(started: Running) -> Iterator[list[dict[str, float]]]:
+    """Look at the memory again and again inside the block; the looks are in the list."""
+    looks: list[dict[str, float]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        # A server that has died is noticed by its client.
+        with contextlib.suppress(MeasurementFailed):
+            while not over.wait(MEMORY_PERIOD):
+                looks.append(memory(started))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield looks
+    finally:
+        over.set()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class H2loadReport:
+    """Requests that were answered, octets of their answers' bodies, and how long it all took."""
+
+    requests: int
+    octets: int
+    seconds: float
+
+
+def report_of(output: str, scenario: Scenario) -> H2loadReport:
+    """Read what h2load printed. Any error makes the whole run a failed one, as does another
+    protocol: without ALPN h2load would fall back to HTTP/1.1.
+    """
+    protocol = H2LOAD_PROTOCOL.search(output)
+    finished, requests = H2LOAD_FINISHED.search(output), H2LOAD_REQUESTS.search(output)
+    codes, data = H2LOAD_CODES.search(output), H2LOAD_DATA.search(output)
+    if not (protocol and finished and requests and codes and data):
+        raise MeasurementFailed(f"h2load gave no report: {output.strip()[-200:]}")
+    if protocol[1] != ("h2" if scenario.with_tls else "h2c"):
+        raise MeasurementFailed(f"h2load spoke {protocol[1]} instead of HTTP/2")
+    succeeded, *bad = map(int, requests.groups())
+    good, *others = map(int, codes.groups())
+    if not good or any(bad) or any(others):
+        raise MeasurementFailed(f"h2load: {requests[0]}; {codes[0]}")
+    return H2loadReport(succeeded, int(data[1]), float(finished[1]) * SECONDS[finished[2]])
 
 
 def drive_websockets(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:

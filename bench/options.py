@@ -18,6 +18,7 @@ QUICK = {"rounds": 3, "seconds": 1}
 WARM_UP_SECONDS = 1
 PAUSE = 0.2  # lets a server finish with the connections of the last run
 IDLE_SECONDS = 14  # start, 10,000 handshakes, a look, 10,000 closes
+TRANSFER_SECONDS = 12  # a GB, between the fastest server's 1 s and the slowest one's 22 s
 SETTLE = 1.0  # lets a server free what it needed for handshakes only
 
 
@@ -61,6 +62,9 @@ def expected_seconds(
     total = 0.0
     for scenario in scenarios:
         rounds = options.rounds_of(scenario)
+        if scenario.transfer:
+            total += len(options.chosen(scenario)) * (0.8 + rounds * TRANSFER_SECONDS)
+            continue
         total += len(options.chosen(scenario)) * (0.8 + WARM_UP_SECONDS + rounds * per_round)
         total += options.wants_ceiling(scenario) * rounds * (per_round + 1.2)
     for scenario in weighings:
@@ -84,7 +88,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add(
         "--quick",
         action="store_true",
-        help="the main scenarios only, 3 rounds of 1 s: about 6 minutes",
+        help="the main scenarios only, 3 rounds of 1 s: about 8 minutes",
     )
     add(
         "--all",

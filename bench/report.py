@@ -6,6 +6,7 @@ from servers import SERVERS
 from targets import TARGETS
 
 NOTHING = "-"
+MOMENTS = ("before", "most", "after")
 LOOP_LABELS = {
     "django-wsgi-loop": "*Django's WSGI handler in a loop*",
     "django-asgi-loop": "*Django's ASGI handler in a loop*",
@@ -73,13 +74,21 @@ def scenario(results: dict, name: str) -> str:
     ours = [server for server in rows if server in SERVERS and SERVERS[server].is_ours]
     head = ["", definition.unit, "lowest", "highest", "p50 ms", "p99 ms"]
     head += [f"{SERVERS[server].label} ÷ this" for server in ours]
+    head += [f"PSS {moment}" for moment in MOMENTS if definition.transfer]
     lines = [line(results, name, server, ours) for server in ordered(results, name)]
-    told = f"`{name}`, {connections(definition.connections)}.{remarks(results, definition)}"
+    told = f"`{name}`, {load(definition)}.{remarks(results, definition)}"
     return f"## {definition.title}\n\n{told}\n\n{table(head, lines)}{failures(rows)}"
 
 
 def remarks(results: dict, definition: Scenario) -> str:
-    """What a reader of a WebSocket table must know besides."""
+    """What a reader of a table must know besides, where it is of WebSockets or HTTP/2."""
+    if definition.transfer:
+        return (
+            " PSS in MiB: before the first transfer, the most during any of them, and after the "
+            "last one."
+        )
+    if definition.streams:
+        return " h2load tells no percentiles of latencies."
     if not definition.websocket:
         return ""
     told = " One message under way on each."
@@ -88,6 +97,13 @@ def remarks(results: dict, definition: Scenario) -> str:
     servers = results["scenarios"][definition.name]
     busy = client_busy(results, definition.name, [one for one in servers if not is_ceiling(one)])
     return told if busy is None else f"{told} The client was busy {busy:.0%} of the time at most."
+
+
+def load(definition: Scenario) -> str:
+    told = connections(definition.connections)
+    if definition.streams > 1:
+        return f"HTTP/2, {told} with {definition.streams} requests at once on each"
+    return told
 
 
 def connections(count: int) -> str:
@@ -103,13 +119,21 @@ def ordered(results: dict, name: str) -> list[str]:
 def line(results: dict, name: str, server: str, ours: list[str]) -> list[str]:
     found = rate(results, name, server)
     if found is None:
-        return [label(server), "failed", *[NOTHING] * (4 + len(ours))]
+        missing = 4 + len(ours) + len(MOMENTS) * bool(SCENARIOS[name].transfer)
+        return [label(server), "failed", *[NOTHING] * missing]
     row = results["scenarios"][name][server]
     cells = [label(server), f"{found.middle:,.0f}", f"{found.least:,.0f}", f"{found.most:,.0f}"]
     cells += [milliseconds(row["p50_ms"]), milliseconds(row["p99_ms"])]
-    return cells + [
+    cells += [
         "" if server == mine else ratio_text(ratio(results, name, mine, server)) for mine in ours
     ]
+    return cells + (transfer_memory(row["memory"]) if SCENARIOS[name].transfer else [])
+
+
+def transfer_memory(rounds: list[dict]) -> list[str]:
+    before, after = rounds[0]["before"]["pss"], rounds[-1]["after"]["pss"]
+    most = max(each["most"]["pss"] for each in rounds)
+    return [f"{size:.1f}" for size in (before, most, after)]
 
 
 def label(server: str) -> str:

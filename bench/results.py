@@ -6,7 +6,8 @@
  "weighings": {name: {server: {"start_seconds": [...], "idle": {...}, "loaded": {...},
                                "failures": [...]}}}}
 
-A WebSocket scenario's servers also have "client_busy", and those of the weighing of connections
+A WebSocket scenario's servers also have "client_busy", those of a transfer the "memory" of every
+round, "before" it, the "most" during it and "after" it, and those of the weighing of connections
 have the memory "without" and "with" them instead of the two moments.
 
 The lists of one server hold one entry per round, None where that round failed, so that the same

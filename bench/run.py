@@ -36,16 +36,19 @@ def main(arguments: list[str]) -> int:
 
 
 def enter_environment(chosen: argparse.Namespace, arguments: list[str]) -> None:
-    """Install what is needed, then go on inside bench/.venv; returns when already there."""
-    if Path(sys.prefix).resolve() == VENV.resolve():
-        return
+    """Install what has changed, then go on inside bench/.venv; returns when already there.
+
+    Inside it is looked at as well: who starts it with that Python would measure an earlier build.
+    """
     check_machine(chosen.server_core, chosen.client_core)
     if not chosen.no_install and not chosen.render:
         install()
     elif not PYTHON.exists():
         raise CannotRun("bench/.venv is not there yet: run once without --no-install")
+    if Path(sys.prefix).resolve() == VENV.resolve():
+        return
     sys.stdout.flush()
-    os.execv(PYTHON, [str(PYTHON), str(BENCH / "run.py"), *arguments])
+    os.execv(PYTHON, [str(PYTHON), str(BENCH / "run.py"), "--no-install", *arguments])
 
 
 def show_list(chosen: argparse.Namespace) -> None:

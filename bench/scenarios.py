@@ -12,22 +12,29 @@ ASGI_SLOWER = ("gunicorn-asgi", "hypercorn", "daphne")
 WSGI = ("bascule-wsgi", "bascule-wsgi-0", "granian-wsgi", "fastwsgi")
 WSGI_SLOWER = ("gunicorn-gthread", "waitress")
 WSGI_WITH_TLS = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
+ASGI_H2 = ("bascule", "granian-h2", "hypercorn")
+WSGI_H2 = ("bascule-wsgi", "bascule-wsgi-1", "granian-wsgi-h2", "granian-wsgi-1-h2")
+LARGE_H2 = ("bascule", "granian-h2")
 WEBSOCKET = ("bascule-ws", "granian-ws", "uvicorn-ws")
 WEBSOCKET_SLOWER = ("hypercorn", "daphne")
 DJANGO_WSGI = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
 
 DJANGO_CONNECTIONS = 32
 ECHO_CONNECTIONS = 32
+HTTP2_CONNECTIONS = 8
+HTTP2_STREAMS = 16
 MEMBERS = 1_000
 IDLE_CONNECTIONS = 10_000
 DJANGO_WSGI_APP = "djangosite.wsgi:application"
 DJANGO_ASGI_APP = "djangosite.asgi:application"
 DJANGO_BOTH_APPS = "djangosite.{interface}:application"
-DJANGO_HYBRID = ("bascule-hybrid", "bascule-wsgi", "bascule")
+DJANGO_HYBRID = ("bascule-hybrid", "bascule-wsgi", "granian-wsgi", "bascule", "uvicorn")
 ECHO_APP = "apps.{interface}:echo_websocket"
 
-# What is counted in a second: requests, or for a WebSocket the messages that arrive.
+# What is counted in a second: requests, or for a WebSocket the messages that arrive, or of a large
+# body its octets.
 UNITS = {"": "req/s", "echo": "messages/s", "broadcast": "deliveries/s"}
+TRANSFER_UNIT = "MB/s"
 
 
 class WrongAnswer(Exception):
@@ -38,12 +45,15 @@ class WrongAnswer(Exception):
 class Scenario:
     """One table of the results.
 
-    `servers` are measured always, those in `slower` only with --all, to keep a run near half an
+    `servers` are measured always, those in `slower` only with --all, to keep a run below an
     hour. `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
     `is_main` puts it into --quick. `expected` is the body that must come back: bytes, or what
     its JSON says. `websocket` ("echo", "broadcast" or "idle") says that `app` speaks WebSocket,
     and what is done with it; `expected` is then the message, a str to travel as text. `app` may
-    hold {interface}, for servers of both kinds in one table.
+    hold {interface}, for servers of both kinds in one table. `streams` is 0 for HTTP/1.1; else
+    HTTP/2 is spoken, with so many requests at once on each connection. `transfer` ("upload" or
+    "download") sends one body of payloads.LARGE_SIZE, and watches the server's memory meanwhile;
+    `path` and `expected` are then those of the check before it.
     """
 
     name: str
@@ -58,11 +68,13 @@ class Scenario:
     with_tls: bool = False
     ceiling: str = ""
     websocket: str = ""
+    streams: int = 0
+    transfer: str = ""
     is_main: bool = False
 
     @property
     def unit(self) -> str:
-        return UNITS[self.websocket]
+        return TRANSFER_UNIT if self.transfer else UNITS[self.websocket]
 
     @property
     def scheme(self) -> str:
@@ -98,6 +110,7 @@ def _both(name: str, title: str, app: str, expected: bytes | dict, **more) -> tu
 
 def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ...]:
     more = {"path": f"/{view}/", "connections": DJANGO_CONNECTIONS, "is_main": True}
+    hybrid = DJANGO_HYBRID + (("granian-wsgi-1",) if view == "sync" else ())
     extra = ("bascule-wsgi-1", "bascule-wsgi-0", "fastwsgi") if view == "sync" else ()
     return (
         Scenario(
@@ -111,8 +124,23 @@ def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ..
         # Beside both of the ways it chooses from, so that what the choice costs can be seen.
         Scenario(
             f"django-{view}-hybrid", f"Django, each view by its own interface: {title}",
-            DJANGO_BOTH_APPS, DJANGO_HYBRID, expected, **{**more, "is_main": False},
+            DJANGO_BOTH_APPS, hybrid, expected, **more,
         ),
+    )  # fmt: skip
+
+
+def _http2(name: str, title: str, app: str, servers: tuple[str, ...], **more) -> Scenario:
+    return Scenario(
+        name, title, app, servers, payloads.HELLO, connections=HTTP2_CONNECTIONS,
+        streams=HTTP2_STREAMS, is_main=True, **more,
+    )  # fmt: skip
+
+
+def _large(transfer: str, **check) -> Scenario:
+    """One body of a GB, after the check of a small one."""
+    return Scenario(
+        f"asgi-h2-{transfer}", f"ASGI over HTTP/2: {transfer} of 1 GB", "apps.asgi:large",
+        LARGE_H2, connections=1, streams=1, transfer=transfer, **check,
     )  # fmt: skip
 
 
@@ -137,6 +165,12 @@ TABLE = (
         "access-log", "ASGI: hello world, access log off and on", "apps.asgi:hello",
         ("bascule", "bascule-log", "uvicorn", "uvicorn-log"), payloads.HELLO, is_main=True,
     ),
+    _http2("asgi-h2", "ASGI: hello world over HTTP/2", "apps.asgi:hello", ASGI_H2),
+    _http2("wsgi-h2", "WSGI: hello world over HTTP/2", "apps.wsgi:hello", WSGI_H2),
+    _http2(
+        "asgi-h2-tls", "ASGI: hello world over HTTP/2 and TLS", "apps.asgi:hello", ASGI_H2,
+        with_tls=True,
+    ),
     *_both("hello-1", "hello world, 1 connection", "hello", payloads.HELLO, connections=1),
     *_both("hello-512", "hello world, 512 connections", "hello", payloads.HELLO, connections=512),
     *_both("10k", "10 KB body", "ten_kb", payloads.TEN_KB),
@@ -144,6 +178,8 @@ TABLE = (
     *_both("echo", "POST echo of 64 KB", "echo", payloads.ECHO, post_size=payloads.ECHO_SIZE),
     *_both("file", "100 KB file", "file", payloads.FILE),
     *_both("stream", "streaming, 20 chunks of 1 KB", "stream", payloads.STREAM),
+    _large("upload", post_size=payloads.ECHO_SIZE, path="/echo", expected=payloads.ECHO),
+    _large("download", path=f"/{len(payloads.TEN_KB)}", expected=payloads.TEN_KB),
     *_django("sync", "sync view", payloads.HELLO),
     *_django("async", "async view", payloads.HELLO),
     *_django("orm", "sync view with an ORM query", {"questions": top_rows()}),

@@ -1,6 +1,6 @@
 """The servers measured and how each is started: one process, eight threads where it has threads,
-no access log, HTTP/1.1 with keep-alive, WebSockets off where none are measured, and otherwise
-what its own documentation recommends for speed.
+no access log, keep-alive, HTTP/1.1 where HTTP/2 is not what is measured, WebSockets off where none
+are measured, and otherwise what its own documentation recommends for speed.
 
 Placeholders: {app} {port} {cert} {key}. Commands run in bench/, with bench/.venv/bin
 first on PATH.
@@ -57,6 +57,7 @@ GRANIAN = (
     "granian {app} --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-access-log "
     "--log-level warning"
 )
+GRANIAN_H2 = GRANIAN.replace("--http 1", "--http 2")
 GRANIAN_TLS = "--ssl-certificate {cert} --ssl-keyfile {key}"
 
 GUNICORN = (
@@ -71,8 +72,8 @@ def _bascule_wsgi(name: str, label: str, threads: str) -> Server:
     return Server(name, label, "wsgi", "bascule", command, tls=BASCULE_TLS, is_ours=True)
 
 
-def _granian_wsgi(name: str, label: str, threads: str) -> Server:
-    command = f"{GRANIAN} --no-ws --interface wsgi --blocking-threads {threads}"
+def _granian_wsgi(name: str, label: str, threads: str, granian: str = GRANIAN) -> Server:
+    command = f"{granian} --no-ws --interface wsgi --blocking-threads {threads}"
     return Server(name, label, "wsgi", "granian", command, tls=GRANIAN_TLS)
 
 
@@ -96,7 +97,7 @@ TABLE = (
     Server(
         "hypercorn", "Hypercorn", "asgi", "hypercorn",
         "hypercorn {app} --bind 127.0.0.1:{port} --workers 1 --worker-class uvloop "
-        "--keep-alive 75 --log-level warning",
+        "--keep-alive 75 --log-level warning --config file:apps/hypercorn_settings.py",
         tls="--certfile {cert} --keyfile {key}",
     ),
     Server(
@@ -123,6 +124,12 @@ TABLE = (
     _bascule_wsgi("bascule-wsgi-0", "Bascule, --threads 0", "0"),
     _granian_wsgi("granian-wsgi", "Granian, 8 threads", THREADS),
     _granian_wsgi("granian-wsgi-1", "Granian, 1 thread", "1"),
+    Server(
+        "granian-h2", "Granian", "asgi", "granian",
+        f"{GRANIAN_H2} --no-ws --interface asgi --loop uvloop", tls=GRANIAN_TLS,
+    ),
+    _granian_wsgi("granian-wsgi-h2", "Granian, 8 threads", THREADS, GRANIAN_H2),
+    _granian_wsgi("granian-wsgi-1-h2", "Granian, 1 thread", "1", GRANIAN_H2),
     Server(
         "gunicorn-gthread", "Gunicorn gthread", "wsgi", "gunicorn",
         f"{GUNICORN} -k gthread --threads {THREADS}", tls=GUNICORN_TLS,

@@ -95,6 +95,44 @@ TARGETS = (
         "Django WSGI sync view, --threads 0 ÷ Django's handler in a loop", 0.95,
         rates("django-sync-wsgi", "bascule-wsgi-0", "django-wsgi-loop"),
     ),
+    Target(
+        "Django with both sides, sync view ÷ Uvicorn", 9.0,
+        rates("django-sync-hybrid", "bascule-hybrid", "uvicorn"),
+    ),
+    Target(
+        "Django with both sides, sync view ÷ Granian WSGI", 1.05,
+        rates("django-sync-hybrid", "bascule-hybrid", GRANIAN_THREADED),
+    ),
+    Target(
+        "Django with both sides, async view ÷ Uvicorn", 3.5,
+        rates("django-async-hybrid", "bascule-hybrid", "uvicorn"),
+    ),
+    Target(
+        "Django with both sides, ORM view ÷ Uvicorn", 3.5,
+        rates("django-orm-hybrid", "bascule-hybrid", "uvicorn"),
+    ),
+    Target(
+        "Django sync view, both sides ÷ WSGI alone: what the choice costs", 0.97,
+        rates("django-sync-hybrid", "bascule-hybrid", "bascule-wsgi"),
+    ),
+    Target("ASGI hello over HTTP/2 ÷ Granian", 1.3, rates("asgi-h2", "bascule", "granian-h2")),
+    Target("ASGI hello over HTTP/2 ÷ Hypercorn", 25, rates("asgi-h2", "bascule", "hypercorn")),
+    Target(
+        "ASGI hello over HTTP/2 and TLS ÷ Granian", 1.2,
+        rates("asgi-h2-tls", "bascule", "granian-h2"),
+    ),
+    Target(
+        "WSGI hello over HTTP/2, threads ÷ Granian WSGI", 1.1,
+        rates("wsgi-h2", THREADED, ("granian-wsgi-h2", "granian-wsgi-1-h2")),
+    ),
+    Target(
+        "upload of 1 GB over HTTP/2 ÷ Granian", 1.0,
+        rates("asgi-h2-upload", "bascule", "granian-h2"),
+    ),
+    Target(
+        "download of 1 GB over HTTP/2 ÷ Granian", 1.0,
+        rates("asgi-h2-download", "bascule", "granian-h2"),
+    ),
     Target("access log on ÷ off", 0.9, rates("access-log", "bascule-log", "bascule")),
     Target("memory after start ÷ Uvicorn, hello", 1.0, memories("weigh-asgi", "idle"), True),
     Target("memory after load ÷ Uvicorn, hello", 1.0, memories("weigh-asgi", "loaded"), True),

@@ -8,6 +8,7 @@ from apps.payloads import (
     HELLO,
     JOINED,
     JSON,
+    LARGE_PIECE,
     STREAM_CHUNK,
     STREAM_CHUNKS,
     TEN_KB,
@@ -145,6 +146,46 @@ async def stream(scope, receive, send):
     for _ in range(STREAM_CHUNKS):
         await send({"type": "http.response.body", "body": STREAM_CHUNK, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def large(scope, receive, send):
+    """An upload is counted, and answered with 200 only when as much came as had to; at /echo it
+    comes back. A download has as many octets as its path says.
+    """
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+    elif scope["path"] == "/echo":
+        await echo(scope, receive, send)
+    elif scope["method"] == "POST":
+        await count(scope, receive, send)
+    else:
+        await download(int(scope["path"][1:]), send)
+
+
+async def count(scope, receive, send):
+    wanted = int(dict(scope["headers"])[b"content-length"])
+    came = 0
+    more = True
+    while more:
+        message = await receive()
+        came += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    status = 200 if came == wanted else 400
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def download(size, send):
+    headers = [
+        (b"content-type", b"application/octet-stream"),
+        (b"content-length", b"%d" % size),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while size > len(LARGE_PIECE):
+        await send({"type": "http.response.body", "body": LARGE_PIECE, "more_body": True})
+        size -= len(LARGE_PIECE)
+    await send({"type": "http.response.body", "body": LARGE_PIECE[:size]})
 
 
 async def echo_websocket(scope, receive, send):

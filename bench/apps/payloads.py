@@ -16,6 +16,9 @@ FILE_SIZE = 100 * 1024
 FILE_READ_SIZE = 64 * 1024  # how much a framework's file response reads at a time
 FILE = (b"0123456789abcdef" * 64) * 100
 
+LARGE_SIZE = 1_000_000_000
+LARGE_PIECE = TEN_KB * 6  # what the app sends of it at a time
+
 STREAM_CHUNK = b"s" * 1024
 STREAM_CHUNKS = 20
 STREAM = STREAM_CHUNK * STREAM_CHUNKS

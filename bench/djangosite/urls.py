@@ -5,5 +5,6 @@ from djangosite import views
 urlpatterns = [
     path("sync/", views.sync),
     path("async/", views.asynchronous),
+    path("sleeping/", views.sleeping),
     path("orm/", views.orm),
 ]

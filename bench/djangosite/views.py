@@ -1,4 +1,6 @@
-"""The three Django views measured."""
+"""The Django views measured."""
+
+import asyncio
 
 from apps.payloads import HELLO
 from django.http import HttpResponse, JsonResponse
@@ -6,12 +8,19 @@ from django.http import HttpResponse, JsonResponse
 from djangosite.models import Question
 from djangosite.rows import SHOWN
 
+SLEEP = 0.05
+
 
 def sync(request):
     return HttpResponse(HELLO, content_type="text/plain; charset=utf-8")
 
 
 async def asynchronous(request):
+    return HttpResponse(HELLO, content_type="text/plain; charset=utf-8")
+
+
+async def sleeping(request):
+    await asyncio.sleep(SLEEP)
     return HttpResponse(HELLO, content_type="text/plain; charset=utf-8")
 
 
