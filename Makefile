@@ -3,7 +3,7 @@
 PYTHON ?= python3
 DEMO_ADDRESS ?= 127.0.0.1:8000
 
-.PHONY: help demo test quick browser lint docs bench clean
+.PHONY: help demo test quick browser postgresql endurance lint docs bench clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -14,7 +14,7 @@ demo:
 	@cd examples/polls && ../../.demo/bin/python manage.py demo
 	@cd examples/polls && exec ../../.demo/bin/bascule serve --bind $(DEMO_ADDRESS)
 
-## make test     the whole test suite, pure and compiled, on every Python from 3.11 up that is found
+## make test     the whole test suite, on every Python from 3.11 up that is found, compiled and pure in turn
 test:
 	@scripts/test
 
@@ -26,6 +26,14 @@ quick:
 browser:
 	@scripts/test browser
 
+## make postgresql  the tests that need PostgreSQL, on one Python
+postgresql:
+	@scripts/test postgresql
+
+## make endurance   workers come and go under load, for minutes; on one Python
+endurance:
+	@scripts/test endurance
+
 ## make lint     ruff, mypy, and the layers of the imports
 lint:
 	@scripts/test lint
@@ -34,10 +42,15 @@ lint:
 docs:
 	@scripts/test docs
 
-## make bench    measure against the other servers; takes about half an hour on two idle cores
+## make bench    measure against the other servers; takes about three quarters of an hour on two idle cores
 bench:
 	@$(PYTHON) bench/run.py
 	@bench/.venv/bin/python bench/adapters.py
+	@bench/.venv/bin/python bench/sleepers.py
+	@bench/.venv/bin/python bench/preload.py
+	@bench/.venv/bin/python bench/websocket_http2.py
+	@bench/.venv/bin/python bench/attacks.py
+	@bench/.venv/bin/python bench/balance.py
 
 ## make clean    remove the environments and everything that was built
 clean:

@@ -1,6 +1,11 @@
 """Puts tests/ on the import path, so that shared helpers are imported as `support.NAME`."""
 
+import signal
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# A shell has what it starts in the background ignore SIGINT, and servers would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
