@@ -1,5 +1,6 @@
 """Puts tests/ on the import path, so that shared helpers are imported as `support.NAME`."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,3 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # A shell has what it starts in the background ignore SIGINT, and servers would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests write modules anew within a second and at the same size, which Python cannot tell from the
+# bytecode it has. Our own modules keep theirs: each process would rewrite their assertions anew.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+sys.dont_write_bytecode = False

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.load import DEADLINE
 from support.needs import program
 from support.workers import make_application
 
@@ -26,13 +27,21 @@ def folder(tmp_path):
 
 @pytest.fixture
 def hammering():
-    """wrk beside the client that checks: far more requests, of which it counts what went wrong."""
+    """wrk beside the client that checks: far more requests, of which it counts what went wrong.
+
+    Nothing may be refused, reset or cut short, and nothing may be without its answer for as long
+    as the client that checks would wait. wrk's own 2 s are no loss, and machines stand still for
+    longer.
+    """
     wrk = program("wrk")
 
     @contextmanager
     def hammer(port, connections=8):
         process = subprocess.Popen(
-            [wrk, "-t1", f"-c{connections}", "-d600s", f"http://127.0.0.1:{port}/echo?wrk"],
+            [
+                *(wrk, "-t1", f"-c{connections}", "-d600s", f"--timeout={DEADLINE:.0f}s"),
+                f"http://127.0.0.1:{port}/echo?wrk",
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
