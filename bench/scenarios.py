@@ -110,7 +110,6 @@ def _both(name: str, title: str, app: str, expected: bytes | dict, **more) -> tu
 
 def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ...]:
     more = {"path": f"/{view}/", "connections": DJANGO_CONNECTIONS, "is_main": True}
-    hybrid = DJANGO_HYBRID + (("granian-wsgi-1",) if view == "sync" else ())
     extra = ("bascule-wsgi-1", "bascule-wsgi-0", "fastwsgi") if view == "sync" else ()
     return (
         Scenario(
@@ -121,11 +120,18 @@ def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ..
             f"django-{view}-asgi", f"Django through ASGI: {title}", DJANGO_ASGI_APP,
             ASGI, expected, ASGI_SLOWER, ceiling="asgi", **more,
         ),
-        # Beside both of the ways it chooses from, so that what the choice costs can be seen.
-        Scenario(
-            f"django-{view}-hybrid", f"Django, each view by its own interface: {title}",
-            DJANGO_BOTH_APPS, hybrid, expected, **more,
-        ),
+        _hybrid(view, title, expected, ("granian-wsgi-1",) if view == "sync" else ()),
+    )  # fmt: skip
+
+
+def _hybrid(
+    view: str, title: str, expected: bytes | dict, servers: tuple[str, ...] = ()
+) -> Scenario:
+    """Beside both of the ways it chooses from, so that what the choice costs can be seen."""
+    return Scenario(
+        f"django-{view}-hybrid", f"Django, each view by its own interface: {title}",
+        DJANGO_BOTH_APPS, DJANGO_HYBRID + servers, expected,
+        path=f"/{view}/", connections=DJANGO_CONNECTIONS, is_main=True,
     )  # fmt: skip
 
 
@@ -183,6 +189,9 @@ TABLE = (
     *_django("sync", "sync view", payloads.HELLO),
     *_django("async", "async view", payloads.HELLO),
     *_django("orm", "sync view with an ORM query", {"questions": top_rows()}),
+    _hybrid(
+        "orm-lasting", "sync view with an ORM query and CONN_MAX_AGE", {"questions": top_rows()}
+    ),
     Scenario(
         "ws-echo-64", "WebSocket: echo of 64 octets", ECHO_APP,
         (*WEBSOCKET, "bascule-wsgi-ws", "picows"), payloads.MESSAGE_64, WEBSOCKET_SLOWER,

@@ -112,6 +112,10 @@ TARGETS = (
         rates("django-orm-hybrid", "bascule-hybrid", "uvicorn"),
     ),
     Target(
+        "Django with both sides, ORM view with CONN_MAX_AGE ÷ Uvicorn", 3.5,
+        rates("django-orm-lasting-hybrid", "bascule-hybrid", "uvicorn"),
+    ),
+    Target(
         "Django sync view, both sides ÷ WSGI alone: what the choice costs", 0.97,
         rates("django-sync-hybrid", "bascule-hybrid", "bascule-wsgi"),
     ),

@@ -51,7 +51,9 @@ TEMPLATES = [
 
 WSGI_APPLICATION = "djangosite.wsgi.application"
 
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": WORK / "bench.sqlite3"}}
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": WORK / "bench.sqlite3"}
+# One file, with connections for one request, as by default, and with connections that last.
+DATABASES = {"default": SQLITE, "lasting": {**SQLITE, "CONN_MAX_AGE": None}}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -7,4 +7,5 @@ urlpatterns = [
     path("async/", views.asynchronous),
     path("sleeping/", views.sleeping),
     path("orm/", views.orm),
+    path("orm-lasting/", views.orm_lasting),
 ]

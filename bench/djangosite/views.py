@@ -28,5 +28,14 @@ def orm(request):
     """One query of ten rows; the connection is opened and closed per request, as Django does by
     default.
     """
-    rows = Question.objects.order_by("-votes")[:SHOWN]
+    return top("default")
+
+
+def orm_lasting(request):
+    """The same with CONN_MAX_AGE: the connection lasts as long as the thread."""
+    return top("lasting")
+
+
+def top(database):
+    rows = Question.objects.using(database).order_by("-votes")[:SHOWN]
     return JsonResponse({"questions": [{"text": row.text, "votes": row.votes} for row in rows]})
