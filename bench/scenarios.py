@@ -109,7 +109,7 @@ def _both(name: str, title: str, app: str, expected: bytes | dict, **more) -> tu
 
 
 def _django(view: str, title: str, expected: bytes | dict) -> tuple[Scenario, ...]:
-    more = {"path": f"/{view}/", "connections": DJANGO_CONNECTIONS, "is_main": True}
+    more = _view(view)
     extra = ("bascule-wsgi-1", "bascule-wsgi-0", "fastwsgi") if view == "sync" else ()
     return (
         Scenario(
@@ -130,9 +130,13 @@ def _hybrid(
     """Beside both of the ways it chooses from, so that what the choice costs can be seen."""
     return Scenario(
         f"django-{view}-hybrid", f"Django, each view by its own interface: {title}",
-        DJANGO_BOTH_APPS, DJANGO_HYBRID + servers, expected,
-        path=f"/{view}/", connections=DJANGO_CONNECTIONS, is_main=True,
+        DJANGO_BOTH_APPS, DJANGO_HYBRID + servers, expected, **_view(view),
     )  # fmt: skip
+
+
+def _view(view: str) -> dict:
+    """What all scenarios of Django have in common."""
+    return {"path": f"/{view}/", "connections": DJANGO_CONNECTIONS, "is_main": True}
 
 
 def _http2(name: str, title: str, app: str, servers: tuple[str, ...], **more) -> Scenario:
