@@ -1,6 +1,8 @@
 """Certificates that change while a server runs: new connections get them, no other notices."""
 
 import os
+import signal
+import socket
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ import trustme
 
 from support.client import Http1Client
 from support.server import Server, running
+from support.workers import make_application, serve, wait_for_ready
 
 APPS = Path(__file__).parent / "apps"
 AUTHORITY = trustme.CA()
@@ -89,3 +92,48 @@ def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
         assert shown(server) == pem(SECOND)
         assert server.stop() == 0
         assert server.output().count("are not used") == 1
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize("options", [[], ["--preload"]], ids=["workers", "preload"])
+def test_a_session_goes_on_with_any_worker(
+    options: Sequence[str], version: str, tmp_path: Path
+) -> None:
+    make_application(tmp_path)
+    write_pair(tmp_path, FIRST)
+    files = ["--ssl-certfile", str(tmp_path / "tls.crt"), "--ssl-keyfile"]
+    with serve(tmp_path, *files, str(tmp_path / "tls.key"), *options) as server:
+        wait_for_ready(server, 1, 2)
+        visitor = Visitor(server, ssl.TLSVersion[version])
+        assert not visitor.resumes()
+        assert [visitor.resumes() for _ in range(20)] == [True] * 20
+        server.signal(signal.SIGHUP)
+        wait_for_ready(server, 3, 4)
+        assert [visitor.resumes() for _ in range(20)] == [True] * 20
+
+
+class Visitor:
+    """A client that comes again and again, each time with the session that it has."""
+
+    def __init__(self, server: Server, version: ssl.TLSVersion) -> None:
+        self.port = server.port
+        self.context = ssl.create_default_context()
+        AUTHORITY.configure_trust(self.context)
+        self.context.minimum_version = self.context.maximum_version = version
+        self.session: ssl.SSLSession | None = None
+
+    def resumes(self) -> bool:
+        """One request on a connection of its own; whether its handshake was a short one."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as plain,
+            self.context.wrap_socket(
+                plain, server_hostname="127.0.0.1", session=self.session
+            ) as sock,
+        ):
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while piece := sock.recv(65536):
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            self.session = sock.session
+            return bool(sock.session_reused)

@@ -4,6 +4,7 @@ bind      opens, describes and closes listening sockets
 unix      UNIX sockets: what lies at the path decides
 systemd   sockets that systemd has opened, and what it is told
 names     distinguished names of certificates, as text
+tickets   keys of TLS session tickets, the same in all workers
 tls       the server's SSLContext and what applications are told about a TLS connection;
           imported only when TLS is on, because `ssl` costs memory
 """

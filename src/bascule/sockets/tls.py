@@ -93,14 +93,30 @@ class WatchedContext:
     is in use without a key. Connections keep the one they began with.
     """
 
-    def __init__(self, files: TLSFiles, alpn: Sequence[str]) -> None:
-        """Make the first one. Raises UsageError as `server_context` does."""
+    def __init__(self, files: TLSFiles, alpn: Sequence[str], secret: bytes | None = None) -> None:
+        """Make the first one. Raises UsageError as `server_context` does.
+
+        secret: what workers make the same keys for session tickets of; None: each context has its
+        own.
+        """
         self._files = files
         self._alpn = alpn
+        self._secret = secret
         self._used = self._identities()
         self._settling = self._used
         self._due = float("-inf")
-        self.context = server_context(files, alpn)
+        self.context = self._make()
+
+    def _make(self) -> ServerContext:
+        files = self._files
+        context = server_context(files, self._alpn)
+        if self._secret is not None:
+            from bascule.sockets.tickets import share_tickets
+
+            named = [path for path in (files.certfile, files.ca_certs) if path is not None]
+            parts = [_read("TLS", path).encode() for path in named]
+            share_tickets(context, self._secret, files.cert_reqs.encode(), *parts)
+        return context
 
     def look(self, now: float) -> bool:
         """Look at the files, when it is time to; True when there is a new context.
@@ -121,7 +137,7 @@ class WatchedContext:
             return False
         self._used = found
         try:
-            context = server_context(self._files, self._alpn)
+            context = self._make()
         except UsageError as error:
             reason = str(error).replace("\n", " ")
             logger.error("the changed TLS files are not used, the former stay in use: %s", reason)

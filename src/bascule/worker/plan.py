@@ -86,4 +86,9 @@ def tls_context(settings: Settings) -> "WatchedContext | None":
         settings.ssl_ca_certs,
         settings.ssl_cert_reqs,
     )
-    return WatchedContext(files, alpn(settings))
+    if settings.supervised is None:
+        return WatchedContext(files, alpn(settings))
+    from bascule.sockets.tickets import shared_secret
+
+    # The supervisor comes here before it forks, so all of its workers have the same.
+    return WatchedContext(files, alpn(settings), shared_secret())
