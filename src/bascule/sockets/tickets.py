@@ -115,4 +115,4 @@ def _read_pointers(address: int) -> list[int]:
     finally:
         os.close(reader)
         os.close(writer)
-    return list(memoryview(data).cast("N"))
+    return list(memoryview(data).cast("P"))
