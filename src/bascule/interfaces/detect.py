@@ -7,17 +7,26 @@
 The number of positional arguments decides, helped by `async` and by the names of parameters where
 a signature takes several numbers. Nothing is called to find out. One argument alone is not enough
 for ASGI 2, because the view of any framework takes one as well.
+
+A wrapper that takes anything (a proxy, a decorator, middleware) speaks what it wraps, so the
+question goes on to what is inside. Proxies lie about their class and may raise from any attribute,
+so attributes are read through `attribute`, and kinds of things are told by `is_a` and `seems`.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from types import ModuleType
 from typing import Any, Literal
 
 from bascule.errors import TargetError
 
 Interface = Literal["asgi3", "asgi2", "wsgi"]
 ENVIRON_NAMES = ("environ", "env")
+# Where a wrapper keeps what it wraps: functools.wraps and wrapt, then what people call it.
+INSIDE = ("__wrapped__", "app", "application", "_app", "_application", "wrapped", "_wrapped")
+# Wrappers in wrappers that are looked at; some proxy may contain itself.
+DEEPEST = 20
 SHAPES = "WSGI takes (environ, start_response), ASGI takes (scope, receive, send)"
 
 
@@ -41,19 +50,66 @@ def detect_interface(app: object, override: str) -> Interface:
     return interface
 
 
-def guess_interface(app: Callable[..., Any]) -> Interface | None:
-    """Return the interface that a callable seems to speak, or None."""
+def guess_interface(app: Callable[..., Any], depth: int = 0) -> Interface | None:
+    """Return the interface that a callable seems to speak, or None.
+
+    depth: how many wrappers it is inside of.
+    """
     # asgiref marks the callables that it made or wrapped, whatever they look like.
-    if getattr(app, "_asgi_single_callable", False):
+    if attribute(app, "_asgi_single_callable") is True:
         return "asgi3"
-    if getattr(app, "_asgi_double_callable", False):
+    if attribute(app, "_asgi_double_callable") is True:
         return "asgi2"
-    signature = signature_of(app)
-    if signature is None:
+    own = own_signature(app)
+    if own is not None and not takes_anything(own):
+        if is_async(app):
+            return "asgi3" if accepts(own, 3) else None
+        return _by_arguments(app, own)
+    is_wrapper = False
+    for inner in insides(app) if depth < DEEPEST else ():
+        is_wrapper = True
+        found = guess_interface(inner, depth + 1)
+        if found is not None:
+            return "asgi3" if is_async(app) else found
+    return "asgi3" if own is not None and is_async(app) and not is_wrapper else None
+
+
+def insides(app: Any) -> Iterator[Callable[..., Any]]:
+    """What a call of `app` may be passed on to, the surest first."""
+    if is_a(app, partial):
+        for inner in insides(app.func):
+            yield partial(inner, *app.args, **app.keywords)
+        return
+    if not is_a(app, type) and not seems(inspect.isfunction, attribute(type(app), "__call__")):
+        # A function that is kept with the instance, in a slot or behind a property.
+        call = attribute(app, "__call__")
+        if seems(inspect.isfunction, call) or seems(inspect.ismethod, call):
+            yield call
+    for name in INSIDE:
+        inner = attribute(app, name)
+        if callable(inner) and inner is not app:
+            yield inner
+
+
+def attribute(thing: object, name: str) -> Any:
+    """An attribute; None where it is not there, or something of the application's raises."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
         return None
-    if is_async(app):
-        return "asgi3" if accepts(signature, 3) else None
-    return _by_arguments(app, signature)
+
+
+def is_a(thing: object, kind: type) -> bool:
+    """As isinstance, but a proxy is not an instance of what it stands for."""
+    return issubclass(type(thing), kind)
+
+
+def seems(question: Callable[[object], bool], thing: object) -> bool:
+    """The answer of a function of `inspect`; no, where asking raises."""
+    try:
+        return question(thing)
+    except Exception:
+        return False
 
 
 def _by_arguments(app: object, signature: inspect.Signature) -> Interface | None:
@@ -69,9 +125,9 @@ def _by_arguments(app: object, signature: inspect.Signature) -> Interface | None
 
 
 def _instances_take_receive_and_send(app: object) -> bool:
-    if not isinstance(app, type):
+    if not is_a(app, type):
         return False
-    call = getattr(app, "__call__", None)  # noqa: B004  the method of its instances is wanted
+    call = attribute(app, "__call__")
     return inspect.iscoroutinefunction(call) and accepts(inspect.signature(call), 3)
 
 
@@ -81,10 +137,21 @@ def signature_of(app: Callable[..., Any]) -> inspect.Signature | None:
     A wrapper's own parameters count, since a decorator may turn one interface into another; those
     of the wrapped function only where the wrapper takes anything.
     """
+    own = own_signature(app)
+    if own is None or not takes_anything(own):
+        return own
     try:
-        own = inspect.signature(app, follow_wrapped=False)
-        return inspect.signature(app) if takes_anything(own) else own
-    except (TypeError, ValueError):
+        return inspect.signature(app)
+    except Exception:
+        return own
+
+
+def own_signature(app: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature of the wrapper itself; None where Python does not know it."""
+    try:
+        return inspect.signature(app, follow_wrapped=False)
+    except Exception:
+        # TypeError and ValueError are Python's; a proxy may raise anything.
         return None
 
 
@@ -112,19 +179,22 @@ def required(signature: inspect.Signature) -> int:
     )
 
 
-def is_async(app: object) -> bool:
+def is_async(app: Any) -> bool:
     """Whether it is an async function, or an object with an async __call__."""
-    while isinstance(app, partial):
+    while is_a(app, partial):
         app = app.func
-    if isinstance(app, type):
+    if is_a(app, type):
         return False
-    call = getattr(type(app), "__call__", None)  # noqa: B004  the method itself is wanted
-    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(call)
+    call = attribute(type(app), "__call__")
+    return seems(inspect.iscoroutinefunction, app) or seems(inspect.iscoroutinefunction, call)
 
 
 def takes_nothing(app: object) -> bool:
     """Whether it is a function or a class that is called without arguments, as factories are."""
-    if not isinstance(app, type) and not inspect.isroutine(app):
+    inner: Any = app
+    while is_a(inner, partial):
+        inner = inner.func
+    if not callable(app) or not (is_a(inner, type) or seems(inspect.isroutine, inner)):
         return False
     signature = signature_of(app)
     if signature is None or takes_anything(signature) or not accepts(signature, 0):
@@ -139,15 +209,28 @@ def needs_arguments(factory: Callable[..., Any]) -> bool:
     return signature is not None and not accepts(signature, 0)
 
 
-def describe(thing: object) -> str:
-    """Name a thing for a message: "the function create_app(config)", "an object of Flask"..."""
-    kind = type(thing)
-    if isinstance(thing, type):
-        return f"the class {thing.__name__}"
-    if inspect.isroutine(thing):
-        signature = signature_of(thing)
-        word = "async function" if inspect.iscoroutinefunction(thing) else "function"
-        return f"the {word} {thing.__name__}{signature if signature is not None else ''}"
-    if inspect.ismodule(thing):
-        return f"the module {thing.__name__}"
-    return f"an object of the type {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
+def describe(thing: Any) -> str:
+    """Name a thing for a message: "the function create_app(config)", "an object of Flask"...
+
+    It never raises, and shows a wrapper for what it is.
+    """
+    name = attribute(thing, "__name__")
+    if isinstance(name, str):
+        if is_a(thing, type):
+            return f"the class {name}"
+        if is_a(thing, ModuleType):
+            return f"the module {name}"
+        if seems(inspect.isroutine, thing):
+            signature = signature_of(thing)
+            word = "async function" if seems(inspect.iscoroutinefunction, thing) else "function"
+            return f"the {word} {name}{signature if signature is not None else ''}"
+    text = f"an object of the type {path_of(type(thing))}"
+    inner = attribute(thing, "func" if is_a(thing, partial) else "__wrapped__")
+    if inner is None or inner is thing:
+        return text
+    name = attribute(inner, "__name__")
+    return f"{text} around {name if isinstance(name, str) else f'one of {path_of(type(inner))}'}"
+
+
+def path_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

@@ -4,15 +4,25 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import bottle
+import falcon
+import falcon.asgi
 import pytest
+import wrapt
 from asgiref.compatibility import guarantee_single_callable
 from asgiref.wsgi import WsgiToAsgi
 from django.core.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from fastapi import FastAPI
 from flask import Flask
+from sentry_sdk.integrations.asgi import SentryAsgiMiddleware
+from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.middleware.cors import CORSMiddleware
+from werkzeug.local import LocalProxy
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bascule.errors import TargetError
 from bascule.interfaces.detect import describe, guess_interface, takes_nothing
@@ -111,6 +121,67 @@ def to_wsgi(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def watch(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    return wrapped(*args, **kwargs)
+
+
+def watched(app: Any) -> Any:
+    """As newrelic.agent.WSGIApplicationWrapper and ASGIApplicationWrapper do it."""
+    return wrapt.FunctionWrapper(app, watch)
+
+
+watched_function = wrapt.decorator(watch)
+
+
+class AsyncOfAnything:
+    async def __call__(self, *args: Any) -> None: ...
+
+
+class Forwarding:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.app(*args, **kwargs)
+
+
+class Transparent:
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @property
+    def __wrapped__(self) -> Any:
+        return self._inner
+
+    def __call__(self, *args: Any) -> Any:
+        return self._inner(*args)
+
+
+class CallOfProperty:
+    @property
+    def __call__(self) -> Any:
+        return wsgi
+
+
+class ItsOwnInside:
+    @property
+    def app(self) -> Any:
+        return functools.partial(self)
+
+    def __call__(self, *args: Any) -> Any: ...
+
+
+def of_a_class(self: Any, environ: Any, start_response: Any) -> Any: ...
+
+
+class CoroutineOfMethod:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        return Asgi3Object()(scope, receive, send)
+
+
 async def with_configuration(settings: Any, scope: Any, receive: Any, send: Any) -> None: ...
 
 
@@ -136,13 +207,42 @@ async def with_configuration(settings: Any, scope: Any, receive: Any, send: Any)
         Starlette(),
         FastAPI(),
         ASGIHandler.__new__(ASGIHandler),
+        CoroutineOfMethod(),
+        AsyncOfAnything(),
+        functools.wraps(AsyncOfAnything())(lambda *args: None),
+        functools.partial(Starlette()),
+        CORSMiddleware(Starlette()),
+        SentryAsgiMiddleware(FastAPI()),
+        watched(FastAPI()),
+        watched(watched(FastAPI())),
+        watched(SentryAsgiMiddleware(FastAPI())),
+        watched(AsyncOfAnything()),
+        watched(asgi3),
+        watched(functools.partial(with_configuration, {})),
+        watched_function(asgi3),
+        functools.partial(watched(with_configuration), {}),
+        wrapt.CallableObjectProxy(FastAPI()),
+        functools.partial(SentryAsgiMiddleware(FastAPI())),
+        Forwarding(FastAPI()),
+        Transparent(FastAPI()),
+        falcon.asgi.App(),
     ],
 )
 def test_asgi3(app: object) -> None:
     assert detect_interface(app, "auto") == "asgi3"
 
 
-@pytest.mark.parametrize("app", [asgi2, Asgi2Class, Asgi2ClassOfOtherNames])
+@pytest.mark.parametrize(
+    "app",
+    [
+        asgi2,
+        Asgi2Class,
+        Asgi2ClassOfOtherNames,
+        watched(asgi2),
+        watched(Asgi2Class),
+        SentryAsgiMiddleware(Asgi2Class),
+    ],
+)
 def test_asgi2(app: object) -> None:
     assert detect_interface(app, "auto") == "asgi2"
 
@@ -163,6 +263,22 @@ def test_asgi2(app: object) -> None:
         Flask("x"),
         Flask("x").wsgi_app,
         WSGIHandler.__new__(WSGIHandler),
+        CallOfProperty(),
+        ProxyFix(Flask("x")),
+        DispatcherMiddleware(Flask("x"), {"/two": Flask("y")}),
+        SentryWsgiMiddleware(Flask("x")),
+        watched(Flask("x")),
+        watched(Flask("x").wsgi_app),
+        watched(ProxyFix(watched(Flask("x")))),
+        watched_function(wsgi),
+        functools.partial(watched(Flask("x"))),
+        functools.partial(watched(of_a_class), None),
+        wrapt.CallableObjectProxy(Flask("x")),
+        wrapt.PartialCallableObjectProxy(Flask("x")),
+        Forwarding(Flask("x")),
+        Transparent(Flask("x")),
+        bottle.Bottle(),
+        falcon.App(),
     ],
 )
 def test_wsgi(app: object) -> None:
@@ -197,9 +313,42 @@ class Sized:
     def __init__(self, size: int) -> None: ...
 
 
+class Unlike:
+    """Every attribute raises, `__class__` included."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __call__(self, *args: Any) -> Any: ...
+
+
+def nobody_there() -> Any:
+    raise RuntimeError("working outside of application context")
+
+
 @pytest.mark.parametrize(
     "app",
-    [view, four, anything, environ_alone, scope_and_more, Sized, 3, "text", dict, print],
+    [
+        view,
+        four,
+        anything,
+        environ_alone,
+        scope_and_more,
+        Sized,
+        3,
+        "text",
+        dict,
+        print,
+        watched(view),
+        watched(Sized),
+        watched(anything),
+        wrapt.ObjectProxy(Flask("x")),
+        functools.partial(anything, 1),
+        functools.partial(watched(anything)),
+        functools.wraps(view)(lambda *args: None),
+        ItsOwnInside(),
+        LocalProxy(lambda: Flask("x")),
+    ],
 )
 def test_what_cannot_be_told(app: object) -> None:
     with pytest.raises(TargetError) as caught:
@@ -207,6 +356,17 @@ def test_what_cannot_be_told(app: object) -> None:
     message = str(caught.value)
     assert message.startswith(f"cannot tell how {describe(app)} is called: WSGI takes")
     assert "--interface wsgi or --interface asgi3" in message
+
+
+@pytest.mark.parametrize("make", [Unlike, lambda: LocalProxy(nobody_there)])
+def test_attributes_that_raise(make: Callable[[], Any]) -> None:
+    app = make()
+    assert guess_interface(app) is None
+    assert not takes_nothing(app)
+    with pytest.raises(
+        TargetError, match=r"cannot tell how an object of the type [\w. ]+ is called"
+    ):
+        detect_interface(app, "auto")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +402,10 @@ def needs_keyword(*, config: Any) -> Any: ...
         (3, False),
         (print, False),
         (dict, False),
+        (functools.partial(create_app, {}), True),
+        (functools.partial(Flask("x")), False),
+        (watched(create_app), True),
+        (watched(Flask("x")), False),
     ],
 )
 def test_takes_nothing(thing: object, answer: bool) -> None:
@@ -259,6 +423,15 @@ def test_takes_nothing(thing: object, answer: bool) -> None:
         (functools, "the module functools"),
         ("text", "an object of the type str"),
         (Flask("x"), "an object of the type flask.app.Flask"),
+        (functools.partial(view), "an object of the type functools.partial around view"),
+        (
+            functools.partial(Flask("x")),
+            "an object of the type functools.partial around one of flask.app.Flask",
+        ),
+        (
+            Transparent(Flask("x")),
+            f"an object of the type {__name__}.Transparent around one of flask.app.Flask",
+        ),
     ],
 )
 def test_describe(thing: object, text: str) -> None:
