@@ -42,13 +42,22 @@ class FakeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
+    def turn(self) -> None:
+        """Run what is ready, once; what becomes ready by it waits for the next turn."""
+        self.call_soon(self.stop)
+        self.run_forever()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is ready."""
+        return not self._ready
+
     def settle(self) -> None:
         """Run what is ready, and what becomes ready by it, until nothing is."""
         for _ in range(ENDLESS):
-            if not self._ready:
+            if self.is_at_rest:
                 return
-            self.call_soon(self.stop)
-            self.run_forever()
+            self.turn()
         raise AssertionError("the loop never comes to rest")
 
     def run_soon(self, callback: Callable[..., object], *args: object) -> None:

@@ -14,7 +14,9 @@ cdef class Http1Connection(Carrier):
     cdef public Exchange exchange
     cdef Exchange unstarted
     cdef bint pumping
+    cdef public bint turn_due
     cdef bint reading_paused
+    cdef bint held
     cdef bint writing_paused
     cdef public int phase
     cdef public double deadline
@@ -34,8 +36,11 @@ cdef class Http1Connection(Carrier):
     cpdef data_received(self, bytes data)
     cdef bytes first_octets(self, bytes data)
     cdef become_http2(self, bytes data)
-    @cython.locals(engine=Http1Engine, exchange=Exchange)
+    @cython.locals(engine=Http1Engine, left=int)
     cdef pump(self)
+    @cython.locals(exchange=Exchange)
+    cdef start_exchange(self)
+    cdef take_turn_soon(self)
     @cython.locals(hub=Hub, exchange=Exchange)
     cdef begin(self, Request request)
     @cython.locals(exchange=Exchange)
@@ -53,6 +58,8 @@ cdef class Http1Connection(Carrier):
     cpdef close(self)
     cdef linger(self)
     cdef Endpoint ends(self)
+    @cython.locals(waits=bint)
+    cdef regulate_reading(self)
     cdef pause_reading(self)
     cdef resume_reading(self)
     cpdef drain(self)

@@ -14,6 +14,10 @@ A phase says which deadline is running; `tick` looks at it.
                                                                 rate, the write deadline
     CLOSING     the last response is being flushed              the write deadline
     LINGERING   it is flushed, what still comes is thrown away  the linger deadline
+
+A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
+its turn when every other connection has had one (`go_on`), so that pipelined requests and tiny
+chunks keep nobody waiting. Reading pauses while more than `READ_AHEAD` is left over.
 """
 
 import logging
@@ -56,6 +60,9 @@ CLOSED = 6
 # Octets of pipelined requests that may wait behind the one being served, beside what one read
 # brings.
 READ_AHEAD = 65536
+# Events of the engine that are taken in one turn of the loop. Each request may be a call of the
+# application, and twenty connections that do their worst must still come round within 50 ms.
+EVENTS_A_TURN = 8
 # A file up to this size is read and written with its head; beyond it the kernel copies it
 # (sendfile).
 SMALL_FILE = 65536
@@ -85,6 +92,7 @@ class Http1Connection(Carrier):
         "expires_at",
         "file_task",
         "finished_at",
+        "held",
         "hub",
         "octets",
         "phase",
@@ -94,6 +102,7 @@ class Http1Connection(Carrier):
         "started_at",
         "status",
         "transport",
+        "turn_due",
         "unstarted",
         "writes",
         "writing_paused",
@@ -113,7 +122,9 @@ class Http1Connection(Carrier):
         self.unstarted: Exchange | None = None
         self.congested = False
         self.pumping = False
+        self.turn_due = False
         self.reading_paused = False
+        self.held = False
         self.phase = FRESH
         self.deadline = hub.now + hub.deadlines.request_head
         self.finished_at = 0.0
@@ -151,10 +162,10 @@ class Http1Connection(Carrier):
             if not data:
                 return
         self.engine.receive_data(data)
-        if not self.pumping:
+        if not self.pumping and not self.turn_due:
             self.pump()
-        if self.exchange is not None and self.engine.buffered > READ_AHEAD:
-            self.pause_reading()
+        if self.engine.buffered > READ_AHEAD:
+            self.regulate_reading()
 
     def first_octets(self, data: bytes) -> bytes:
         """The first octets of a connection, as far as they are for HTTP/1.1: none where they begin
@@ -189,7 +200,7 @@ class Http1Connection(Carrier):
         if self.phase == LINGERING:
             return False
         self.finished_at = self.hub.now
-        if self.phase < CLOSING and not self.pumping:
+        if self.phase < CLOSING and not self.pumping and not self.turn_due:
             self.pump()
         return self.endpoint.tls is None
 
@@ -220,31 +231,67 @@ class Http1Connection(Carrier):
         self.congested = False
         if self.exchange is not None:
             self.exchange.resume_writing()
+        else:
+            # What the client has pipelined had to wait.
+            self.take_turn_soon()
 
     # Events of the engine.
 
     def pump(self) -> None:
-        """Take every event there is. An exchange starts when what has arrived of its body is with
-        it."""
+        """Take the events there are, as many as one turn may have. An exchange starts when what
+        has arrived of its body is with it, or has had this turn."""
         engine = self.engine
+        left = EVENTS_A_TURN
         self.pumping = True
         try:
-            while True:
+            while left:
+                if self.writing_paused and self.exchange is None:
+                    # A client that does not read its answers gets no more of them.
+                    break
                 event = engine.next_event()
                 if event is None:
-                    exchange = self.unstarted
-                    if exchange is None:
+                    if engine.cut_short:
+                        left = 0
+                    elif self.unstarted is None:
                         break
-                    self.unstarted = None
-                    exchange.start()
+                    else:
+                        self.start_exchange()
                 elif type(event) is Request:
+                    left -= 1
                     self.begin(event)
                 else:
+                    left = 0 if engine.cut_short else left - 1
                     self.take(event)
+            if left == 0:
+                self.start_exchange()
         finally:
             self.pumping = False
-        if self.exchange is None and self.phase < CLOSING:
-            self.rest()
+        if self.phase < CLOSING:
+            if left == 0:
+                self.take_turn_soon()
+            elif self.exchange is None and not self.writing_paused:
+                self.rest()
+            if self.reading_paused:
+                self.regulate_reading()
+
+    def start_exchange(self) -> None:
+        """Start the exchange that has waited for its body, if one has."""
+        exchange = self.unstarted
+        if exchange is not None:
+            self.unstarted = None
+            exchange.start()
+
+    def take_turn_soon(self) -> None:
+        """Look for further events in the next turn of the loop."""
+        if not self.turn_due and self.phase < CLOSING:
+            self.turn_due = True
+            self.hub.loop.call_soon(self.go_on)
+
+    def go_on(self) -> None:
+        """The turn has come."""
+        self.turn_due = False
+        if self.phase < CLOSING and not self.pumping:
+            self.pump()
 
     def begin(self, request: Request) -> None:
         """A request: make its exchange; start it if it is complete."""
@@ -525,9 +572,12 @@ class Http1Connection(Carrier):
         proceed = self.engine.send_continue()
         if proceed:
             self.transport.write(proceed)
-        self.resume_reading()
+        self.held = False
+        if self.reading_paused:
+            self.regulate_reading()
 
     def hold_body(self) -> None:
+        self.held = True
         self.pause_reading()
 
     def abort(self) -> None:
@@ -555,19 +605,17 @@ class Http1Connection(Carrier):
             else:
                 self.linger()
             return
-        self.resume_reading()
-        if not self.pumping:
-            if engine.body_ended and not engine.buffered and not self.finished_at:
-                self.rest()
-            else:
-                # Not here: this may be inside a task, and the next exchange begins in a task of
-                # its own.
-                self.hub.loop.call_soon(self.go_on)
-
-    def go_on(self) -> None:
-        """Look for the next request among what is buffered."""
-        if self.phase < CLOSING and not self.pumping and self.exchange is None:
-            self.pump()
+        self.held = False
+        if self.pumping:
+            return
+        if engine.body_ended and not engine.buffered and not self.finished_at:
+            self.rest()
+        else:
+            # Not here: this may be inside a task, and the next exchange begins in a task of its
+            # own.
+            self.take_turn_soon()
+        if self.reading_paused:
+            self.regulate_reading()
 
     def record(self, status: int, waited: float = 0.0) -> None:
         request = self.engine.request
@@ -598,6 +646,15 @@ class Http1Connection(Carrier):
         except OSError:
             # asyncio asks the kernel at once, which knows already that the client has gone.
             self.abort()
+
+    def regulate_reading(self) -> None:
+        """Pause while the exchange holds its body, or while more is left over than may wait; else
+        read on."""
+        waits = self.exchange is not None or self.turn_due or self.writing_paused
+        if self.held or (waits and self.engine.buffered > READ_AHEAD):
+            self.pause_reading()
+        else:
+            self.resume_reading()
 
     def pause_reading(self) -> None:
         if not self.reading_paused:

@@ -127,16 +127,13 @@ def test_a_close_waits_for_nothing(rig):
     assert socket.call.send({"type": "websocket.close"}).done()
 
 
-def test_an_unread_response_before_the_handshake_holds_the_sender_too(rig):
-    """Its octets are in the same buffer, whose high-water mark is passed once only."""
+def test_what_is_unread_before_the_handshake_is_answered_holds_the_sender_too(rig):
+    """Its bytes are in the same buffer, whose high-water mark is passed once only."""
     client = rig.connect()
     client.stop_reading()
-    client.send(request("/large") + handshake())
-    call = rig.calls[0]
-    call.start((b"content-length", b"%d" % len(LARGE)))
-    call.body(LARGE, more=False)
-    call.end()
-    socket = Socket(rig, client, rig.calls[1])
+    client.send(handshake())
+    rig.loop.run_soon(client.protocol.inform, 103, [(b"link", b"x" * len(LARGE))])
+    socket = Socket(rig, client, rig.calls[0])
     socket.receive()
     accepting = socket.call.send({"type": "websocket.accept"})
     assert not accepting.done()

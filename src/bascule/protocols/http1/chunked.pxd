@@ -8,9 +8,10 @@ cdef class ChunkedDecoder:
     cdef public long long remaining
     cdef public long long total
     cdef public list trailers
+    cdef public bint cut_short
 
     cpdef bytes take(self)
-    @cython.locals(before=Py_ssize_t)
+    @cython.locals(before=Py_ssize_t, left=int)
     cpdef Py_ssize_t decode(self, bytes data, Py_ssize_t at) except? -1
     @cython.locals(end=Py_ssize_t, longest=Py_ssize_t)
     cdef Py_ssize_t read_size(self, bytes data, Py_ssize_t at) except? -1

@@ -19,6 +19,10 @@ CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:;" + NAME + rb"(?:=(?:" + NAME + rb"|" + QUOTED + rb"))?)*"
 )
 
+# Chunks that one call of `decode` looks at. Those of one byte take a microsecond or two each, and
+# one read brings tens of thousands of them.
+CHUNKS_AT_ONCE = 128
+
 SIZE = 0
 DATA = 1
 AFTER_DATA = 2
@@ -30,10 +34,20 @@ class ChunkedDecoder:
     """Fed with what is buffered, takes what it can.
 
     pieces: decoded octets that were not collected yet. total: octets decoded in all.
-    done: the body is complete, `trailers` are known.
+    done: the body is complete, `trailers` are known. cut_short: `decode` has looked at as much as
+    it may at once, and there may be more.
     """
 
-    __slots__ = ("header_map", "limits", "phase", "pieces", "remaining", "total", "trailers")
+    __slots__ = (
+        "cut_short",
+        "header_map",
+        "limits",
+        "phase",
+        "pieces",
+        "remaining",
+        "total",
+        "trailers",
+    )
 
     def __init__(self, limits: RequestLimits, header_map: str) -> None:
         self.limits = limits
@@ -41,6 +55,7 @@ class ChunkedDecoder:
         self.phase = SIZE
         self.remaining = 0
         self.total = 0
+        self.cut_short = False
         self.pieces: list[bytes] = []
         self.trailers: list[tuple[bytes, bytes]] = []
 
@@ -59,10 +74,12 @@ class ChunkedDecoder:
         return data
 
     def decode(self, data: bytes, at: int) -> int:
-        """Decode `data` from `at` on; returns where the next call must begin. Raises
-        RequestRefused."""
+        """Decode `data` from `at` on, `CHUNKS_AT_ONCE` at most; returns where the next call must
+        begin. Raises RequestRefused."""
         before = -1
-        while at != before and self.phase != DONE:
+        left = CHUNKS_AT_ONCE
+        while left and at != before and self.phase != DONE:
+            left -= 1
             before = at
             if self.phase == SIZE:
                 at = self.read_size(data, at)
@@ -73,6 +90,7 @@ class ChunkedDecoder:
                 at = self.read_terminator(data, at)
             if self.phase == TRAILER:
                 at = self.read_trailer(data, at)
+        self.cut_short = left == 0 and at < len(data) and self.phase != DONE
         return at
 
     def read_size(self, data: bytes, at: int) -> int:

@@ -21,6 +21,7 @@ cdef class Http1Engine:
     cdef long long discarded
     cdef bint eof
     cdef public bint waits_for_continue
+    cdef public bint cut_short
     cdef public int state
 
     cpdef receive_data(self, bytes data)

@@ -2,8 +2,8 @@
 peer sends.
 
     receive_data(octets), receive_eof()   only buffer
-    next_event()                          one event, or None: octets are missing, or it is the
-                                          application's turn
+    next_event()                          one event, or None: bytes are missing, it is the
+                                          application's turn, or `cut_short` is set
     send_head, send_data, send_trailers   return what to write; raise ResponseError for the
                                           application's mistakes
 
@@ -47,11 +47,16 @@ TLS_HANDSHAKE = b"\x16\x03"
 
 
 class Http1Engine:
-    """One connection's worth of HTTP/1.1, server side."""
+    """One connection's worth of HTTP/1.1, server side.
+
+    cut_short: the last call of `next_event` has looked at as many chunks as it may at once; there
+    may be more events at once. Whoever calls decides how much is enough for now.
+    """
 
     __slots__ = (
         "blank_lines",
         "buffer",
+        "cut_short",
         "decoder",
         "discarded",
         "eof",
@@ -91,6 +96,7 @@ class Http1Engine:
         self.discarded = 0
         self.eof = False
         self.waits_for_continue = False
+        self.cut_short = False
         self.state = HEAD
 
     # What comes in.
@@ -133,6 +139,7 @@ class Http1Engine:
 
     def next_event(self) -> Event | None:
         """The next event, or None when there is none yet."""
+        self.cut_short = False
         try:
             while True:
                 state = self.state
@@ -245,6 +252,8 @@ class Http1Engine:
             if self.discarded > self.limits.discard:
                 self.state = OVER
                 return Closed(False)
+            if self.cut_short:
+                return None
         if self.state == CHUNKS and self.decoder is not None and self.decoder.done:
             return self.end_body(self.decoder.trailers)
         if self.state == FIXED and self.remaining == 0:
@@ -273,6 +282,7 @@ class Http1Engine:
         if decoder is None or decoder.done:
             return b""
         self.position = decoder.decode(self.buffer, self.position)
+        self.cut_short = decoder.cut_short
         return decoder.take()
 
     # What goes out.
