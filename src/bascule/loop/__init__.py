@@ -2,6 +2,8 @@
 
 choice     which loop, and what it is called
 acceptor   accepting connections on a listening socket
+handshake  TLS connections, and alerts for clients whose handshake fails
+fastnet    the same with aiofastnet's transports
 proxied    the PROXY header before a connection's own octets
 files      sending a file over a connection
 reading    reading on after a pause

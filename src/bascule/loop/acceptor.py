@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import ssl as ssl_module
 
+    from bascule.loop.handshake import Farewells
     from bascule.loop.proxied import ProxyHeaders
 
 logger = logging.getLogger("bascule")
@@ -28,6 +29,7 @@ logger = logging.getLogger("bascule")
 # Any: a compiled class cannot derive from asyncio.Protocol, and no transport asks whether it does.
 ProtocolFactory = Callable[..., Any]
 Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]]
+Warn = Callable[[str, str], None]
 
 # How many connections one turn of the loop accepts. Each costs some 80 microseconds until it is
 # set up: more would let a burst of new connections hold up the requests of those already open, and
@@ -79,6 +81,7 @@ async def listen(
     ssl: "ssl_module.SSLContext | None" = None,
     ssl_handshake_timeout: float = 30.0,
     proxy_headers: "ProxyHeaders | None" = None,
+    warn: "Warn | None" = None,
 ) -> "Acceptor":
     """Begin to accept on `sock`, giving every connection a protocol of its own.
 
@@ -90,9 +93,12 @@ async def listen(
     ssl_handshake_timeout: seconds a client has for the handshake.
     proxy_headers: reads the PROXY header of each connection, which comes before TLS. The factory
     is given what it says, if it says anything.
+    warn: told of TLS handshakes that fail, by a word for the kind of failure and a sentence.
     """
-    connect = _connector(loop, ssl)
+    connect: Connect = loop.connect_accepted_socket
+    farewells = None
     if ssl is not None:
+        connect, farewells = _tls_connector(loop, ssl)
         connect = partial(
             connect,
             ssl=ssl,
@@ -106,25 +112,27 @@ async def listen(
         # small response in several writes waits 40 ms for an acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.listen(backlog)
-    acceptor = Acceptor(loop, connect, protocol_factory, sock, proxy_headers)
+    acceptor = Acceptor(loop, connect, protocol_factory, sock, proxy_headers, farewells, warn)
     acceptor.resume()
     return acceptor
 
 
-def _connector(loop: asyncio.AbstractEventLoop, ssl: "ssl_module.SSLContext | None") -> Connect:
+def _tls_connector(
+    loop: asyncio.AbstractEventLoop, ssl: "ssl_module.SSLContext"
+) -> "tuple[Connect, Farewells]":
     # On plain connections aiofastnet is no faster than uvloop, costs 1.3 MB of every worker, and
-    # twice as much for each new connection.
-    if ssl is None:
-        return loop.connect_accepted_socket
+    # twice as much for each new connection; so it is for TLS only.
+    from bascule.loop.handshake import Farewells, fast_connector, telling
+
+    farewells = Farewells(loop)
     # aiofastnet 1.2 decodes a client's certificate by way of a temporary file, for every
     # connection, and refuses the client where no file can be written (a read-only container).
-    if ssl.verify_mode:
-        return loop.connect_accepted_socket
-    try:
-        from aiofastnet import connect_accepted_socket
-    except ImportError:
-        return loop.connect_accepted_socket
-    return partial(connect_accepted_socket, loop)
+    if not ssl.verify_mode:
+        try:
+            return fast_connector(loop, farewells), farewells
+        except ImportError:
+            pass
+    return telling(loop.connect_accepted_socket, farewells), farewells
 
 
 class Acceptor:
@@ -137,8 +145,12 @@ class Acceptor:
         protocol_factory: ProtocolFactory,
         sock: socket.socket,
         proxy_headers: "ProxyHeaders | None" = None,
+        farewells: "Farewells | None" = None,
+        warn: "Warn | None" = None,
     ) -> None:
         self._proxy_headers = proxy_headers
+        self._farewells = farewells
+        self._warn = warn
         self._loop = loop
         self._connect = connect
         self._protocol_factory = protocol_factory
@@ -213,6 +225,8 @@ class Acceptor:
         self.close()
         for task in self._pending:
             task.cancel()
+        if self._farewells is not None:
+            self._farewells.abort()
 
     def _accept(self) -> bool:
         """Accept what one turn may; True when there may be more."""
@@ -240,7 +254,7 @@ class Acceptor:
                 connecting = self._connect_proxied(self._proxy_headers, conn, address)
             task = self._loop.create_task(connecting)
             self._pending.add(task)
-            task.add_done_callback(partial(self._settle, conn))
+            task.add_done_callback(partial(self._settle, conn, address))
             if not self._accepting:
                 return False
         return True
@@ -250,10 +264,15 @@ class Acceptor:
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
         """Read the PROXY header, then go on as with every other connection."""
         proxied = await proxy_headers.read(conn, address)
-        factory = self._protocol_factory
-        return await self._connect(factory if proxied is None else partial(factory, proxied), conn)
+        if proxied is None:
+            return await self._connect(self._protocol_factory, conn)
+        try:
+            return await self._connect(partial(self._protocol_factory, proxied), conn)
+        except OSError as error:
+            # It is the client whose handshake fails; the proxy only passes on what it sends.
+            raise _ProxiedError(proxied.client, error) from error
 
-    def _settle(self, conn: socket.socket, task: "asyncio.Task[Any]") -> None:
+    def _settle(self, conn: socket.socket, address: Any, task: "asyncio.Task[Any]") -> None:
         """Forget a connection that has its transport; close one that came to nothing.
 
         Not a try around the call: a task cancelled before its first step runs no code of its own.
@@ -261,11 +280,26 @@ class Acceptor:
         self._pending.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            # Not this server's fault and nobody to tell: a client that left, a failed handshake.
-            logger.debug("a connection failed before it began: %r", error)
+            if isinstance(error, _ProxiedError):
+                address, error = error.client, error.error
+            self._report(address, error)
         if error is not None or task.cancelled():
             # Later, because the transport must first have taken its descriptor out of the loop.
             self._loop.call_soon(conn.close)
+
+    def _report(self, address: Any, error: BaseException) -> None:
+        """Say why a connection came to nothing, where its client may want to know."""
+        if self._warn is not None and self._farewells is not None:
+            from bascule.loop.handshake import why_failed
+
+            why = why_failed(error)
+            if why is not None:
+                kind, reason = why
+                who = address[0] if isinstance(address, tuple) else "a local client"
+                self._warn(kind, f"the TLS handshake of {who} failed: {reason}")
+                return
+        # Not this server's fault and nobody to tell: a client that left.
+        logger.debug("a connection failed before it began: %r", error)
 
     def _wait_for_others(self) -> None:
         self.pause()
@@ -278,6 +312,15 @@ class Acceptor:
         if not self._starved:
             self._starved = True
             logger.warning(_explain(exc))
+
+
+class _ProxiedError(Exception):
+    """What went wrong with a connection that a proxy passes on. client: as of ProxiedEnds."""
+
+    def __init__(self, client: tuple[str, int] | None, error: OSError) -> None:
+        super().__init__(str(error))
+        self.client = client
+        self.error = error
 
 
 def _always(pending: int) -> bool:

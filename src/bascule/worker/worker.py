@@ -147,6 +147,7 @@ class Worker:
                 ssl=self.tls.context if self.tls is not None else None,
                 ssl_handshake_timeout=self.settings.timeout_request_head,
                 proxy_headers=proxy_headers,
+                warn=self.warn,
             )
             acceptor.may_accept = lambda pending: hub.has_room(pending)
             if self.slot is not None:
