@@ -165,6 +165,25 @@ def test_websockets_go_to_the_asgi_application(edges: Server) -> None:
         assert socket.recv() == "started /sync/ hello"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (["hybrid_edges"], "/sync/"),
+        (["--mount=/edges=hybrid_edges"], "/edges/sync/"),
+        (["hybrid_edges.wsgi", "--websocket", "hybrid_edges"], "/sync/"),
+    ],
+    ids=["project", "mount", "websocket"],
+)
+def test_websockets_without_threads(arguments: list[str], path: str) -> None:
+    """Such a WSGI side has no WebSockets; that is no answer for the ASGI side."""
+    env = {"DJANGO_SETTINGS_MODULE": "hybrid_edges.settings"}
+    with running(*arguments, "--threads", "0", cwd=EDGES, env=env) as server:
+        assert ask(server.port, path)[0].status == 200
+        with connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None) as socket:
+            socket.send("hello")
+            assert socket.recv() == f"started {path} hello"
+
+
 def test_the_chat_of_the_example(polls: Server) -> None:
     page = body_of(polls, "/chat/")
     assert 'data-socket="/chat/socket/"' in page

@@ -83,7 +83,8 @@ class HybridInterface(Interface):
         root_path: str = "",
         mounted: str = "",
     ) -> None:
-        super().__init__(wsgi.websockets)
+        # The other side's answer counts for nothing: with --threads 0, WSGI has none.
+        super().__init__((wsgi if websocket is None else websocket).websockets)
         self.wsgi = wsgi
         self.asgi = asgi
         self.websocket = websocket
