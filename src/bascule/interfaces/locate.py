@@ -7,6 +7,7 @@ the import machinery).
 """
 
 import importlib
+import inspect
 import os
 import sys
 from types import ModuleType
@@ -27,6 +28,7 @@ __all__ = ["detect_interface", "load_target"]
 
 APP_NAMES = ("application", "app")
 USUAL_MODULES = ("wsgi", "asgi", "app", "main")
+NOTHING = object()
 FACTORY_NAMES = ("create_app", "make_app", *APP_NAMES)
 
 
@@ -118,8 +120,9 @@ def find_app(module: ModuleType, factory: bool) -> object:
     """Return the application of a module whose attribute was not named."""
     names = FACTORY_NAMES if factory else APP_NAMES
     for name in names:
-        if hasattr(module, name):
-            return getattr(module, name)
+        found = read_attribute(module, name, f"{module.__name__}:{name}")
+        if found is not NOTHING:
+            return found
     tried = " nor ".join(names)
     raise TargetError(f"the module {module.__name__} has neither {tried}.\n{elsewhere(module)}")
 
@@ -134,15 +137,43 @@ def elsewhere(module: ModuleType) -> str:
 
 def find_attribute(module: ModuleType, attribute: str) -> object:
     """Return a dotted attribute of a module. Raises TargetError with what it has instead."""
-    found: Any = module
+    owner: Any = module
     for name in attribute.split("."):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            raise TargetError(attribute_missing(module, found, name)) from None
-        except Exception as error:
-            raise StartupError(startup_message(f"{module.__name__}:{attribute}", error)) from None
-    return found
+        found = read_attribute(owner, name, f"{module.__name__}:{attribute}")
+        if found is NOTHING:
+            raise TargetError(attribute_missing(module, owner, name))
+        owner = found
+    return owner
+
+
+def read_attribute(owner: object, name: str, label: str) -> object:
+    """An attribute; NOTHING where there is none.
+
+    label: as people call it. Raises StartupError where reading it runs code that fails.
+    """
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        if is_absent(owner, name, error):
+            return NOTHING
+        raise StartupError(startup_message(label, error)) from None
+    except (Exception, SystemExit) as error:
+        raise StartupError(startup_message(label, error)) from None
+
+
+def is_absent(owner: object, name: str, error: AttributeError) -> bool:
+    """Whether the error says that there is no such attribute. A property that is there, and a
+    `__getattr__` that has another reason to fail, raise the same."""
+    frame = error.__traceback__
+    if frame is None or frame.tb_next is None:
+        # No code of the application has run.
+        return True
+    try:
+        inspect.getattr_static(owner, name)
+    except AttributeError:
+        # Python names the attribute in an error that a __getattr__ has made of text alone.
+        return error.name == name and error.obj is owner and name in str(error)
+    return False
 
 
 def attribute_missing(module: ModuleType, owner: object, name: str) -> str:

@@ -255,6 +255,73 @@ def test_attribute_is_a_module_that_is_loaded(write: Write) -> None:
     assert refused("polls:wsgi") == "polls:wsgi is a module; give polls.wsgi"
 
 
+GETTERS = """
+    import importlib
+
+    class Box:
+        @property
+        def inner(self):
+            return helper()
+
+        @property
+        def other(self):
+            raise AttributeError("set DATABASE_URL")
+
+    def helper():
+        return None.wsgi_app
+
+    def __getattr__(name):
+        if name == "lazy":
+            return helper()
+        if name == "configured":
+            raise AttributeError("set DATABASE_URL first")
+        if name == "leaves":
+            raise SystemExit(3)
+        if name == "absent_module":
+            return importlib.import_module("not_installed_at_all")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    box = Box()
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "shown"),
+    [
+        ("box.inner", "'NoneType' object has no attribute 'wsgi_app'"),
+        ("box.other", "set DATABASE_URL"),
+        ("lazy", "'NoneType' object has no attribute 'wsgi_app'"),
+        ("configured", "set DATABASE_URL first"),
+        ("leaves", "it called sys.exit()"),
+        ("absent_module", "not_installed_at_all is not installed for"),
+    ],
+)
+def test_code_behind_an_attribute_that_fails(write: Write, attribute: str, shown: str) -> None:
+    write(site_g=GETTERS)
+    message = failed(f"site_g:{attribute}")
+    assert message.startswith(f"site_g:{attribute} could not be loaded; its code raised")
+    assert shown in message
+    assert "locate.py" not in message
+
+
+@pytest.mark.parametrize("attribute", ["nothing", "box.nothing"])
+def test_attribute_that_no_code_has(write: Write, attribute: str) -> None:
+    write(site_g=GETTERS)
+    assert "no" in refused(f"site_g:{attribute}")
+
+
+def test_code_behind_the_usual_name_that_fails(write: Write) -> None:
+    write(
+        site_h="""
+        def __getattr__(name):
+            if name == "app":
+                return {}["SETTINGS"]
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        """
+    )
+    assert "its code raised KeyError" in failed("site_h")
+
+
 def test_attribute_that_raises(write: Write) -> None:
     write(
         site_f="""
