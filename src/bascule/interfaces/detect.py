@@ -16,7 +16,7 @@ so attributes are read through `attribute`, and kinds of things are told by `is_
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import Any, Literal
 
 from bascule.errors import TargetError
@@ -80,11 +80,20 @@ def insides(app: Any) -> Iterator[Callable[..., Any]]:
         for inner in insides(app.func):
             yield partial(inner, *app.args, **app.keywords)
         return
-    if not is_a(app, type) and not seems(inspect.isfunction, attribute(type(app), "__call__")):
-        # A function that is kept with the instance, in a slot or behind a property.
-        call = attribute(app, "__call__")
-        if seems(inspect.isfunction, call) or seems(inspect.ismethod, call):
-            yield call
+    if is_a(app, MethodType):
+        for inner in insides(app.__func__):
+            yield MethodType(inner, app.__self__)
+        return
+    if not is_a(app, type):
+        call = attribute(type(app), "__call__")
+        if not seems(inspect.isfunction, call):
+            # A function that is kept with the instance, in a slot or behind a property.
+            call = attribute(app, "__call__")
+            if seems(inspect.isfunction, call) or seems(inspect.ismethod, call):
+                yield call
+        elif callable(inner := attribute(call, "__wrapped__")):
+            # A class whose method has been decorated: sentry-sdk does it to Django's handlers.
+            yield MethodType(inner, app)
     for name in INSIDE:
         inner = attribute(app, name)
         if callable(inner) and inner is not app:

@@ -160,6 +160,24 @@ class Transparent:
         return self._inner(*args)
 
 
+class DecoratedMethod:
+    """As sentry-sdk makes Django's handlers."""
+
+    @plainly_wrapped
+    @plainly_wrapped
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+
+class WatchedMethod:
+    @watched_function
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+
+class DecoratedAsyncMethod:
+    @plainly_wrapped
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any: ...
+
+
 class CallOfProperty:
     @property
     def __call__(self) -> Any:
@@ -208,6 +226,7 @@ async def with_configuration(settings: Any, scope: Any, receive: Any, send: Any)
         FastAPI(),
         ASGIHandler.__new__(ASGIHandler),
         CoroutineOfMethod(),
+        DecoratedAsyncMethod(),
         AsyncOfAnything(),
         functools.wraps(AsyncOfAnything())(lambda *args: None),
         functools.partial(Starlette()),
@@ -264,6 +283,8 @@ def test_asgi2(app: object) -> None:
         Flask("x").wsgi_app,
         WSGIHandler.__new__(WSGIHandler),
         CallOfProperty(),
+        DecoratedMethod(),
+        WatchedMethod(),
         ProxyFix(Flask("x")),
         DispatcherMiddleware(Flask("x"), {"/two": Flask("y")}),
         SentryWsgiMiddleware(Flask("x")),
