@@ -20,6 +20,7 @@ Each says whose fault it is by its place in the tree, and what to answer by its 
 
 from collections.abc import Sequence
 
+EXIT_CRASH = 1
 EXIT_USAGE = 2
 EXIT_STARTUP = 3
 EXIT_INTERRUPTED = 130  # what a shell shows for a program that SIGINT ended

@@ -11,12 +11,11 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from bascule.errors import StartupError, UsageError
+from bascule.errors import EXIT_CRASH, StartupError, UsageError
 from bascule.observability.board import Slot
 from bascule.sockets.channel import Channel, Message
+from bascule.worker import forks
 from bascule.worker.seat import Seat
-
-EXIT_CRASH = 1
 
 
 class Child:
@@ -61,6 +60,9 @@ class Household(Protocol):
     def ended(self, child: Child, how: str, code: int | None) -> None:
         """A worker has ended. how: in words. code: its exit code; None for a signal, and where
         nobody knows."""
+
+    def signalled(self, number: int) -> None:
+        """The parent of workers has had a signal that is meant for the supervisor."""
 
     def nursery_ended(self, children: Sequence[Child], how: str) -> None:
         """The parent of these workers has ended. They drain, and their end will be told."""
@@ -159,7 +161,8 @@ def fork(caught: Iterable[int]) -> int:
     # A signal that comes before the new process has handlers of its own would go to ours.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     try:
-        pid = os.fork()
+        with forks.forks_of_ours():
+            pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             for number in caught:

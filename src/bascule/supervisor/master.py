@@ -59,6 +59,7 @@ from bascule.supervisor.table import (
     workers,
 )
 from bascule.supervisor.upgrade import Listeners, Upgrade
+from bascule.worker import forks
 
 logger = logging.getLogger("bascule")
 
@@ -125,6 +126,8 @@ class Master:
         self.told = False
         # Workers whose stacks the log is to have.
         self.shown: set[int] = set()
+        # A signal that came by a nursery first; 0 for none.
+        self.expected = 0
 
     def run(self) -> int:
         """Supervise until there is nothing left to; the exit code. Raises Forked in what is
@@ -328,6 +331,16 @@ class Master:
         """They leave by themselves."""
         self.happen(NurseryEnded(tuple(child.serial for child in children), how))
 
+    def signalled(self, number: int) -> None:
+        """An application has sent this to its parent. Where somebody has sent it to all processes,
+        it has come here as well, or will, and means the same only once."""
+        event = EVENTS[number]
+        if isinstance(event, StopWanted) and not self.table.stopping:
+            self.expected = number
+            self.happen(event)
+        elif isinstance(event, ReloadWanted) and state_of(self.table) == READY:
+            self.happen(event)
+
     def ask_stacks(self, serial: int) -> None:
         child = self.children.get(serial)
         if child is not None:
@@ -364,17 +377,23 @@ class Master:
         writer.setblocking(False)
         self.signals = reader
         wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, nothing) for number in CAUGHT}
         owner = os.getpid()
         try:
-            yield reader
+            with forks.restored(CAUGHT):
+                for number in CAUGHT:
+                    forks.catch(number, forks.nothing)
+                forks.hold(self.descriptors)
+                yield reader
         finally:
             if os.getpid() == owner:
                 signal.set_wakeup_fd(wakeup)
-                for number, former in before.items():
-                    signal.signal(number, former)
             reader.close()
             writer.close()
+
+    def descriptors(self) -> list[int]:
+        """What no process is to have that is forked in the program that called `bascule.serve`."""
+        channels = [child.channel for child in self.children.values()]
+        return forks.numbers_of([*self.listeners.all, *channels])
 
     def on_signals(self) -> None:
         for number in self.signals.recv(4096):
@@ -390,6 +409,8 @@ class Master:
                 child.channel.send("reopen")
         elif number == signal.SIGUSR2:
             self.begin_upgrade()
+        elif number == self.expected:
+            self.expected = 0
         elif number in EVENTS:
             self.happen(EVENTS[number])
 
@@ -423,10 +444,6 @@ def state_of(table: Table) -> str:
     if table.settled and min(generations, default=table.generation) < table.generation:
         return RELOADING
     return READY if len(generations) >= table.target else ""
-
-
-def nothing(number: int, frame: object) -> None:
-    """Only to be caught: the signal's number goes to the wakeup socket."""
 
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

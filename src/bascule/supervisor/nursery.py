@@ -7,7 +7,8 @@ itself never imports it: a reload begins a new nursery, which reads new code.
     supervisor to nursery       fork (with the worker's end of its channel, and the sockets to
                                 serve on), signal, stacks, reopen; go, in answer to loaded
     nursery to supervisor       loaded or failed; forked or unforked; ended, with a worker's exit
-                                status; signalled; stacks
+                                status; signalled; passed on, with a signal that the application
+                                has sent to its parent; stacks
 
 The nursery is the parent of its workers. It alone learns how they end, and whether a pid is still
 theirs: so it sends them the supervisor's signals, and reports the rest. It has none of the
@@ -49,10 +50,15 @@ from bascule.supervisor.children import (
     why_not,
 )
 from bascule.supervisor.sockets import adopted
+from bascule.worker import forks
 from bascule.worker.run import Loaded, end_process, flush_streams
-from bascule.worker.seat import IGNORED, Seat, stacks_of_threads
+from bascule.worker.seat import UNHEARD, Seat, stacks_of_threads
 
 logger = logging.getLogger("bascule")
+
+# Signals that a nursery passes on to the supervisor. Not those that a terminal sends to all of its
+# processes, nor those that count how often they come: tools of service managers do the same.
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 # Imports the application. Raises whatever keeps it from being served.
 Prepare = Callable[[], Loaded]
@@ -221,6 +227,8 @@ class Nurseries:
             self.fork_waiting(nursery)
         elif kind == "failed":
             nursery.complaint = message["text"]
+        elif kind == "passed on":
+            self.household.signalled(message["number"])
         elif kind == "stacks":
             for child, _ in list(nursery.waiting.values()):
                 self.household.said(child, message)
@@ -358,17 +366,18 @@ class NurseryProcess:
 
         Returns in each worker; the nursery itself ends in here.
         """
-        for number in (*IGNORED, signal.SIGUSR1):
-            signal.signal(number, signal.SIG_IGN)
+        for number in UNHEARD:
+            forks.catch(number, forks.nothing)
+        forks.hold(self.descriptors)
         loaded = self.load(prepare)
         # What is here by now stays, in every worker: collecting garbage must not copy its pages.
         gc.collect()
         gc.freeze()
-        # Its end is that of its supervisor and its workers, whoever tells all processes to stop.
-        before = {
-            signal.SIGTERM: signal.signal(signal.SIGTERM, signal.SIG_IGN),
-            signal.SIGCHLD: signal.signal(signal.SIGCHLD, nothing),
-        }
+        # Its end is that of its supervisor and its workers. What an application sends to its
+        # parent is meant for the supervisor, as which it knows it without --preload.
+        before = {number: signal.getsignal(number) for number in (*PASSED_ON, signal.SIGCHLD)}
+        for number in before:
+            forks.catch(number, forks.nothing)
         # Workers have the reader.
         reader, writer = os.pipe()
         wake, woken = socket.socketpair()
@@ -381,7 +390,7 @@ class NurseryProcess:
             message = self.serve(selector, wake)
         # This process is a worker.
         for number, former in before.items():
-            signal.signal(number, signal.SIG_DFL if former is None else former)
+            forks.give_back(number, former)
         self.channel.close()
         os.close(writer)
         wake.close()
@@ -389,6 +398,10 @@ class NurseryProcess:
         for later in self.messages:
             close_all(later.get("descriptors", ()))
         return hatched(message, self.numbers, reader, loaded)
+
+    def descriptors(self) -> list[int]:
+        """What no process that the application forks is to have."""
+        return [self.channel.fileno()]
 
     # Loading.
 
@@ -447,7 +460,7 @@ class NurseryProcess:
                 end_process(0)
             ready = [key.fileobj for key, _ in selector.select()]
             if wake in ready:
-                wake.recv(4096)
+                self.pass_on(wake.recv(4096))
             if self.channel in ready:
                 messages = self.channel.receive()
                 if messages is None:
@@ -456,6 +469,12 @@ class NurseryProcess:
                     selector.unregister(self.channel)
                 else:
                     self.messages += messages
+
+    def pass_on(self, numbers: bytes) -> None:
+        """Signals have come to this process."""
+        for number in numbers:
+            if number in PASSED_ON:
+                self.channel.send("passed on", number=number)
 
     def take(self, message: Message) -> None:
         match message["kind"]:
@@ -480,7 +499,7 @@ class NurseryProcess:
         # What was printed would be printed by each worker again.
         flush_streams()
         try:
-            pid = fork((signal.SIGTERM, signal.SIGCHLD))
+            pid = fork((*PASSED_ON, signal.SIGCHLD))
         except OSError as error:
             self.channel.send("unforked", serial=serial, text=error.strerror)
         else:
@@ -536,7 +555,3 @@ def let_go_of_databases() -> None:
 def close_all(descriptors: Iterable[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def nothing(number: int, frame: object) -> None:
-    """Only to be caught: its number goes to the wakeup socket."""

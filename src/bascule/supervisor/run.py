@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from bascule.supervisor.nursery import NurseryForked, Prepare
 from bascule.supervisor.sockets import inherited_sockets
 from bascule.supervisor.table import Policy
 from bascule.supervisor.upgrade import Listeners, inherited_services
+from bascule.worker.ending import end_within_reason
 from bascule.worker.listeners import listening_sockets
 from bascule.worker.pidfile import PidFile
 from bascule.worker.plan import tls_context
@@ -151,11 +153,12 @@ def serve_seated(
     """Be a worker. Whatever keeps it from serving is told to the supervisor, whose log it is."""
     seat.take()
     try:
-        return serve(sockets, seat, loaded)
+        code = serve(sockets, seat, loaded)
     except Exception as error:
         text, code = why_not(error)
         seat.say_failed(text)
-        return code
+    end_within_reason(code, (signal.SIGQUIT,))
+    return code
 
 
 def policy_of(settings: Settings) -> Policy:

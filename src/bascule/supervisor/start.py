@@ -5,12 +5,13 @@ has on its own.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bascule.errors import UsageError
+from bascule.errors import EXIT_CRASH, StartupError, UsageError
 from bascule.settings import OPTIONS, Settings
 from bascule.settings.environment import READY_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.supervisor.sockets import inherited_sockets
@@ -71,7 +72,7 @@ def serve_or_watch(
                 "the settings ask for no workers any more, and an upgrade is for a supervisor. "
                 "Restart the server instead, or ask for workers = 1."
             )
-        return run(settings, sockets, load=load, lifeline=lifeline)
+        return ended(lambda: run(settings, sockets, load=load, lifeline=lifeline))
     from bascule.supervisor.run import supervise
 
     def serve_as_worker(
@@ -81,3 +82,18 @@ def serve_or_watch(
 
     prepare = partial(preload, settings, load=load) if settings.preload else None
     return supervise(settings, serve_as_worker, sockets, prepare)
+
+
+def ended(serve: Callable[[], int]) -> int:
+    """What `serve` returns or raises; and this process, which has nothing else to do, ends."""
+    from bascule.worker.ending import end_within_reason
+
+    code = EXIT_CRASH
+    try:
+        code = serve()
+    except (UsageError, StartupError) as error:
+        code = error.exit_code
+        raise
+    finally:
+        end_within_reason(code, (signal.SIGTERM, signal.SIGINT))
+    return code

@@ -31,6 +31,7 @@ from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe
 from bascule.sockets.systemd import Notifier
 from bascule.speed import is_compiled, is_pure_forced
+from bascule.worker import forks
 from bascule.worker.applications import Load, find_applications, load_module
 from bascule.worker.lifeline import THREAD_NAME, ServerEnd
 from bascule.worker.listeners import listening_sockets
@@ -49,6 +50,8 @@ EXIT_OK = 0
 EXIT_FORCED = 1
 # After a second signal: as long as it takes to close connections and let go of the loop.
 FORCED_GRACE = 1.0
+# What a process does about signals while it serves.
+CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM)
 # Threads of ours that do not keep a process from its end.
 OURS = frozenset({WATCHDOG, THREAD_NAME, "bascule supervisor"})
 
@@ -228,6 +231,8 @@ class Process:
         self.seat = seat
         self.ready = ready
         self.code = EXIT_OK
+        # Told twice to stop.
+        self.is_forced = False
         self.access = (
             AccessLog(settings.log_format, settings.debug) if settings.access_log else None
         )
@@ -242,6 +247,18 @@ class Process:
 
     def run(self) -> int:
         """Run the loop from start to drained."""
+        with forks.restored(CAUGHT):
+            forks.hold(self.descriptors)
+            code = self.run_loop()
+            # Of a second signal: nothing is left that it could have to end.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return EXIT_FORCED if self.is_forced else code
+
+    def descriptors(self) -> list[int]:
+        """What no process that the application forks is to have."""
+        return forks.numbers_of([*self.sockets, *self.opened])
+
+    def run_loop(self) -> int:
         loop = new_event_loop(self.settings.loop)
         asyncio.set_event_loop(loop)
         try:
@@ -250,7 +267,7 @@ class Process:
             close_loop(loop)
             raise
         if self.worker.left_running:
-            self.leave(code)
+            self.leave(EXIT_FORCED if self.is_forced else code)
         close_loop(loop)
         return code
 
@@ -282,7 +299,7 @@ class Process:
         self.opened.clear()
         await self.worker.drain(give_up)
         logger.info("stopped")
-        return EXIT_FORCED if give_up.is_set() else self.code
+        return self.code
 
     async def wait_for_load_balancers(self, give_up: asyncio.Event) -> None:
         """Serve on until they have noticed that it stops."""
@@ -317,12 +334,13 @@ class Process:
         caught: list[int] = []
 
         def on_signal(number: int, frame: object) -> None:
-            if loop.is_closed():
-                return  # it is about to end
             if number == signal.SIGTERM and caught and self.seat is not None:
                 return  # from the supervisor, and from somebody who tells all processes
             event = give_up if caught or number == signal.SIGQUIT else stop
             caught.append(number)
+            self.is_forced = event is give_up
+            if loop.is_closed():
+                return  # it is about to end
             if event is give_up:
                 loop.call_soon_threadsafe(stop.set)
             if self.lifeline is not None:
@@ -333,13 +351,13 @@ class Process:
             else:
                 signal.setitimer(signal.ITIMER_REAL, FORCED_GRACE)
 
-        signal.signal(signal.SIGALRM, lambda number, frame: self.leave(EXIT_FORCED))
-        signal.signal(signal.SIGTERM, on_signal)
+        forks.catch(signal.SIGALRM, lambda number, frame: self.leave(EXIT_FORCED))
+        forks.catch(signal.SIGTERM, on_signal)
         if self.seat is None:
-            signal.signal(signal.SIGINT, on_signal)
-            signal.signal(signal.SIGUSR1, lambda number, frame: logs.reopen())
+            forks.catch(signal.SIGINT, on_signal)
+            forks.catch(signal.SIGUSR1, lambda number, frame: logs.reopen())
         else:
-            signal.signal(signal.SIGQUIT, on_signal)
+            forks.catch(signal.SIGQUIT, on_signal)
             self.seat.reopen_logs = logs.reopen
 
     def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -13,19 +13,20 @@ from collections.abc import Callable
 from bascule.observability.board import Slot
 from bascule.sockets.channel import Channel
 from bascule.stacks import thread_stack
+from bascule.worker import forks
 
 logger = logging.getLogger("bascule")
 
 # What a supervisor's signals mean is the supervisor's business. Those that a terminal sends to
 # everybody in it, Ctrl-C above all, are passed on by the supervisor as what they mean.
-IGNORED = (
+UNHEARD = (
     signal.SIGINT,
     signal.SIGHUP,
     signal.SIGQUIT,
+    signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGTTIN,
     signal.SIGTTOU,
-    signal.SIGWINCH,
 )
 
 
@@ -50,9 +51,20 @@ class Seat:
     def take(self) -> None:
         """Begin to listen to the supervisor; to be called right after the fork, before anything
         of the application is imported, which may hang as well."""
-        for number in IGNORED:
-            signal.signal(number, signal.SIG_IGN)
+        for number in UNHEARD:
+            if self.nursery is None:
+                forks.catch(number, forks.nothing)
+            else:
+                # As the nursery has left it: the application may have put something there.
+                forks.still_caught(number, forks.nothing)
+        forks.hold(self.descriptors)
         threading.Thread(target=self._listen, name="bascule supervisor", daemon=True).start()
+
+    def descriptors(self) -> list[int]:
+        """What no process that the application forks is to have: the supervisor would not see that
+        this one has ended."""
+        line = [self.channel.fileno()]
+        return line if self.nursery is None else [*line, self.nursery]
 
     def say_ready(self, lines: list[str]) -> None:
         """It serves. lines: what it serves, for people."""

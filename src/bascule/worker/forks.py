@@ -1,0 +1,157 @@
+"""A process that the application forks is nobody's worker.
+
+`multiprocessing` with "fork", or a plain os.fork, gives the child a copy of everything that makes
+this process a server: handlers that turn SIGTERM into a drain of a loop that nobody runs there,
+the descriptor that wakes the loop up, listening sockets that would keep a port occupied, and the
+line to the supervisor. So signals are caught by `catch`, such descriptors are named to `hold`, and
+hooks of os.fork undo both in the child:
+
+- signals do what they do in any Python program, unless the application has taken one over;
+- descriptors are replaced by /dev/null. They are not closed, because Python objects in the child
+  still own their numbers and would close whatever got such a number next;
+- signals are blocked from before the fork until all that is done, so that a SIGTERM sent to the
+  child in its first moment ends it.
+
+Processes that Bascule forks itself are made inside `forks_of_ours`; each takes what it needs.
+
+Signals that a worker has no use for have a handler that does nothing, `nothing`. SIG_IGN would not
+do: programs that the application starts would ignore them as well, since it survives exec(3).
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any]
+# Descriptors of this process that no child has a use for. Asked in the child.
+Descriptors = Callable[[], Iterable[int]]
+
+
+class Serving:
+    """What makes this process a server. caught: signals, with our handlers."""
+
+    def __init__(self) -> None:
+        self.caught: dict[int, Handler] = {}
+        self.held: list[Descriptors] = []
+        self.is_watching = False
+
+    def clear(self) -> None:
+        self.caught.clear()
+        self.held.clear()
+
+
+class ForkState(threading.local):
+    """Of the thread that forks. mask: the signals that were blocked before."""
+
+    is_ours = False
+    mask: Iterable[int] | None = None
+
+
+_serving = Serving()
+_state = ForkState()
+
+
+def catch(number: int, handler: Handler) -> None:
+    """Have a signal handled in this process, and not in those that are forked from it."""
+    _watch()
+    signal.signal(number, handler)
+    _serving.caught[number] = handler
+
+
+def still_caught(number: int, handler: Handler) -> None:
+    """The handler has come here from the process that this one was forked from."""
+    _watch()
+    _serving.caught[number] = handler
+
+
+def hold(descriptors: Descriptors) -> None:
+    """Keep these descriptors from processes that are forked from this one."""
+    _watch()
+    _serving.held.append(descriptors)
+
+
+@contextmanager
+def forks_of_ours() -> Iterator[None]:
+    """Fork a part of the server: the child begins with nothing caught or held, and takes leave of
+    what it has inherited by itself."""
+    owner = os.getpid()
+    _state.is_ours = True
+    try:
+        yield
+    finally:
+        _state.is_ours = False
+        if os.getpid() != owner:
+            _serving.clear()
+
+
+@contextmanager
+def restored(numbers: Iterable[int]) -> Iterator[None]:
+    """Give back, after the block, what it has caught of these signals, and what it has held."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    caught, held = dict(_serving.caught), list(_serving.held)
+    owner = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == owner:
+            _serving.caught, _serving.held = caught, held
+            for number, former in before.items():
+                give_back(number, former)
+
+
+def give_back(number: int, former: Any) -> None:
+    """Have a signal handled as before. None stands for a handler that was not made by Python."""
+    signal.signal(number, signal.SIG_DFL if former is None else former)
+
+
+def nothing(number: int, frame: FrameType | None) -> None:
+    """A handler for signals that are only to be caught."""
+
+
+def numbers_of(sockets: Sequence[Any]) -> list[int]:
+    """The descriptors of sockets, those that are closed left out."""
+    return [number for number in (sock.fileno() for sock in sockets) if number >= 0]
+
+
+def _watch() -> None:
+    if not _serving.is_watching:
+        _serving.is_watching = True
+        os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+
+
+def _before() -> None:
+    if _serving.caught and not _state.is_ours:
+        _state.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _serving.caught)
+
+
+def _in_parent() -> None:
+    mask, _state.mask = _state.mask, None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _in_child() -> None:
+    if _state.is_ours:
+        return
+    if _serving.caught:
+        signal.set_wakeup_fd(-1)
+    for number, handler in _serving.caught.items():
+        if signal.getsignal(number) == handler:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
+    _replace([number for descriptors in _serving.held for number in descriptors()])
+    _serving.clear()
+    _in_parent()
+
+
+def _replace(descriptors: Sequence[int]) -> None:
+    if not descriptors:
+        return
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in descriptors:
+        os.dup2(null, number, inheritable=False)
+    os.close(null)
