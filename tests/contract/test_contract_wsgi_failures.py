@@ -319,3 +319,60 @@ def test_body_too_long_through_write_raises(serve_wsgi: Serve) -> None:
     assert "Content-Length" in str(raised.wait())
     served.wait_until_idle()
     served.taken_log()
+
+
+class Ending:
+    """A result that raises `error` in one of its methods."""
+
+    def __init__(self, where: str, error: BaseException) -> None:
+        self.where = where
+        self.error = error
+        self.pieces = iter([b"whole"])
+
+    def __iter__(self) -> Any:
+        self.stumble("iter")
+        return self
+
+    def __next__(self) -> bytes:
+        self.stumble("next")
+        return next(self.pieces)
+
+    def close(self) -> None:
+        self.stumble("close")
+
+    def read(self, size: int = -1) -> bytes:
+        self.stumble("next")
+        return next(self.pieces, b"")
+
+    def stumble(self, where: str) -> None:
+        if where == self.where:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("where", ["call", "iter", "next", "close", "wrapper", "wrapped"])
+def test_no_exception_costs_a_thread(
+    served: Serve, threads: int, where: str, error: BaseException
+) -> None:
+    """Nor, with `--threads 0`, the loop."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/fine":
+            start_response("200 OK", [])
+            return [b"fine"]
+        if where == "call":
+            raise error
+        start_response("200 OK", [])
+        if where in ("wrapper", "wrapped"):
+            place = "close" if where == "wrapper" else "next"
+            return environ["wsgi.file_wrapper"](Ending(place, error))
+        return Ending(where, error)
+
+    one = served(app, interface="wsgi", threads=min(threads, 1)).start()
+    client = one.connect()
+    stumbles = client.request("GET")
+    whole = where in ("close", "wrapper")
+    assert stumbles.status == (200 if whole else 500)
+    assert client.request("GET", "/fine").body == b"fine"
+    one.wait_until_idle()
+    assert type(error).__name__ in one.taken_log()

@@ -27,6 +27,10 @@ INPUT_PIECE = 65536
 # the next is made while one leaves.
 RESPONSE_HIGH_WATER = 131072
 
+# What an application may send of a body that nobody gets, before `send` raises. Most end by
+# themselves, and have something to do behind the response; some would never end.
+DROPPED_PIECES = 64
+
 # What the calling thread finds in `events`.
 HEAD = 0
 DATA = 1
@@ -70,6 +74,8 @@ class LoopCall:
         self.head: Message | None = None
         self.has_body = False
         self.queued = 0
+        self.is_head = environ.get("REQUEST_METHOD") == "HEAD"
+        self.dropped = 0
         # Thread side.
         self.left = body_length(environ)
         self.taken = 0
@@ -187,6 +193,15 @@ class LoopCall:
         if kind == "http.response.start" and self.head is None:
             self.head = message
             self.events.put((HEAD, message))
+            if self.is_head:
+                # It is all there is (RFC 9110 section 9.3.2), and the thread does not wait for
+                # more.
+                self.completed = True
+                wake(self.receivers)
+        elif kind == "http.response.body" and self.is_head and self.head is not None:
+            self.drop(len(message.get("body", b"")), message.get("more_body", False))
+        elif kind == "http.response.pathsend" and self.is_head and self.head is not None:
+            self.drop(0, False)
         elif kind == "http.response.body" and self.head is not None and not self.completed:
             await self.send_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.pathsend" and self.may_send_path():
@@ -199,6 +214,14 @@ class LoopCall:
             self.events.put((HINT, message.get("links", ())))
         elif kind != "http.response.trailers" or self.head is None:
             raise RuntimeError(f"{kind!r} is not expected {self.progress()}")
+
+    def drop(self, size: int, more: bool) -> None:
+        """A piece of the body of a response to HEAD."""
+        self.dropped += 1
+        self.queued += size
+        if more and (self.dropped >= DROPPED_PIECES or self.queued >= RESPONSE_HIGH_WATER):
+            self.disconnected = True
+            raise ClientDisconnected("a response to HEAD has no body, and is complete")
 
     def may_send_path(self) -> bool:
         return self.head is not None and not self.completed and not self.has_body
@@ -249,6 +272,10 @@ class LoopCall:
             kind = event[0]
             if kind == HEAD:
                 head = event[1]
+                if self.is_head:
+                    self.is_over = True
+                    start_response(status_line(head["status"]), text_fields(head))
+                    return []
             elif kind == HINT:
                 hint = self.environ["wsgi.early_hints"]
                 hint([("Link", link.decode("latin-1")) for link in event[1]])

@@ -47,6 +47,9 @@ READ = 1
 WATCH = 2
 DONE = 3
 
+# Behind the last piece of a result.
+END: Any = object()
+
 
 @dataclass(frozen=True, slots=True)
 class WSGIPlan:
@@ -383,12 +386,18 @@ class ThreadedCall:
 
     def walk(self, result: Iterable[bytes]) -> None:
         """Send the pieces of the result as they come."""
-        for data in result:
-            self.put(data)
-            if self.head_sent and self.is_head:
-                # The answer is complete, whatever the rest would be.
+        iterator = iter(result)
+        while not self.is_bodiless():
+            data = next(iterator, END)
+            if data is END:
                 break
+            self.put(data)
         self.end(b"")
+
+    def is_bodiless(self) -> bool:
+        """The response is complete with its head (RFC 9110 section 9.3.2): what the body would be
+        may have no end."""
+        return self.status != 0 and (self.is_head or self.status in FORBIDS_LENGTH)
 
     def put(self, data: bytes) -> None:
         """One piece of the body. Raises ClientDisconnected."""
@@ -396,6 +405,9 @@ class ThreadedCall:
         if data:
             self.put_messages([*self.head(), self.body(data, True)], len(data), True)
             self.wait_until(self.may_write)
+        else:
+            # There may be nothing but empty pieces: nobody else would find out.
+            self.is_disconnected()
         self.check()
 
     def may_write(self) -> bool:

@@ -256,5 +256,6 @@ def guarded(call: Call) -> None:
     """Run what no future waits for."""
     try:
         call()
-    except Exception:
+    except BaseException:
+        # SystemExit, too: a future would keep it to itself.
         logger.exception("%r failed in a thread that is between two requests", call)

@@ -22,6 +22,7 @@ cdef class ThreadPool:
     cpdef bint withdraw(self, object call) except -1
     cpdef wake_one(self)
     cdef grow(self)
+    cdef stay_small(self, object error)
     cdef take_calls(self, Seat seat)
     cdef bint leave_idle(self, object gate) except -1
     cpdef post(self, object call)

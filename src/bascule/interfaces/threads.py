@@ -19,11 +19,17 @@ Rejected: queue.SimpleQueue, which wakes a thread for each call. On one core a t
 made 50,000 requests a second with it, and 62,000 with this.
 """
 
+import logging
 import threading
 from asyncio import AbstractEventLoop
 from collections import deque
 from threading import get_ident
 from typing import Protocol
+
+logger = logging.getLogger("bascule.wsgi")
+
+# Seconds until a pool that has no thread at all tries again to start one.
+TRY_AGAIN_AFTER = 1.0
 
 
 class Call(Protocol):
@@ -110,8 +116,14 @@ class ThreadPool:
     def flush_posted(self) -> None:
         self.wake_up_due = False
         posted = self.posted
-        while posted:
-            posted.popleft().flush()
+        try:
+            while posted:
+                posted.popleft().flush()
+        finally:
+            # One of them raised: that is for the loop to report, and nothing to the others.
+            if posted:
+                self.wake_up_due = True
+                self.loop.call_soon(self.flush_posted)
 
     def close(self) -> None:
         """Let idle threads end; those that are busy are daemons and do not keep the process."""
@@ -158,9 +170,24 @@ class ThreadPool:
                 thread = threading.Thread(
                     target=self.work, name=f"{self.name}-{count + 1}", daemon=True
                 )
-                self.threads.append(thread)
                 self.waking = True
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    self.waking = False
+                    self.stay_small(error)
+                    return
+                self.threads.append(thread)
+
+    def stay_small(self, error: RuntimeError) -> None:
+        """The system has no further thread: those that there are take the calls."""
+        count = len(self.threads)
+        logger.error(
+            "no thread can be started beside %d of at most %d: %s", count, self.limit, error
+        )
+        if not count:
+            # So this is the loop's side, and nobody else would come for the calls.
+            self.loop.call_later(TRY_AGAIN_AFTER, self.hand_over)
 
     # THREAD SIDE
 
@@ -192,8 +219,15 @@ class ThreadPool:
             if calls and not self.waking:
                 self.wake_one()
             seat.call = call
-            call.run()
-            seat.call = None
+            try:
+                call.run()
+            except BaseException as error:
+                # Calls deal with what their applications raise, so this one is in trouble. Its
+                # thread is not, whatever was raised: nobody would ever take its place.
+                logger.error("a call broke off in thread %s", seat.name, exc_info=error)
+                del error
+            finally:
+                seat.call = None
 
     def leave_idle(self, gate: threading.Lock) -> bool:
         """Not idle after all; False when somebody has chosen this thread to be woken already."""

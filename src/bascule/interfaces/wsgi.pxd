@@ -7,6 +7,8 @@ from bascule.protocols.events cimport Request
 
 cdef class InlineExchange(WsgiExchange):
     cdef WsgiInterface turns
+    cdef bint resumed
+    cdef double turn_began
 
     cpdef run(self)
     cdef step(self, object part)
@@ -20,4 +22,5 @@ cdef class WsgiInterface(WsgiCaller):
 
     cpdef enqueue(self, InlineExchange exchange)
     cpdef take_turn(self, InlineExchange exchange)
+    cpdef withdraw_inline(self, InlineExchange exchange)
     cpdef next_inline(self, InlineExchange exchange)

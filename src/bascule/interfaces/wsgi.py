@@ -31,16 +31,21 @@ from bascule.types import WSGIApp
 # A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the
 # application.
 INLINE_BODY = 16 * 1024 * 1024
+# Seconds after which a walk through a result gives the loop a turn: it has a client's leaving to
+# hear of, and everybody else.
+TURN = 0.02
 
 
 class InlineExchange(WsgiExchange):
     """An exchange whose application runs on the loop's thread, one at a time."""
 
-    __slots__ = ("turns",)
+    __slots__ = ("resumed", "turn_began", "turns")
 
     def __init__(self, interface: "WsgiInterface", request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
         self.turns = interface
+        self.resumed = False
+        self.turn_began = 0.0
 
     def start(self) -> None:
         """Wait for the whole body, then for the turn. The end of a body that came in the same
@@ -77,6 +82,7 @@ class InlineExchange(WsgiExchange):
     def step(self, part: Callable[[], bool]) -> None:
         """Run a part of the call as if no loop were running in this thread: synchronous code may
         ask (Django's ORM refuses to work in a running loop), and may run a loop of its own."""
+        self.turn_began = perf_counter()
         _set_running_loop(None)
         try:
             finished = part()
@@ -97,7 +103,9 @@ class InlineExchange(WsgiExchange):
         return self.walk()
 
     def go_on(self) -> None:
-        """The client has caught up, or is gone: walk on, unless that has been done."""
+        """The client has caught up, or is gone, or the loop has had its turn: walk on, unless that
+        has been done."""
+        self.resumed = False
         if self.turns.current is self and self.result is not None:
             self.step(self.walk)
 
@@ -122,12 +130,23 @@ class InlineExchange(WsgiExchange):
     def must_pause(self) -> bool:
         if self.disconnected:
             self.check_connected()
-        return not self.ended and self.carrier.congested
+        if not self.ended and self.carrier.congested:
+            return True
+        if perf_counter() - self.turn_began < TURN:
+            return False
+        self.resume_writing()
+        return True
+
+    def disconnect(self) -> None:
+        self.turns.withdraw_inline(self)
+        WsgiExchange.disconnect(self)
 
     def resume_writing(self) -> None:
         # In the loop's next turn: a transport of asyncio that is closed inside its own call of
-        # resume_writing loses its connection twice.
-        self.interface.loop.call_soon(self.go_on)
+        # resume_writing loses its connection twice. Once: two that walk on would become four.
+        if not self.resumed:
+            self.resumed = True
+            self.interface.loop.call_soon(self.go_on)
 
     def wake_reader(self) -> None:
         """Nobody waits: the body is read whole before the call."""
@@ -210,6 +229,15 @@ class WsgiInterface(WsgiCaller):
             exchange.run()
         else:
             self.waiting.append(exchange)
+
+    def withdraw_inline(self, exchange: InlineExchange) -> None:
+        """Its client has gone: it does not want its turn any more."""
+        if exchange.queued_at and exchange is not self.current:
+            try:
+                self.waiting.remove(exchange)
+            except ValueError:
+                # It has had it.
+                return
 
     def next_inline(self, exchange: InlineExchange) -> None:
         """An exchange has finished; the next one that still has a client takes its turn."""

@@ -8,6 +8,7 @@ from bascule.protocols.events cimport Request
 cdef dict STATUSES
 cdef dict NAMES
 cdef object END
+cdef object LIST_ITERATOR
 
 cdef class WsgiExchange(Exchange):
     cdef public WsgiCaller interface
@@ -20,6 +21,8 @@ cdef class WsgiExchange(Exchange):
     cdef public bint ended
     cdef public Result result
     cdef public double queued_at
+    cdef double quiet_since
+    cdef int surplus
 
     cpdef put_head(self, bytes body, bint end)
     cpdef put_data(self, bytes data, bint end)
@@ -35,6 +38,9 @@ cdef class WsgiExchange(Exchange):
     cdef check_piece(self, object data)
     cdef bint put_wrapped(self, object wrapper) except -1
     cdef bint walk(self) except -1
+    cdef drop(self, Result result)
+    cdef bint is_bodiless(self) except -1
+    cdef bint is_forsaken(self) except -1
     cpdef bint must_pause(self) except -1
     cdef finish(self)
     cdef close_result(self)

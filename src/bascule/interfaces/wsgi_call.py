@@ -11,6 +11,7 @@ import os
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
@@ -35,8 +36,14 @@ NO_LENGTH = -1
 BESIDE_ASGI = "bascule.hybrid"
 # Behind the last piece of a result.
 END: Any = object()
+LIST_ITERATOR: type = type(iter([]))
 WAITED_TOO_LONG = b"the request has waited for too long\n"
 REMEMBERED = 1024
+# A client that has closed its sending side may wait for the response, or be gone. Nothing tells
+# which, but writing to it: when nothing was written for so many seconds, it counts as gone.
+FORSAKEN_AFTER = 3.0
+# Empty pieces that are taken behind a complete body, for the sake of the code behind them.
+MOST_EMPTY = 16
 
 # Status lines and field names of applications repeat; both are remembered as the engine wants
 # them.
@@ -47,7 +54,9 @@ NAMES: dict[str, bytes] = {}
 class WsgiExchange(Exchange):
     """One request to a WSGI application. Subclasses say how what it sends reaches the carrier.
 
-    queued_at: when the request was ready to be run, in seconds of `perf_counter`.
+    queued_at: when the request was ready to be run, in seconds of `perf_counter`. quiet_since:
+    the first of the empty pieces that nothing but empty ones have followed, as long as the client
+    has closed its side; 0 otherwise. surplus: empty pieces behind a complete body.
     """
 
     __slots__ = (
@@ -57,10 +66,12 @@ class WsgiExchange(Exchange):
         "interface",
         "length",
         "queued_at",
+        "quiet_since",
         "reason",
         "result",
         "sent",
         "status",
+        "surplus",
     )
 
     called_by = "WSGI"
@@ -87,6 +98,8 @@ class WsgiExchange(Exchange):
         self.ended = False
         self.result: Result | None = None
         self.queued_at = 0.0
+        self.quiet_since = 0.0
+        self.surplus = 0
 
     # How operations reach the carrier.
 
@@ -253,17 +266,53 @@ class WsgiExchange(Exchange):
         """Send the pieces of the result; False when interrupted because the client is slow."""
         result = self.result
         if result is not None:
-            while True:
+            while not self.is_bodiless():
                 data = self.pull(result)
                 if data is END:
                     break
                 if data:
                     self.put(data)
+                    self.quiet_since = 0.0
+                elif self.ended:
+                    self.surplus += 1
+                    if self.surplus == MOST_EMPTY:
+                        break
+                elif self.is_forsaken():
+                    self.ended = True
+                    self.put_abort()
+                    break
                 if self.must_pause():
                     return False
         if not self.ended:
-            self.finish()
+            if result is not None and type(result.iterable) is LIST_ITERATOR:
+                self.drop(result)
+            if not self.ended:
+                self.finish()
         return True
+
+    def drop(self, result: "Result") -> None:
+        """After a head that forbids a body: if the application has one that is here, it will be
+        told that it is dropped. Everything else may have no end, or never begin."""
+        data = self.pull(result)
+        if data is not END and data and self.request.method != "HEAD":
+            self.put(data)
+
+    def is_bodiless(self) -> bool:
+        """The response is complete with its head (RFC 9110 section 9.3.2, RFC 9112 section 6.3),
+        and that is known: what the body would be may have no end, so it is not asked for."""
+        status = self.status
+        return status != 0 and (status == 204 or status == 304 or self.request.method == "HEAD")
+
+    def is_forsaken(self) -> bool:
+        """After an empty piece: nobody waits for the next. Raises ClientDisconnected."""
+        if self.disconnected:
+            self.check_connected()
+        if not self.finished_sending:
+            return False
+        now = perf_counter()
+        if self.quiet_since == 0.0:
+            self.quiet_since = now
+        return now - self.quiet_since >= FORSAKEN_AFTER
 
     def must_pause(self) -> bool:
         """Whether `walk` must give the thread back."""
@@ -287,7 +336,8 @@ class WsgiExchange(Exchange):
         if result is not None:
             try:
                 close(result.iterable)
-            except Exception as error:
+            except BaseException as error:
+                # SystemExit, too: it would end the thread, and with `--threads 0` the loop.
                 self.log("raised in close()", error)
 
     def fail(self, error: BaseException) -> None:

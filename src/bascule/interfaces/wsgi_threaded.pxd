@@ -36,6 +36,7 @@ cdef class ThreadedExchange(WsgiExchange):
     cpdef end_call(self)
     cpdef armed_event(self)
     cdef refuse(self, object error)
+    cdef break_off(self, object error)
     cpdef run(self)
     cpdef put_operation(self, tuple operation)
     cdef wait_for_client(self)

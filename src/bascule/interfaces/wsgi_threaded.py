@@ -170,6 +170,12 @@ class ThreadedExchange(WsgiExchange):
         self.carry_out((DONE,))
         return True
 
+    def disconnect(self) -> None:
+        WsgiExchange.disconnect(self)
+        if self.started:
+            # Nobody waits for what no thread has begun.
+            self.withdraw()
+
     def resume_writing(self) -> None:
         self.written = self.queued
         self.wake_thread()
@@ -193,6 +199,8 @@ class ThreadedExchange(WsgiExchange):
                 self.carry_out(operation)
             except ResponseError as error:
                 self.refuse(error)
+            except Exception as error:
+                self.break_off(error)
         if self.over or self.disconnected or not self.is_congested():
             self.written = self.queued
             self.wake_thread()
@@ -243,6 +251,15 @@ class ThreadedExchange(WsgiExchange):
         except ResponseError:
             self.carrier.abort()
         self.wake_thread()
+
+    def break_off(self, error: Exception) -> None:
+        """The transport, or something else below, does not do what was asked of it."""
+        self.log("could not be answered", error)
+        self.error = ResponseError("the response was broken off")
+        self.wake_thread()
+        if not self.over:
+            self.over = True
+            self.carrier.abort()
 
     def catch_up(self) -> None:
         self.flush()
@@ -299,7 +316,7 @@ class ThreadedExchange(WsgiExchange):
         """The whole life of the call, in a thread of the pool."""
         self.waited = waited = perf_counter() - self.queued_at
         timeout = self.interface.queue_timeout
-        if self.expired:
+        if self.expired or self.disconnected:
             self.end_call()
             return
         if timeout and waited > timeout:

@@ -99,9 +99,9 @@ class WebSocketCall(ThreadedExchange):
             self.interface.sockets -= 1
             if self.switched:
                 self.interface.switched -= 1
-            if self.finish_tunnel is not None:
-                self.finish_tunnel()
         ThreadedExchange.carry_out(self, operation)
+        if kind == DONE and self.finish_tunnel is not None:
+            self.finish_tunnel()
 
     def carry_out_websocket(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
@@ -167,6 +167,16 @@ class WebSocketCall(ThreadedExchange):
             return
         self.error = error
         self.log("sent what a WebSocket does not allow", error)
+        session.close(INTERNAL_ERROR, "")
+        self.wake_thread()
+
+    def break_off(self, error: Exception) -> None:
+        session = self.session
+        if session.carrier is None:
+            ThreadedExchange.break_off(self, error)
+            return
+        self.error = ResponseError("the WebSocket was broken off")
+        self.log("could not be answered", error)
         session.close(INTERNAL_ERROR, "")
         self.wake_thread()
 

@@ -287,6 +287,42 @@ def test_what_is_done_behind_the_response_goes_on(adapt: Any) -> None:
     done.wait()
 
 
+def test_head_is_answered_by_the_head(adapt: Any) -> None:
+    """Whatever the body would be, and what is done behind it goes on."""
+    done = Flag()
+
+    @app
+    async def application(receive: Any, send: Any) -> None:
+        await start(send, 203)
+        await receive()
+        assert await receive() == {"type": "http.disconnect"}
+        await body(send, b"some", more=True)
+        await body(send, b"thing")
+        done.set()
+
+    called = WsgiCalled(adapt(application), environ_of("HEAD"))
+    assert called.status == "203 Non-Authoritative Information"
+    assert called.rest() == b""
+    done.wait()
+
+
+def test_an_endless_response_to_head_ends(adapt: Any) -> None:
+    refused = Flag()
+
+    @app
+    async def application(receive: Any, send: Any) -> None:
+        await start(send)
+        try:
+            while True:
+                await body(send, b"x", more=True)
+        except OSError:
+            refused.set()
+            raise
+
+    assert WsgiCalled(adapt(application), environ_of("HEAD")).rest() == b""
+    refused.wait()
+
+
 # Failures.
 
 

@@ -160,6 +160,47 @@ def test_head_ends_an_endless_response() -> None:
     assert of_call(answering(endless), http_scope("HEAD")).is_complete
 
 
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified")])
+def test_nobody_waits_for_a_body_that_there_is_not(method: str, status: str) -> None:
+    over, closed = threading.Event(), Flag()
+
+    class Quiet:
+        def __iter__(self) -> Any:
+            over.wait(DEADLINE)
+            yield b"at last"
+
+        def close(self) -> None:
+            over.set()
+            closed.set()
+
+    assert of_call(answering(Quiet(), status), http_scope(method)).is_complete
+    closed.wait()
+
+
+def test_empty_pieces_end_when_the_client_leaves() -> None:
+    called, closed = Flag(), Flag()
+
+    class Empty:
+        def __iter__(self) -> Any:
+            called.set()
+            while True:
+                yield b""
+
+        def close(self) -> None:
+            closed.set()
+
+    async def scenario() -> None:
+        one = AsgiCalled(WSGIToASGI(answering(Empty())), http_scope())
+        one.feed()
+        await called.reached()
+        one.leave()
+        await one.task
+        assert one.sent == []
+
+    run(scenario())
+    closed.wait()
+
+
 # Failures.
 
 
