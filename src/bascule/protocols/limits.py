@@ -81,12 +81,15 @@ class Http2Limits:
     (CVE-2023-44487) or because a frame of the client's made the server reset them
     (CVE-2025-8671): two times as many as may be open, since a browser that leaves a page resets
     all that it had asked for; each response that is delivered gives one back, and each second so
-    many. Past it: ENHANCE_YOUR_CALM.
+    many. A client may end a stream of more than a second, and one whose response is delivered, at
+    no cost. Past it: ENHANCE_YOUR_CALM.
     frames, frames_rate: frames that carry nothing of a request: PING, SETTINGS (each parameter
-    counts), PRIORITY, PRIORITY_UPDATE, WINDOW_UPDATE, empty DATA, empty parts of a header block,
-    frames of unknown types, or for streams that have ended (CVE-2019-9511 to -9518). Each second
-    gives back so many, each frame of a response two, each response eight: enough for clients
-    that acknowledge each frame and measure the round trip by pings. Past it: ENHANCE_YOUR_CALM.
+    counts), PRIORITY, PRIORITY_UPDATE, empty DATA, empty parts of a header block, frames of
+    unknown types, or for streams that have ended (CVE-2019-9511 to -9518). Each second gives back
+    so many, each frame of a response two, each response eight: gRPC sends a ping for a frame that
+    it reads, Chromium frames of unknown types and priorities with its requests. A WINDOW_UPDATE
+    counts only where there are more of them than four for each frame of a response and one for
+    each 512 bytes of it. Past it: ENHANCE_YOUR_CALM.
     unsent: answers that may wait because the client does not read. Past it nothing that it sends
     is looked at until it does.
     stream_window, widest_stream: how much of one request body may come before the application

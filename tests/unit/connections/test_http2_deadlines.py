@@ -1,5 +1,6 @@
 """The deadlines of HTTP/2's streams, on a clock that the test moves."""
 
+import pytest
 from connection_rig import Rig
 
 from bascule.connections.hub import TICK, Deadlines
@@ -8,9 +9,9 @@ from support import http2_frames as h2
 DEADLINES = Deadlines()
 
 
-def connected(rig: Rig):
+def connected(rig: Rig, **options: bool):
     rig.hub.http2 = True
-    client = rig.connect()
+    client = rig.connect(**options)
     client.send(h2.PREFACE + h2.settings() + h2.settings(ack=True))
     return client
 
@@ -19,6 +20,75 @@ def kinds(client) -> list[tuple[str, int]]:
     """(kind, stream) of the frames of streams."""
     frames = h2.frames_of(client.received)
     return [(frame.kind, frame.stream) for frame in frames if frame.stream]
+
+
+FLOOD = h2.ping() * 2000
+RESPONSE = b"x" * 300_000
+
+
+def goaway_of(client) -> str:
+    """The error of the last frame that the client has received, which is a GOAWAY."""
+    last = h2.frames_of(client.received)[-1]
+    assert last.kind == "goaway"
+    return h2.ERRORS[int.from_bytes(last.payload[4:8], "big")]
+
+
+@pytest.mark.parametrize("can_eof", [True, False], ids=["plain", "tls"])
+def test_a_goaway_reaches_a_client_that_still_sends(rig, can_eof):
+    """A socket that is closed on unread octets is reset, which takes the GOAWAY along."""
+    client = connected(rig, can_eof=can_eof)
+    client.send(FLOOD)
+    assert goaway_of(client) == "ENHANCE_YOUR_CALM"
+    assert client.eof_written == can_eof
+    assert not client.closing
+    client.send(FLOOD)
+    assert client.undelivered == 0
+    rig.pass_time(DEADLINES.linger - TICK)
+    assert not client.closing
+    rig.pass_time(2 * TICK)
+    assert client.lost
+    rig.assert_nothing_left()
+
+
+def test_a_goaway_reaches_a_client_that_is_behind_with_its_reading(rig):
+    """The moment to linger begins when it has read the GOAWAY."""
+    client = connected(rig)
+    client.send(h2.window_update(0, 2**30) + h2.headers(1))
+    client.send(h2.window_update(1, 2**30))
+    client.stop_reading()
+    rig.calls[0].start()
+    rig.calls[0].body(RESPONSE)
+    assert client.protocol.writing_paused
+    client.send(FLOOD)
+    rig.pass_time(3 * DEADLINES.linger)
+    assert not client.lost
+    client.start_reading()
+    assert goaway_of(client) == "ENHANCE_YOUR_CALM"
+    rig.pass_time(DEADLINES.linger + TICK)
+    assert client.lost
+
+
+@pytest.mark.parametrize("can_eof", [True, False], ids=["plain", "tls"])
+def test_the_goaway_to_an_idle_client_reaches_it(rig, can_eof):
+    """It may be sending its next request at this moment."""
+    client = connected(rig, can_eof=can_eof)
+    client.send(h2.headers(1))
+    rig.calls[0].respond()
+    rig.pass_time(rig.hub.keep_alive + TICK)
+    assert goaway_of(client) == "NO_ERROR"
+    client.send(h2.headers(3))
+    assert not client.closing
+    client.send_eof()
+    assert client.lost
+    rig.assert_nothing_left()
+
+
+def test_a_client_that_answers_no_ping_does_not_hold_the_stop(rig):
+    client = connected(rig)
+    rig.drain()
+    rig.pass_time(1 + TICK)
+    assert client.lost
+    assert goaway_of(client) == "NO_ERROR"
 
 
 def test_a_body_that_trickles_is_refused_after_the_grace(rig):

@@ -30,6 +30,10 @@ cdef int SEND_HIGH_WATER
 cdef int SEND_LOW_WATER
 cdef int RESPONSE_EARNS
 cdef int FRAME_EARNS
+cdef long long UPDATES_A_FRAME
+cdef long long BYTES_AN_UPDATE
+cdef long long MOST_UPDATES
+cdef long long REQUEST_UPDATES
 cdef int PREFACE_DUE
 cdef int SETTINGS_DUE
 cdef int FRAMES
@@ -81,6 +85,8 @@ cdef class Http2Engine:
     cdef public long long peer_initial_window
     cdef public long long send_window
     cdef public long long sent
+    cdef public long long updates
+    cdef public double age
     cdef public ReceiveWindow window
     cdef public bytearray outgoing
 
@@ -133,6 +139,7 @@ cdef class Http2Engine:
     cpdef consume(self, Stream stream, long long octets)
     @cython.locals(increment=cython.longlong)
     cdef open_connection_window(self, long long octets)
+    cdef void allow_updates(self, long long number) noexcept
     @cython.locals(stream_id="unsigned int", increment=cython.longlong, stream=Stream)
     cdef take_window_update(self)
     @cython.locals(octets="const unsigned char*", at=Py_ssize_t, length=Py_ssize_t)

@@ -127,12 +127,30 @@ DRAIN_PING = b"bascule\x00"
 # What a response is worth in the budget of frames, and a frame of it.
 RESPONSE_EARNS = 8
 FRAME_EARNS = 2
+# WINDOW_UPDATE frames that are free, because they give back what was sent: so many for each DATA
+# frame, and one for each so many bytes of it. A client gives back to the stream and to the
+# connection, so the second number lets it do both each time it has read 1 KiB. No client does so
+# more often: Go waits for 4 KiB, the Python library h2 for 1 KiB at least, others for a good part
+# of their windows. What is read in smaller pieces came in small frames, as events do, which
+# HAProxy acknowledges one by one; the first number has room for that.
+UPDATES_A_FRAME = 4
+BYTES_AN_UPDATE = 512
+# So many are remembered: 128 streams that are read late, each with the 4 MiB of a window of Go's,
+# given back in pieces of 4 KiB to both windows.
+MOST_UPDATES = 262144
+# Many clients enlarge the window of a stream as they open it; Firefox does.
+REQUEST_UPDATES = 2
+# Seconds after which a client may end a stream as it likes. No more than the allowed number of
+# streams can become so old in that time, so it is no flood: proxies end what their clients have
+# left, and streams of events end in no other way.
+SETTLED = 1.0
 
 
 class Http2Engine:
     """One connection's worth of HTTP/2, server side.
 
-    streams: those that are open, by their identifiers. outgoing: what is to be written. relieved:
+    streams: those that are open, by their identifiers. outgoing: what is to be written. updates:
+    WINDOW_UPDATE frames that will be free. age: seconds that `replenish` was told of. relieved:
     streams that were congested and are not any more; for the connection to take. last_id: the
     highest stream that was accepted. seen_id: the highest that was named. sent: octets of bodies
     that have left. settings_acked: the peer has taken notice of our SETTINGS. peer_leaving: it has
@@ -140,6 +158,7 @@ class Http2Engine:
     """
 
     __slots__ = (
+        "age",
         "block",
         "block_ended",
         "block_frames",
@@ -185,6 +204,7 @@ class Http2Engine:
         "settings_acked",
         "state",
         "streams",
+        "updates",
         "window",
     )
 
@@ -244,6 +264,8 @@ class Http2Engine:
         self.peer_initial_window = FIRST_WINDOW
         self.send_window = FIRST_WINDOW
         self.sent = 0
+        self.updates = 0
+        self.age = 0.0
         self.window = ReceiveWindow(self.own.connection_window, self.own.widest_connection)
         self.outgoing = bytearray(self.preface(websockets))
 
@@ -454,12 +476,13 @@ class Http2Engine:
             raise FrameRefused(ENHANCE_YOUR_CALM, "too many frames that carry no request")
 
     def charge_reset(self) -> None:
-        """A stream that ends before its response is delivered."""
+        """A stream that ends soon, and before its response is delivered."""
         if not self.resets.spend(1):
             raise FrameRefused(ENHANCE_YOUR_CALM, "too many streams that are reset")
 
     def replenish(self, seconds: float) -> None:
         """So much time has passed: some of what was spent is forgiven."""
+        self.age += seconds
         self.resets.replenish(seconds)
         self.frames.replenish(seconds)
 
@@ -552,7 +575,9 @@ class Http2Engine:
             window = ReceiveWindow(self.own.stream_window, self.own.widest_stream)
         stream = Stream(stream_id, self.peer_initial_window, window)
         stream.remote_ended = ended
+        stream.opened_at = self.age
         self.streams[stream_id] = stream
+        self.allow_updates(REQUEST_UPDATES)
         if fields is None:
             raise RequestRefused(431, f"request head longer than {self.limits.head} octets")
         reader = self.reader
@@ -705,7 +730,8 @@ class Http2Engine:
             return None
         code = self.number_at(self.frame_start)
         self.close_stream(stream)
-        self.charge_reset()
+        if not stream.local_ended and self.age - stream.opened_at < SETTLED:
+            self.charge_reset()
         return StreamReset(stream_id, code, f"reset by the client: {error_name(code)}", True)
 
     def number_at(self, at: int) -> int:
@@ -765,11 +791,20 @@ class Http2Engine:
         if increment:
             add_window_update(self.outgoing, 0, increment)
 
+    def allow_updates(self, number: int) -> None:
+        """So many WINDOW_UPDATE frames more are free."""
+        self.updates += number
+        if self.updates > MOST_UPDATES:
+            self.updates = MOST_UPDATES
+
     def take_window_update(self) -> None:
         """RFC 9113 section 6.9."""
         if self.frame_end - self.frame_start != 4:
             raise FrameRefused(FRAME_SIZE_ERROR, "WINDOW_UPDATE is not 4 octets long")
-        self.charge_frames(1)
+        if self.updates > 0:
+            self.updates -= 1
+        else:
+            self.charge_frames(1)
         increment = self.number_at(self.frame_start) & LARGEST_WINDOW
         stream_id = self.frame_stream
         if stream_id == 0:
@@ -988,6 +1023,7 @@ class Http2Engine:
             self.send_window -= size
             self.sent += size
             self.frames.earn(FRAME_EARNS)
+            self.allow_updates(UPDATES_A_FRAME + size // BYTES_AN_UPDATE)
         if trailers is not None:
             add_block(self.outgoing, self.encoder.encode(trailers), END_STREAM, stream.id)
         if end:

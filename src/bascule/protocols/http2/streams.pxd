@@ -4,6 +4,7 @@ from bascule.protocols.http2.flow cimport ReceiveWindow
 
 cdef class Stream:
     cdef public unsigned int id
+    cdef public double opened_at
     cdef public bint closed
     cdef public bint remote_ended
     cdef public bint local_ended

@@ -27,10 +27,11 @@ OPEN_ENDED = 2
 
 
 class Stream:
-    """id: its identifier. content_length, received: octets of the request body that were declared,
-    and that have come. unconsumed: those of them that fill the window. discards: what still comes
-    of the request body has no reader. wants_trailers: the client takes trailer fields. tunnel: a
-    WebSocket has been accepted on it, so each side ends on its own.
+    """id: its identifier. opened_at: the age of the connection when the stream was opened.
+    content_length, received: octets of the request body that were declared, and that have come.
+    unconsumed: those of them that fill the window. discards: what still comes of the request body
+    has no reader. wants_trailers: the client takes trailer fields. tunnel: a WebSocket has been
+    accepted on it, so each side ends on its own.
 
     send_window: octets that the peer takes, which its SETTINGS may make negative. queue: pieces of
     the response that wait for windows, `queued` octets in all; `offset` octets of the first are
@@ -59,6 +60,7 @@ class Stream:
         "incremental",
         "local_ended",
         "offset",
+        "opened_at",
         "queue",
         "queued",
         "received",
@@ -78,6 +80,7 @@ class Stream:
 
     def __init__(self, stream_id: int, send_window: int, window: ReceiveWindow) -> None:
         self.id = stream_id
+        self.opened_at = 0.0
         self.closed = False
         self.remote_ended = False
         self.local_ended = False

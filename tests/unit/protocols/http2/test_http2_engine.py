@@ -146,6 +146,71 @@ def test_frames_are_forgiven_for_responses_and_with_time() -> None:
     assert client.send(h2.ping())[0][:2] == ("failed", "ENHANCE_YOUR_CALM")
 
 
+def test_a_download_given_back_in_small_pieces_is_no_flood() -> None:
+    """Go's client opens the windows of the connection and of the stream for every 4 KiB that its
+    user reads."""
+    client = Http2Client()
+    engine = client.engine
+    stream = client.request()
+    engine.send_head(stream, 200, [], b"", False)
+    left = engine.frames.left
+    given = 0
+    for _ in range(200):
+        engine.send_data(stream, b"x" * 65536, False)
+        sent = len(client.body(1))
+        assert sent > 0
+        for _ in range(sent // 4096):
+            assert client.send(h2.window_update(0, 4096) + h2.window_update(1, 4096)) == []
+            given += 2
+    assert given > 3000
+    assert engine.frames.left >= left
+
+
+def test_events_that_are_given_back_one_by_one_are_no_flood() -> None:
+    """HAProxy opens the windows for each frame that it has passed on, however short."""
+    client = Http2Client()
+    stream = client.request()
+    client.engine.send_head(stream, 200, [], b"", False)
+    left = client.engine.frames.left
+    for _ in range(2000):
+        client.engine.send_data(stream, b"data: 1\n\n", False)
+        assert len(client.read()) > 0
+        assert client.send(h2.window_update(0, 9) + h2.window_update(1, 9)) == []
+    assert client.engine.frames.left >= left
+
+
+def test_window_updates_by_a_byte_are_a_flood() -> None:
+    client = Http2Client()
+    stream = client.request()
+    client.engine.send_head(stream, 200, [], b"", False)
+    client.engine.send_data(stream, b"x" * 60000, False)
+    assert len(client.body(1)) == 60000
+    events = client.send(h2.window_update(0, 1) * 2000)
+    assert events == [("failed", "ENHANCE_YOUR_CALM", "too many frames that carry no request")]
+
+
+def test_a_ping_for_each_frame_that_is_read_is_no_flood() -> None:
+    """gRPC measures the width of the path so."""
+    client = Http2Client()
+    stream = client.request()
+    client.engine.send_head(stream, 200, [], b"", False)
+    for _ in range(3000):
+        client.engine.send_data(stream, b"message", False)
+        client.read()
+        assert client.send(h2.ping() + h2.window_update(0, 7)) == []
+
+
+def test_streams_that_have_lasted_are_ended_at_no_cost() -> None:
+    """A proxy ends the streams of events that its clients have left."""
+    client = Http2Client()
+    left = client.engine.resets.left
+    for number in range(1, 2001, 2):
+        client.request(number)
+        client.engine.replenish(1.0)
+        assert client.send(h2.rst_stream(number))[0][0] == "left"
+    assert client.engine.resets.left == left
+
+
 def test_a_client_that_reads_nothing_is_not_looked_at() -> None:
     """Answers wait up to a limit; then the client's frames do, as octets."""
     own = Http2Limits(unsent=100, frames=10**6)
