@@ -499,3 +499,35 @@ def test_rapid_reset_is_thrown_out(serve2: Serve) -> None:
         assert told_until_closed(sock)[-1].endswith("ENHANCE_YOUR_CALM")
     assert "too many streams that are reset" in served.taken_log()
     served.wait_until_idle()
+
+
+def test_a_rapid_reset_of_a_slow_view_leaves_nothing_queued(serve2: Serve) -> None:
+    """Over several connections, because each is thrown out after some hundred."""
+    entered, release = threading.Semaphore(0), threading.Event()
+
+    def wsgi_slow(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            entered.release()
+            release.wait(DEADLINE)
+        start_response("200 OK", [])
+        return [environ["PATH_INFO"].encode()]
+
+    served = serve2(wsgi_slow, threads=1)
+    busy = served.connect()
+    slow = busy.ask("GET", "/slow")
+    assert entered.acquire(timeout=DEADLINE)
+    attack = [frames.headers(n) for n in range(1, 201, 2)]
+    resets = [frames.rst_stream(n) for n in range(1, 201, 2)]
+    for together in (True, False):
+        for _ in range(3):
+            with connected(served) as sock:
+                sock.sendall(frames.OPENING + b"".join(attack))
+                if not together:
+                    served.wait_until(lambda: len(served.hub.interface.pool.calls) == 100)
+                sock.sendall(b"".join(resets))
+                served.wait_until(lambda: served.hub.served % 100 == 1)
+                served.wait_until(lambda: not served.hub.interface.pool.calls)
+    assert served.hub.interface.running == 1
+    release.set()
+    assert busy.answer(slow).body == b"/slow"
+    assert busy.request("GET", "/fine").body == b"/fine"

@@ -114,6 +114,9 @@ class ThreadedCall:
         pool = self.pool
         outbox = self.outbox
         pool.submit(self)
+        if pool.is_full() and not self.expects_continue():
+            # It will wait for a thread: the client may leave before that.
+            self.watch()
         try:
             while True:
                 while outbox:
@@ -128,8 +131,14 @@ class ThreadedCall:
                             del error
                         return
                     await self.carry_out(operation)
+                if self.disconnected and pool.withdraw(self):
+                    return
                 self.waiter = pool.loop.create_future()
                 await self.waiter
+        except BaseException:
+            # Cancelled by the server, perhaps, before a thread has taken it.
+            pool.withdraw(self)
+            raise
         finally:
             self.ended = self.disconnected = True
             self.wake_thread()
@@ -183,6 +192,10 @@ class ThreadedCall:
         else:
             self.watch()
 
+    def expects_continue(self) -> bool:
+        """The client waits until its body is asked for: nobody but the application asks."""
+        return any(bytes(name).lower() == b"expect" for name, _ in self.scope["headers"])
+
     def is_over(self) -> bool:
         return self.disconnected or self.error is not None
 
@@ -232,6 +245,8 @@ class ThreadedCall:
         finally:
             self.watcher = None
             self.wake_thread()
+            if self.disconnected:
+                self.flush()
 
     async def stop_watching(self, watcher: "Task[None]") -> None:
         watcher.cancel()

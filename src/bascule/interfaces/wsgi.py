@@ -227,8 +227,10 @@ class WsgiInterface(WsgiCaller):
         if self.current is None:
             self.current = exchange
             exchange.run()
-        else:
+        elif len(self.waiting) < self.queue_limit:
             self.waiting.append(exchange)
+        else:
+            self.turn_away(exchange)
 
     def withdraw_inline(self, exchange: InlineExchange) -> None:
         """Its client has gone: it does not want its turn any more."""

@@ -56,6 +56,7 @@ cdef class WsgiCaller(Interface):
     cdef public ThreadPool socket_pool
     cdef public int sockets
     cdef public double queue_timeout
+    cdef public Py_ssize_t queue_limit
     cdef public bint multiprocess
     cdef public bint beside_asgi
     cdef public object warn
@@ -63,6 +64,7 @@ cdef class WsgiCaller(Interface):
     cdef dict environ_base(self, Endpoint endpoint)
     cpdef ThreadPool socket_threads(self)
     cpdef shed(self, WsgiExchange exchange)
+    cpdef turn_away(self, WsgiExchange exchange)
 
 cdef class Result:
     cdef public object iterable

@@ -38,7 +38,10 @@ BESIDE_ASGI = "bascule.hybrid"
 END: Any = object()
 LIST_ITERATOR: type = type(iter([]))
 WAITED_TOO_LONG = b"the request has waited for too long\n"
+TOO_MANY_WAIT = b"more requests wait than this server lets wait\n"
 REMEMBERED = 1024
+# As many as connections, by default.
+QUEUE_LIMIT = 10_000
 # A client that has closed its sending side may wait for the response, or be gone. Nothing tells
 # which, but writing to it: when nothing was written for so many seconds, it counts as gone.
 FORSAKEN_AFTER = 3.0
@@ -367,8 +370,9 @@ class WsgiCaller(Interface):
     """What calls one WSGI application: its threads, if it has any, and what its environs share.
 
     queue_timeout: seconds after which a request that waits for a thread is answered 503; 0 for
-    never. multiprocess: other processes call the application as well. beside_asgi: the application
-    is one side of a project that can be called by ASGI, too.
+    never. queue_limit: so many may wait, further ones are answered 503. multiprocess: other
+    processes call the application as well. beside_asgi: the application is one side of a project
+    that can be called by ASGI, too.
     sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`. warn: as the
     hub's. mounted: the path at which the application is, below `root_path`. beside: another
     application's, whose threads are this one's as well.
@@ -381,6 +385,7 @@ class WsgiCaller(Interface):
         "mounted",
         "multiprocess",
         "pool",
+        "queue_limit",
         "queue_timeout",
         "root_path",
         "socket_pool",
@@ -404,6 +409,7 @@ class WsgiCaller(Interface):
         self.websockets = websockets if threads else None
         self.warn = warn
         self.queue_timeout = 0.0
+        self.queue_limit = QUEUE_LIMIT
         self.multiprocess = self.beside_asgi = False
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None
@@ -447,6 +453,15 @@ class WsgiCaller(Interface):
             "(--queue-timeout)",
         )
         exchange.carrier.respond(503, TRY_AGAIN, WAITED_TOO_LONG, True)
+
+    def turn_away(self, exchange: WsgiExchange) -> None:
+        """Answer a request 503 instead of letting it wait."""
+        self.warn(
+            "queue limit",
+            f"{self.queue_limit} requests wait to be run: a further one was answered 503 "
+            "(--limit-queue)",
+        )
+        exchange.carrier.respond(503, TRY_AGAIN, TOO_MANY_WAIT, True)
 
     def close(self) -> None:
         for pool in (self.pool, self.socket_pool):

@@ -22,6 +22,7 @@ cdef class ThreadedExchange(WsgiExchange):
     cdef long long queued
     cdef long long written
 
+    cdef queue(self)
     cdef submit(self)
     cdef check_queue(self)
     cdef bint withdraw(self) except -1

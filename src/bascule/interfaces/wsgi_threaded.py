@@ -111,6 +111,15 @@ class ThreadedExchange(WsgiExchange):
             # The end of the body came first, in the same packet.
             return
         if self.body_ended or self.received >= BODY_HIGH_WATER or self.request.expects_continue:
+            self.queue()
+
+    def queue(self) -> None:
+        """Let it wait for a thread, if not too many do."""
+        pool = self.pool
+        if pool is not None and len(pool.calls) >= self.interface.queue_limit:
+            self.started = self.returned = self.over = True
+            self.interface.turn_away(self)
+        else:
             self.submit()
 
     def submit(self) -> None:
@@ -128,14 +137,14 @@ class ThreadedExchange(WsgiExchange):
             self.carrier.hold_body()
         self.wake_thread()
         if not self.started and self.received >= BODY_HIGH_WATER:
-            self.submit()
+            self.queue()
 
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
         self.body_ended = True
         self.trailers = trailers
         self.wake_thread()
         if not self.started:
-            self.submit()
+            self.queue()
 
     def tick(self) -> None:
         """A client that sends its body slowly gets a thread all the same, but never the last one
@@ -149,7 +158,7 @@ class ThreadedExchange(WsgiExchange):
         if self.disconnected or pool is None:
             return
         if running == 0 or running < pool.limit - 1:
-            self.submit()
+            self.queue()
 
     def check_queue(self) -> None:
         """Has the request waited too long for a thread? One that none will take any more, because

@@ -476,6 +476,16 @@ class Options:
         reason="Memory for idle connections stays bounded; raise the process's descriptor limit "
         "with it.",
     )
+    limit_queue = Option(
+        Maybe(Whole(1)),
+        None,
+        LIMITS,
+        "Most WSGI requests that wait for a thread. Past it: 503 at once. none for as many as "
+        "--limit-connections.",
+        reason="A client of HTTP/1.1 has one request at a time, so none is turned away by the "
+        "default, and those of HTTP/2 cannot queue more than it could. What waits costs memory, "
+        "and a late answer is often worth nothing: see --queue-timeout.",
+    )
     limit_concurrency = Option(
         Maybe(Whole(1)),
         None,

@@ -213,6 +213,7 @@ class Worker:
             self.wsgi,
         )
         interface.queue_timeout = settings.queue_timeout or 0.0
+        interface.queue_limit = settings.limit_queue or settings.limit_connections
         interface.multiprocess = self.slot is not None
         self.wsgi = interface
         return interface

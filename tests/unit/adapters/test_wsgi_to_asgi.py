@@ -177,6 +177,38 @@ def test_nobody_waits_for_a_body_that_there_is_not(method: str, status: str) -> 
     closed.wait()
 
 
+@pytest.mark.parametrize("how", ["leaves", "cancelled"])
+def test_who_has_left_the_queue_is_not_called(how: str) -> None:
+    paths, entered, release = [], Flag(), threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        paths.append(environ["PATH_INFO"])
+        entered.set()
+        release.wait(DEADLINE)
+        start_response("200 OK", TEXT)
+        return [b"done"]
+
+    async def scenario() -> None:
+        adapted = WSGIToASGI(app, threads=1)
+        busy = AsgiCalled(adapted, http_scope(path="/busy"))
+        busy.feed()
+        await entered.reached()
+        left = AsgiCalled(adapted, http_scope(path="/left"))
+        left.feed()
+        await left.until(lambda: left.asked)
+        if how == "leaves":
+            left.leave()
+        else:
+            left.task.cancel()
+        await asyncio.wait([left.task])
+        release.set()
+        await busy.task
+        assert left.sent == []
+
+    run(scenario())
+    assert paths == ["/busy"]
+
+
 def test_empty_pieces_end_when_the_client_leaves() -> None:
     called, closed = Flag(), Flag()
 
