@@ -1,11 +1,16 @@
 """Addresses to listen on: parsed once from what the operator typed, formatted once for people.
 
+What is nearly an address is refused with what to type instead: a name server or the kernel would
+make something of it, and complain about something else.
+
 HOST:PORT      127.0.0.1:8000, [::1]:8000, :8000 (all interfaces), localhost (port 8000)
 unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
 fd://N         a listening socket that somebody opened before us
 """
 
+import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -45,6 +50,10 @@ class FDAddress:
 Address = TCPAddress | UnixAddress | FDAddress
 
 
+# What no host name has, international ones included: a path, a list, a mistake.
+NOT_IN_HOSTS = re.compile(r"[\s,;/\\@?#\"'<>|]")
+
+
 def parse_address(text: str) -> Address:
     """Parse one `--bind` value.
 
@@ -55,32 +64,82 @@ def parse_address(text: str) -> Address:
         if not path or path == "@":
             raise ValueError(f"{text!r} has no path after 'unix:'")
         return UnixAddress(path)
-    if text.startswith("fd://"):
-        number = text.removeprefix("fd://")
+    if text.startswith("fd:"):
+        number = text.removeprefix("fd:").removeprefix("//")
         if not (number.isascii() and number.isdigit()):
             raise ValueError(f"{text!r} needs a number after 'fd://', such as fd://3")
+        if not text.startswith("fd://"):
+            raise ValueError(f"{text!r} is not fd://N; give fd://{number}")
         return FDAddress(int(number))
+    if text.startswith("@") or (text.startswith(("/", "./", "../", "~")) and len(text) > 1):
+        raise ValueError(f"{text!r} has no host; for a UNIX socket give unix:{text}")
     return parse_tcp_address(text)
 
 
 def parse_tcp_address(text: str) -> TCPAddress:
     """Parse HOST:PORT, where either half may be left out. Raises ValueError with a sentence."""
     if "://" in text:
-        raise ValueError(f"{text!r} is a URL; give HOST:PORT, unix:PATH or fd://N")
+        raise ValueError(f"{text!r} is a URL; give {_of_url(text)}")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r} is not [IPV6]:PORT")
         port = rest[1:]
     elif text.count(":") > 1:
-        raise ValueError(f"{text!r} has several colons; write an IPv6 address as [{text}]:PORT")
+        raise ValueError(
+            f"{text!r} has several colons; write an IPv6 address as {_in_brackets(text)}"
+        )
     else:
         host, _, port = text.partition(":")
-        if not host:
+        if not host and port:
             host = "0.0.0.0"
+        _check_host(text, host, port)
     if not host:
         raise ValueError(f"{text!r} has no host")
     return TCPAddress(host, parse_port(port) if port else DEFAULT_PORT)
+
+
+def _check_host(text: str, host: str, port: str) -> None:
+    """Refuse what looks like something else than a host: the system would take 9197 for the
+    address 0.0.35.237."""
+    if host.isdigit() and host != "0":
+        if port and "." in port:
+            raise ValueError(f"{text!r} has the port in front; give {port}:{host}")
+        number = port if port.isdigit() else host
+        raise ValueError(
+            f"{text!r} has no host; give :{number} for all interfaces, or "
+            f"{DEFAULT_HOST}:{number} for this machine only"
+        )
+    found = NOT_IN_HOSTS.search(host)
+    if found is not None:
+        raise ValueError(f"{host!r} is not a host: no name has {found[0]!r} in it")
+
+
+def _of_url(url: str) -> str:
+    """What to type instead of a URL."""
+    scheme, _, rest = url.partition("://")
+    address = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if scheme not in ("http", "https", "tcp", "ws", "wss") or not address:
+        return "HOST:PORT, unix:PATH or fd://N"
+    tls = "; --ssl-certfile turns TLS on" if scheme in ("https", "wss") else ""
+    return f"{address}{tls}"
+
+
+def _in_brackets(text: str) -> str:
+    """An IPv6 address, with or without a port behind it, as it is to be typed."""
+    host, _, port = text.rpartition(":")
+    # Behind "::1:" a number of four digits could be either, and is a port where somebody binds.
+    if re.fullmatch("[0-9]{4,5}", port) and _is_ipv6(host):
+        return f"[{host}]:{port}"
+    return f"[{text}]:{DEFAULT_PORT}" if _is_ipv6(text) else "[IPV6]:PORT"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_port(text: str) -> int:

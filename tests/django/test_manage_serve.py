@@ -79,6 +79,14 @@ def test_wrong_values_are_said_all_at_once(shop: Path) -> None:
     assert "shop.settings BASCULE: THRAEDS is not a setting" in done.stderr
 
 
+@pytest.mark.parametrize(("word", "address"), [("8000", ":8000"), ("a:80", "a:80")])
+def test_an_address_without_an_option(shop: Path, word: str, address: str) -> None:
+    """As runserver has it."""
+    done = manage(shop, "serve", word)
+    assert done.returncode == 2
+    assert f"'{word}' belongs to no option; to listen there give --bind {address}" in done.stderr
+
+
 def test_a_project_that_does_not_start(shop: Path) -> None:
     append(shop / "shop/settings.py", 'WSGI_APPLICATION = "shop.broken.application"\n')
     (shop / "shop/broken.py").write_text("1 / 0")

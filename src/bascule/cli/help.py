@@ -4,6 +4,7 @@ import click
 
 from bascule.cli.parameters import SettingParameter
 from bascule.settings.findings import did_you_mean
+from bascule.settings.web_kinds import AN_ADDRESS
 
 WIDTH = 100
 COLUMN = 30
@@ -18,6 +19,20 @@ SOURCES = (
 
 class SectionedCommand(click.Command):
     """A command whose help shows options by the sections of the settings table."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse, and where there is a word too many say what it may have been meant for."""
+        given = list(args)
+        try:
+            return super().parse_args(context, args)
+        except click.UsageError as error:
+            # Other servers for development are told where to listen by a word of its own.
+            word = next((one for one in reversed(given) if AN_ADDRESS.fullmatch(one)), None)
+            if "extra argument" not in error.message or word is None:
+                raise
+            where = word if ":" in word else f":{word}"
+            text = f"{error.message}; to listen there give --bind {where}"
+            raise click.UsageError(text, context) from None
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list for each section, then the options of the command itself."""

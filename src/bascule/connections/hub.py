@@ -57,6 +57,7 @@ class Deadlines:
     websocket_ping_interval: of silence, after which a client is asked whether it is there; below
     the 60 s after which proxies drop idle connections. 0 for never.
     websocket_ping_timeout: for an answer to that; a phone that changes networks takes a while.
+    0 for no limit: it is asked again in each interval.
     """
 
     keep_alive: float = 75.0

@@ -329,13 +329,15 @@ class WebSocketConnection(WebSocketCarrier):
         silent = now - self.heard
         if silent < self.hub.ping_interval:
             self.pinged = False
-        elif not self.pinged:
-            self.pinged = True
-            self.deadline = now + self.hub.deadlines.websocket_ping_timeout
-            self.write(self.engine.send_ping(PING))
-        elif now >= self.deadline:
+        elif not self.pinged or now >= self.deadline:
             seconds = self.hub.deadlines.websocket_ping_timeout
-            self.give_up(f"no answer to a ping within {seconds:g} s")
+            if self.pinged and seconds:
+                self.give_up(f"no answer to a ping within {seconds:g} s")
+                return
+            self.pinged = True
+            # Proxies between drop what is idle, whether or not anybody answers.
+            self.deadline = now + (seconds or self.hub.ping_interval)
+            self.write(self.engine.send_ping(PING))
 
     def watch_writes(self) -> None:
         self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)

@@ -5,21 +5,29 @@ sources. What was not typed is not there at all, so that it cannot hide what ano
 """
 
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bascule.errors import UsageError
 from bascule.settings import OPTIONS
 from bascule.settings.option import Option
+from bascule.settings.web_kinds import AN_ADDRESS
 
 # Those that lead to the application: under manage.py, it is the project. An env-file would come
 # when the settings module has been loaded.
 NOT_HERE = frozenset({"target", "app_dir", "factory", "env_file"})
 
 
+# What stands on the command line without an option.
+WORDS = "words"
+
+
 def add_settings(parser: ArgumentParser) -> None:
     """Add an option for each setting, under the headings of the table."""
     # Else all of them would stand in the first line of the help.
     parser.usage = "%(prog)s [options]"
+    # Taken only to say what to type: runserver has an address there.
+    parser.add_argument(WORDS, nargs="*", help=SUPPRESS)
     groups: dict[str, Any] = {}
     for name, option in OPTIONS.items():
         if name in NOT_HERE:
@@ -39,6 +47,16 @@ def style(option: Option[Any]) -> dict[str, Any]:
         return {**common, "action": BooleanOptionalAction}
     action = "append" if option.repeats else "store"
     return {**common, "action": action, "metavar": option.metavar}
+
+
+def refuse_words(words: Sequence[str]) -> None:
+    """Raise UsageError for words that belong to no option."""
+    if not words:
+        return
+    hint = ""
+    if AN_ADDRESS.fullmatch(words[0]):
+        hint = f"; to listen there give --bind {words[0] if ':' in words[0] else f':{words[0]}'}"
+    raise UsageError(f"{words[0]!r} belongs to no option{hint}")
 
 
 def typed(options: Mapping[str, object]) -> dict[str, object]:

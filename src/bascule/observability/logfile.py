@@ -21,6 +21,8 @@ def apply_log_config(path: str) -> None:
         )
     try:
         apply(path)
+    except UsageError:
+        raise
     except OSError as exc:
         raise UsageError(f"--log-config {path}: cannot be read: {exc.strerror or exc}") from None
     except Exception as exc:
@@ -49,6 +51,18 @@ def _apply_toml(path: str) -> None:
         _apply_dict(tomllib.load(file))
 
 
+def _apply_yaml(path: str) -> None:
+    try:
+        import yaml
+    except ImportError:
+        raise UsageError(
+            f"--log-config {path}: YAML is read by PyYAML, which is not installed.\n"
+            "Install it (pip install 'bascule[yaml]'), or write the file as .json or .toml."
+        ) from None
+    with open(path, "rb") as file:
+        _apply_dict(yaml.safe_load(file))
+
+
 def _apply_dict(config: Any) -> None:
     if not isinstance(config, dict):
         raise ValueError("it must hold one object, as logging.config.dictConfig takes")
@@ -69,4 +83,7 @@ APPLY: dict[str, Callable[[str], None]] = {
     ".json": _apply_json,
     ".toml": _apply_toml,
     ".ini": _apply_ini,
+    ".conf": _apply_ini,
+    ".yaml": _apply_yaml,
+    ".yml": _apply_yaml,
 }

@@ -32,7 +32,7 @@ def configure(
     """Set up logging; calling again replaces what the call before did.
 
     level: one of LEVELS. format: "text" or "json". config_path: the file of --log-config, .json,
-    .toml (both as for logging.config.dictConfig) or .ini (as for fileConfig).
+    .toml, .yaml, .yml (as for logging.config.dictConfig), .ini or .conf (as for fileConfig).
     debug: short lines, for a developer's terminal.
 
     Raises UsageError for an unknown level, and for whatever is wrong with the file.

@@ -13,7 +13,7 @@ from bascule.settings.options import OPTIONS
 from bascule.settings.values import Values
 
 FILES = ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs", "log_config")
-LOG_CONFIG_SUFFIXES = (".json", ".toml", ".ini")
+LOG_CONFIG_SUFFIXES = (".json", ".toml", ".ini", ".conf", ".yaml", ".yml")
 NEEDS_CERTIFICATE = ("ssl_keyfile", "ssl_keyfile_password", "ssl_ca_certs", "ssl_cert_reqs")
 
 

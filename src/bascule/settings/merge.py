@@ -25,6 +25,9 @@ def parse_layer(layer: Layer, findings: list[str], broken: set[str]) -> Layer:
         except ValueError as error:
             broken.add(name)
             shown = "******** " if option.secret else f"{given.value!r} "
+            if option.repeats and isinstance(given.value, tuple):
+                # The complaint says which of them it is about.
+                shown = ""
             findings.append(finding(given.source, f"{shown}{error}"))
     return parsed
 

@@ -23,9 +23,12 @@ from bascule.settings.web_kinds import (
     Host,
     Mount,
     Peer,
+    PidPath,
+    Port,
     RequestPath,
     ResponseField,
     RootPath,
+    SocketPath,
 )
 
 APPLICATION = "Application"
@@ -131,13 +134,18 @@ class Options:
         Host(), DEFAULT_HOST, ADDRESS, "Listen on this host; 0.0.0.0 for all interfaces."
     )
     port = Option(
-        Whole(0, 65535, metavar="PORT"),
+        Port(),
         DEFAULT_PORT,
         ADDRESS,
         "Listen on this port; 0 lets the system choose a free one.",
         aliases=("PORT",),
     )
-    uds = Option(Maybe(Path()), None, ADDRESS, "Listen on a UNIX socket at this path.")
+    uds = Option(
+        Maybe(SocketPath()),
+        None,
+        ADDRESS,
+        "Listen on a UNIX socket at this path. @NAME is one without a file.",
+    )
     fd = Option(
         Maybe(Whole()), None, ADDRESS, "Listen on the socket inherited with this descriptor."
     )
@@ -212,7 +220,7 @@ class Options:
         short="-m",
     )
     pid = Option(
-        Maybe(Path("FILE")),
+        Maybe(PidPath()),
         None,
         RUNNING,
         "Write the number of the process into this file, and remove it at the end.",
@@ -290,7 +298,7 @@ class Options:
         "HOST:PORT or unix:PATH.",
     )
     control = Option(
-        Maybe(Path()),
+        Maybe(SocketPath()),
         None,
         PROCESSES,
         "A UNIX socket at this path, for `bascule ctl`; only this user may use it.",
@@ -335,7 +343,8 @@ class Options:
         Maybe(Path("FILE")),
         None,
         LOGGING,
-        "Configure Python's logging from this .json, .toml or .ini file.",
+        "Configure Python's logging from this file: .json, .toml or .yaml for dictConfig, .ini or "
+        ".conf for fileConfig.",
     )
 
     ssl_certfile = Option(
@@ -597,10 +606,11 @@ class Options:
         reason="Below the 60 s after which proxies drop idle connections.",
     )
     ws_ping_timeout = Option(
-        Seconds(0.001),
+        Maybe(Seconds(0.001)),
         20.0,
         WEBSOCKET,
-        "Seconds a client has to answer that; after that its connection is cut.",
+        "Seconds a client has to answer that; after that its connection is cut. none for never: "
+        "a client that is silent is only asked again and again.",
         reason="A telephone that changes networks takes a while.",
     )
     ws_per_message_deflate = Option(

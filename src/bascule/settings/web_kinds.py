@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from bascule.address import Address, parse_address, parse_tcp_address
+from bascule.address import Address, parse_address, parse_port, parse_tcp_address
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.protocols.peers import TrustedPeers
-from bascule.settings.kinds import Kind
+from bascule.settings.kinds import Kind, Path, Whole
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5
@@ -25,6 +25,9 @@ SERVERS_OWN_FIELDS = frozenset(
         "upgrade",
     }
 )
+
+# A port, or a host with a port.
+AN_ADDRESS = re.compile(r"(?:[^/]*:)?[0-9]+")
 
 HeaderField = tuple[bytes, bytes]
 
@@ -79,6 +82,10 @@ class Host(Kind[str]):
             )
         if value.count(":") > 1 and not value.startswith("["):
             return value
+        if value.startswith(("unix:", "fd:")):
+            raise ValueError(f"is not a host; give --bind {value}")
+        if value.isdigit():
+            raise ValueError(f"is a number; for a port give --port {value}")
         try:
             address = parse_tcp_address(value)
         except ValueError as error:
@@ -88,6 +95,52 @@ class Host(Kind[str]):
                 f"has a port in it; give --host {address.host} and --port {address.port}"
             )
         return address.host
+
+
+class Port(Whole):
+    """A TCP port."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 65535, metavar="PORT")
+
+    def parse(self, value: object) -> int:
+        host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+        if not colon or not port.isdigit():
+            return super().parse(value)
+        if host:
+            raise ValueError(f"has a host in it; give --bind {value}")
+        raise ValueError(f"has a colon in it; give --port {parse_port(port)}")
+
+
+class SocketPath(Path):
+    """The path of a UNIX socket, or "@" and a name in Linux's abstract namespace."""
+
+    def parse(self, value: object) -> str:
+        path = super().parse(value)
+        if path.startswith("unix:"):
+            # As --bind has it; a file of that name is nobody's wish.
+            path = path.removeprefix("unix:").removeprefix("//")
+        if path in ("", "@"):
+            raise ValueError("has no name; give a path, or @ and a name")
+        return path
+
+
+class PidPath(Path):
+    """The path of a file for a number, which is no number itself: -p is the port elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__("FILE")
+
+    def parse(self, value: object) -> str:
+        path = super().parse(str(value) if type(value) is int else value)
+        found = AN_ADDRESS.fullmatch(path)
+        if found is not None:
+            how = f"--bind {path}" if ":" in path else f"--port {path}"
+            raise ValueError(
+                f"looks like an address, and would be the name of a file; to listen there give "
+                f"{how}, for a file of that name ./{path}"
+            )
+        return path
 
 
 class Peer(Kind[str]):

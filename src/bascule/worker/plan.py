@@ -31,7 +31,7 @@ def deadlines(settings: Settings) -> Deadlines:
         write=settings.timeout_write,
         body_rate=settings.limit_body_rate,
         websocket_ping_interval=settings.ws_ping_interval or 0.0,
-        websocket_ping_timeout=settings.ws_ping_timeout,
+        websocket_ping_timeout=settings.ws_ping_timeout or 0.0,
     )
 
 

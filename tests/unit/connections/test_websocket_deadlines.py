@@ -1,5 +1,7 @@
 """The deadlines of a WebSocket: handshake, pings, writes, the closing handshake, lingering."""
 
+from dataclasses import replace
+
 import pytest
 from connection_rig import request, statuses
 from websocket_rig import DISCONNECT, accept, ask
@@ -88,6 +90,15 @@ def test_a_silent_client_that_does_not_answer(rig):
     assert [kind for kind, _ in rig.warnings] == ["websocket lost"]
     socket.call.end()
     rig.assert_nothing_left()
+
+
+def test_a_client_that_need_not_answer_is_asked_again_and_again(rig):
+    rig.hub.deadlines = replace(rig.hub.deadlines, websocket_ping_timeout=0.0)
+    socket = accept(rig)
+    for asked in range(1, 5):
+        rig.pass_time(INTERVAL)
+        assert socket.frames == [OUR_PING] * asked
+    assert not socket.client.lost
 
 
 def test_a_client_that_speaks_is_not_asked(rig):

@@ -236,6 +236,14 @@ filename = "LOG"
 handlers = ["file"]
 level = "WARNING"
 """
+YAML_FILE = """
+handlers:
+  file:
+    class: logging.FileHandler
+    filename: LOG
+loggers:
+  bascule: {handlers: [file], level: WARNING}
+"""
 INI_FILE = """
 [loggers]
 keys=root,bascule
@@ -267,6 +275,9 @@ def write_file(tmp_path, name, text):
         ("log.json", json.dumps(JSON_FILE)),
         ("log.toml", TOML_FILE),
         ("log.ini", INI_FILE),
+        ("log.conf", INI_FILE),
+        ("log.yaml", YAML_FILE),
+        ("log.yml", YAML_FILE),
     ],
 )
 def test_a_file_configures(tmp_path, stderr, name, text):
@@ -302,7 +313,10 @@ def test_a_file_for_other_loggers_leaves_the_default(tmp_path, monkeypatch, stde
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("log.yaml", "version: 1", "the kind of file is told by its ending, one of .ini, .json"),
+        ("log.txt", "version: 1", "is told by its ending, one of .conf, .ini, .json"),
+        ("log.yaml", "a: [", "expected the node content"),
+        ("log.yaml", "", "it must hold one object"),
+        ("log.conf", "no section", "MissingSectionHeaderError"),
         ("log", "{}", "the kind of file is told by its ending"),
         ("log.json", "{", "Expecting property name"),
         ("log.json", "[]", "it must hold one object"),
@@ -325,7 +339,18 @@ def test_a_wrong_file_says_what_is_wrong(tmp_path, name, text, words):
     assert words in str(refused.value)
 
 
-@pytest.mark.parametrize("ending", ["json", "toml", "ini"])
+def test_without_pyyaml_it_is_said_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    path = write_file(tmp_path, "log.yaml", YAML_FILE)
+    with pytest.raises(UsageError) as refused:
+        configure("info", "text", path)
+    assert str(refused.value) == (
+        f"--log-config {path}: YAML is read by PyYAML, which is not installed.\n"
+        "Install it (pip install 'bascule[yaml]'), or write the file as .json or .toml."
+    )
+
+
+@pytest.mark.parametrize("ending", ["json", "toml", "ini", "conf", "yaml"])
 def test_a_missing_file_says_so(tmp_path, ending):
     with pytest.raises(UsageError) as refused:
         configure("info", "text", str(tmp_path / f"log.{ending}"))

@@ -54,7 +54,8 @@ def test_suffix_of_log_config(tmp_path: Path, pem: str) -> None:
     good.write_text("version = 1\n")
     assert findings(log_config=str(good)) == []
     assert findings(log_config=pem) == [
-        f"log_config {pem!r} has a suffix that tells no format; give .json or .toml or .ini"
+        f"log_config {pem!r} has a suffix that tells no format; give .json or .toml or .ini "
+        "or .conf or .yaml or .yml"
     ]
 
 

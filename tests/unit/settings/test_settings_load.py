@@ -182,3 +182,65 @@ def test_wrong_arguments_are_all_found() -> None:
         "argument: env_file '' is empty; give a path, or none",
         "argument: fd and uds both say where to listen; keep one of them",
     )
+
+
+NO_HOST = "'9197' has no host; give :9197 for all interfaces, or 127.0.0.1:9197 for this machine"
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "said", "beginning"),
+    [
+        (
+            "",
+            {},
+            {"bind": ("9197",)},
+            "command line: --bind has '9197', which is not an address: ",
+        ),
+        (
+            "",
+            {"BASCULE_BIND": "9197"},
+            {},
+            "environment: BASCULE_BIND '9197' has '9197', which is not an address: ",
+        ),
+        ("bind = '9197'", {}, {}, "bascule.toml line 1: bind '9197' has '9197', which is not"),
+        ("bind = ['9197']", {}, {}, "bascule.toml line 1: bind ['9197'] has '9197', which is not"),
+        ("", {}, {"health_bind": "9197"}, "command line: --health-bind '9197' is not an address"),
+    ],
+)
+def test_a_port_without_a_host_is_explained_wherever_it_stands(
+    directory: Path,
+    file: str,
+    environ: dict[str, str],
+    said: dict[str, object],
+    beginning: str,
+) -> None:
+    (directory / "bascule.toml").write_text(file)
+    (finding,) = refused(said, **environ)
+    assert finding.startswith(beginning)
+    assert NO_HOST in finding
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "said"),
+    [
+        ("", {}, {"pid": "9250"}),
+        ("", {"BASCULE_PID": "9250"}, {}),
+        ("pid = 9250", {}, {}),
+        ("pid = '9250'", {}, {}),
+    ],
+)
+def test_a_port_is_no_pid_file_wherever_it_stands(
+    directory: Path, file: str, environ: dict[str, str], said: dict[str, object]
+) -> None:
+    (directory / "bascule.toml").write_text(file)
+    (finding,) = refused(said, **environ)
+    assert "to listen there give --port 9250, for a file of that name ./9250" in finding
+
+
+@pytest.mark.parametrize("name", ["ws_ping_interval", "ws_ping_timeout"])
+def test_pings_and_their_deadline_can_be_given_up(directory: Path, name: str) -> None:
+    assert getattr(load({name: "none"}), name) is None
+    assert getattr(load(**{f"BASCULE_{name.upper()}": "none"}), name) is None
+    (directory / "bascule.toml").write_text(f"{name} = 'none'")
+    assert getattr(load(), name) is None
+    assert getattr(Settings.of(**{name: None}), name) is None

@@ -1,23 +1,27 @@
 """Addresses, hosts, response fields and root paths as settings."""
 
+from typing import Any
+
 import pytest
 
 from bascule.address import FDAddress, TCPAddress, UnixAddress
 from bascule.mounting import MountPoint
+from bascule.settings.kinds import Kind
 from bascule.settings.web_kinds import (
     SERVERS_OWN_FIELDS,
     BindAddress,
     Host,
     Mount,
     Peer,
+    PidPath,
+    Port,
     ResponseField,
     RootPath,
+    SocketPath,
 )
 
 
-def refusal(
-    kind: BindAddress | Host | Mount | Peer | ResponseField | RootPath, given: object
-) -> str:
+def refusal(kind: Kind[Any], given: object) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  callers compare the whole message
         kind.parse(given)
     return str(caught.value)
@@ -58,6 +62,8 @@ def test_host(given: str, host: str) -> None:
         ("", "is not a host; give a name or an IP address, 0.0.0.0 for all interfaces"),
         (None, "is not a host; give a name or an IP address, 0.0.0.0 for all interfaces"),
         ("a:80", "has a port in it; give --host a and --port 80"),
+        ("9197", "is a number; for a port give --port 9197"),
+        ("unix:/a", "is not a host; give --bind unix:/a"),
         ("[::1]:80", "has a port in it; give --host ::1 and --port 80"),
     ],
 )
@@ -165,3 +171,63 @@ def test_peer_is_read_without_white_space_and_capitals() -> None:
 )
 def test_peer_is_refused_with_the_reason(given: object, sentence: str) -> None:
     assert refusal(Peer(), given).startswith(sentence)
+
+
+@pytest.mark.parametrize(("given", "port"), [("8000", 8000), (0, 0), (65535, 65535)])
+def test_port(given: object, port: int) -> None:
+    assert Port().parse(given) == port
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (":80", "has a colon in it; give --port 80"),
+        ("localhost:80", "has a host in it; give --bind localhost:80"),
+        ("http", "is not a whole number; give 0 to 65535"),
+        ("65536", "is out of range; give 0 to 65535"),
+        ("tcp://10.0.0.1", "is not a whole number; give 0 to 65535"),
+    ],
+)
+def test_port_is_refused(given: object, sentence: str) -> None:
+    assert refusal(Port(), given) == sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/run/a.sock", "/run/a.sock"),
+        ("@name", "@name"),
+        # Never a file that is called "unix:@name".
+        ("unix:@name", "@name"),
+        ("unix:/run/a.sock", "/run/a.sock"),
+        ("unix:///run/a.sock", "/run/a.sock"),
+    ],
+)
+def test_path_of_a_socket(given: str, path: str) -> None:
+    assert SocketPath().parse(given) == path
+
+
+@pytest.mark.parametrize("given", ["unix:", "unix:@", "@", ""])
+def test_path_of_a_socket_is_refused(given: str) -> None:
+    assert "no name" in refusal(SocketPath(), given) or "empty" in refusal(SocketPath(), given)
+
+
+@pytest.mark.parametrize("given", ["app.pid", "/run/app.pid", "./9250", "run/9250", "app-1"])
+def test_pid_file(given: str) -> None:
+    assert PidPath().parse(given) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "how"),
+    [
+        ("9250", "--port 9250"),
+        (9250, "--port 9250"),
+        (":9250", "--bind :9250"),
+        ("0.0.0.0:9250", "--bind 0.0.0.0:9250"),
+    ],
+)
+def test_a_pid_file_is_no_port(given: object, how: str) -> None:
+    assert refusal(PidPath(), given) == (
+        f"looks like an address, and would be the name of a file; to listen there give {how}, "
+        f"for a file of that name ./{given}"
+    )

@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from bascule.django.arguments import add_settings, typed, words
+from bascule.django.arguments import WORDS, add_settings, refuse_words, typed, words
 from bascule.django.managed import command_error, late_variables, settings_here, this_project
 from bascule.django.sides import both_sides
 from bascule.errors import EXIT_INTERRUPTED, StartupError, UsageError
@@ -32,6 +32,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = this_project()
+        try:
+            refuse_words(options[WORDS])
+        except UsageError as error:
+            raise command_error(error, project.name) from error
 
         def read() -> Settings:
             settings = settings_here(project, typed(options))
