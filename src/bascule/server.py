@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bascule.errors import UsageError
-from bascule.settings import Settings
+from bascule.settings import OPTIONS, Settings
 from bascule.settings.values import NEED_SUPERVISOR
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.worker.applications import find_applications
@@ -41,10 +41,9 @@ def serve(
     """
     settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
     if settings.reload:
-        raise UsageError(
-            "reload starts the process again, which `bascule dev` does; serve() cannot"
-        )
+        raise UsageError(f"reload {RELOADS}; serve() cannot")
     given = None if isinstance(app, str) else app
+    refuse_in_vain(settings, options, {"reload_dir": RELOADS, **vain_for(given)})
     if settings.supervised is None:
         return run(settings, app=given, mounts=mounts, websocket=websocket)
     from bascule.supervisor.run import supervise
@@ -63,6 +62,46 @@ def serve(
 
 # What changes a process, and is not for a server inside somebody else's.
 OF_THE_PROCESS = ("user", "group", "umask", "pid")
+
+RELOADS = "starts the process again when files change, which `bascule dev` does"
+LOGS = "has no effect: Server leaves logging to you, whose loggers are named bascule"
+WORKERS = "is about workers of a supervisor, which Server has none of"
+# What a Server has no use for, and why. Who says it believes that it does something.
+IN_VAIN: Mapping[str, str] = {
+    "reload": f"{RELOADS}; Server is part of your process",
+    "reload_dir": RELOADS,
+    "loop": "has no effect: Server runs on the loop that is running",
+    "access_log": "has no effect: Server writes no access log",
+    "log_level": LOGS,
+    "log_format": LOGS,
+    "log_config": LOGS,
+    "timeout": WORKERS,
+    "max_requests_jitter": WORKERS,
+    "shutdown_delay": "has no effect: wait that long before you call stop()",
+}
+TO_LISTEN = ("bind", "host", "port", "uds", "fd")
+
+
+def vain_for(app: object) -> Mapping[str, str]:
+    """What has no effect where the application was given, and not its TARGET."""
+    if app is None:
+        return {}
+    return {"factory": "is for a TARGET; an application that you make yourself is given as it is"}
+
+
+def refuse_in_vain(
+    settings: Settings, options: Mapping[str, object], reasons: Mapping[str, str]
+) -> None:
+    """Raise UsageError for an argument that would have no effect; a value that asks for nothing,
+    or is the default, is harmless."""
+    for name, reason in reasons.items():
+        if name not in options:
+            continue
+        value = getattr(settings, name)
+        option = OPTIONS[name]
+        # A flag that is off asks for nothing, whatever the default is.
+        if value if option.stands_alone else value != option.default:
+            raise UsageError(f"{name} {reason}")
 
 
 class Server:
@@ -90,11 +129,17 @@ class Server:
 
         mounts, websocket: further ones, as of `serve`.
         sockets: listening sockets to use instead; they stay the caller's to close.
-        Raises SettingsError or TargetError, or UsageError for a setting of the process.
+        Raises SettingsError or TargetError, or UsageError for a setting of the process or one
+        without effect.
         """
         self.settings = Settings.of(
             **({"target": app, **options} if isinstance(app, str) else options)
         )
+        given = None if isinstance(app, str) else app
+        reasons = {**IN_VAIN, **vain_for(given)}
+        if sockets is not None:
+            reasons |= dict.fromkeys(TO_LISTEN, "has no effect beside sockets, which listen")
+        refuse_in_vain(self.settings, options, reasons)
         for name in OF_THE_PROCESS:
             if getattr(self.settings, name) is not None:
                 raise UsageError(f"{name} is for a process of its own; Server is part of yours")
@@ -106,9 +151,7 @@ class Server:
             )
         for name, value in self.settings.app_environment.items():
             os.environ.setdefault(name, value)
-        self._applications = find_applications(
-            self.settings, None if isinstance(app, str) else app, mounts, websocket
-        )
+        self._applications = find_applications(self.settings, given, mounts, websocket)
         self._given = sockets
         self._opened: list[socket.socket] = []
         self._worker: Worker | None = None

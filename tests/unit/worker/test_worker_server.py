@@ -12,7 +12,7 @@ import time
 import pytest
 from worker_rig import DEADLINE, App, Client, run
 
-from bascule import Server
+from bascule import Server, serve
 from bascule.errors import BindError, SettingsError, StartupError, TargetError, UsageError
 from bascule.observability.stall import WATCHDOG
 
@@ -293,6 +293,56 @@ def test_wrong_options_and_targets_are_refused_at_once():
             Server(object())
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"reload": True},
+            "reload starts the process again when files change, which `bascule",
+        ),
+        ({"reload_dir": ["."]}, "reload_dir starts the process again"),
+        ({"loop": "asyncio"}, "loop has no effect: Server runs on the loop that is running"),
+        ({"access_log": True}, "access_log has no effect: Server writes no access log"),
+        ({"log_level": "debug"}, "log_level has no effect: Server leaves logging to you"),
+        ({"log_format": "json"}, "log_format has no effect"),
+        ({"timeout": 5}, "timeout is about workers of a supervisor"),
+        ({"shutdown_delay": 5}, "shutdown_delay has no effect: wait that long before you call"),
+        ({"factory": True}, "factory is for a TARGET"),
+        ({"sockets": [], "port": 80}, "port has no effect beside sockets"),
+        ({"sockets": [], "bind": [":80"]}, "bind has no effect beside sockets"),
+        ({"workers": 2}, "workers needs a supervisor"),
+        ({"pid": "a.pid"}, "pid is for a process of its own"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(options, words):
+    with pytest.raises(UsageError) as refused:
+        Server(App(), **options)
+    assert words in str(refused.value)
+
+
+def test_what_asks_for_nothing_is_harmless():
+    Server(
+        App(), reload=False, loop="auto", access_log=False, log_level="info", timeout=30, pid=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"reload": True},
+            "reload starts the process again when files change, which `bascule",
+        ),
+        ({"reload_dir": ["."]}, "reload_dir starts the process again"),
+        ({"factory": True}, "factory is for a TARGET"),
+    ],
+)
+def test_serve_refuses_as_well(options, words):
+    with pytest.raises(UsageError) as refused:
+        serve(App(), **options)
+    assert words in str(refused.value)
 
 
 def test_an_address_in_use_raises():
