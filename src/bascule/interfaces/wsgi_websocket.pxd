@@ -32,5 +32,6 @@ cdef class WebSocketCall(ThreadedExchange):
     cpdef bint is_open(self) except -1
     cdef wait_while(self, object condition)
     cpdef close_socket(self, int code, str reason)
+    cdef bint is_leaving(self, object error) except -1
     cdef come_too_late(self)
     cpdef lead_nowhere(self, object sock)

@@ -204,10 +204,24 @@ class WebSocketCall(ThreadedExchange):
         """The application raised: 500 while the handshake is unanswered, else 1011."""
         if not self.taken:
             ThreadedExchange.fail(self, error)
-        elif not (self.disconnected and isinstance(error, ClientDisconnected | StopIteration)):
-            # StopIteration is how applications leave Gunicorn that took its socket.
+        elif not self.is_leaving(error):
             self.log("raised", error)
             self.put_operation((CLOSE, INTERNAL_ERROR, ""))
+
+    def is_leaving(self, error: BaseException) -> bool:
+        """The exception is no mistake, but how an application ends a WebSocket that is over.
+
+        Applications that took the socket have nothing to return to the server, and no status.
+        They leave Werkzeug by ConnectionError, which it swallows (engineio does), and Gunicorn by
+        StopIteration. Both are bare; an error that the system has raised has its number.
+        """
+        if self.tunnelled and type(error) in (ConnectionError, StopIteration) and not error.args:
+            return True
+        if not self.disconnected:
+            return False
+        if self.tunnelled and isinstance(error, ConnectionError):
+            return True
+        return isinstance(error, ClientDisconnected | StopIteration)
 
     def end_call(self) -> None:
         if self.taken:
@@ -343,6 +357,11 @@ class PairedSocket:
         if self._socket is None:
             self._socket = self._call.open_tunnel()
         return getattr(self._socket, name)
+
+    def __del__(self) -> None:
+        # Servers that hand out a client's socket close it, so not all applications do.
+        if self._socket is not None:
+            self._socket.close()
 
 
 def end_reading(loop: AbstractEventLoop, sock: socket.socket) -> None:
