@@ -4,6 +4,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,12 @@ def serve(
     Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or
     StartupError.
     """
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError(
+            "bascule.serve must be called in the main thread: it catches signals, which Python "
+            "handles nowhere else.\nIn another thread, run bascule.Server in a loop of its own: "
+            "asyncio.run(bascule.Server(app).serve())"
+        )
     settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
     if settings.reload:
         raise UsageError(f"reload {RELOADS}; serve() cannot")
@@ -177,6 +184,8 @@ class Server:
         if self._given is None:
             self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
         worker = Worker(self._applications, self.settings, self._given or self._opened)
+        # Whoever embeds a server, in a test above all, stops it to go on at once.
+        worker.last_call = False
         try:
             await worker.start()
         except BaseException:
@@ -188,8 +197,8 @@ class Server:
         self._worker = worker
 
     async def stop(self) -> None:
-        """Drain: finish what is in flight, within timeout_graceful_shutdown. A second call stops
-        at once. Cancelling a call leaves the drain going.
+        """Drain: finish what is in flight, within timeout_graceful_shutdown; idle connections are
+        closed at once. A second call stops at once. Cancelling a call leaves the drain going.
         """
         if self._stopping:
             self._give_up.set()

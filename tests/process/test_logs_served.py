@@ -393,23 +393,31 @@ def test_fields_that_the_operator_adds():
             assert response.header("x-two") == "a: b"
 
 
-def test_an_environment_without_standard_streams_is_served():
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("flags", ["", "--workers 1"])
+def test_an_environment_without_standard_streams_is_served(closed, flags):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, number = listener.getsockname()[1], listener.fileno()
-        command = f'exec "$0" -m bascule serve process_wsgi --fd {number} <&- >&- 2>&-'
+        command = f'exec "$0" -m bascule serve process_wsgi --fd {number} {flags} {closed}'
         process = subprocess.Popen(
             ["/bin/sh", "-c", command, sys.executable],
             cwd=APPS,
             env=clean_environment(),
             pass_fds=[number],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         try:
             assert exchange(port, "GET", "/").status == 200
             process.terminate()
-            assert process.wait(20) == 0
+            output, _ = process.communicate(timeout=20)
+            assert process.returncode == 0
         finally:
             process.kill()
             process.wait()
+    assert "WARNING" not in output
+    assert "Error" not in output
 
 
 def test_the_process_has_no_more_descriptors_after_many_connections():

@@ -672,7 +672,7 @@ class Http1Connection(Carrier):
         if self.phase == IDLE:
             self.deadline = min(self.deadline, self.hub.now + self.hub.deadlines.last_call)
         elif self.phase == FRESH:
-            self.deadline = self.hub.now + self.hub.deadlines.linger
+            self.deadline = self.hub.now + self.hub.deadlines.first_call
         elif self.phase == BUSY and not self.engine.response_started:
             self.engine.stop_keep_alive()
 

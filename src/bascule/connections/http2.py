@@ -428,7 +428,7 @@ class Http2Connection(StreamOwner):
     def drain(self) -> None:
         """The worker stops: no new requests; a client that does not answer gets a moment."""
         if self.phase < CLOSING:
-            self.deadline = self.hub.now + DRAIN_PATIENCE
+            self.deadline = self.hub.now + min(DRAIN_PATIENCE, self.hub.deadlines.last_call)
             self.engine.drain()
             self.written()
 

@@ -46,6 +46,7 @@ class Deadlines:
     second on average.
     last_call: when the worker stops, a client whose connection is idle has this long to send what
         it may be sending already: closing at once would lose it.
+    first_call: the same for a client that has connected, and has sent nothing yet.
     linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6).
     half_close: how long a client that closed its sending side is taken for one that waits for its
     response.
@@ -62,6 +63,7 @@ class Deadlines:
 
     keep_alive: float = 75.0
     last_call: float = 1.0
+    first_call: float = 2.0
     request_head: float = 30.0
     write: float = 60.0
     body_grace: float = 30.0

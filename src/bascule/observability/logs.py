@@ -16,7 +16,7 @@ from typing import Any
 
 from bascule.errors import UsageError
 from bascule.observability.sink import Sink, open_sink
-from bascule.observability.stamps import Stamp
+from bascule.observability.stamps import Stamp, remember_zone
 
 LEVELS = ("critical", "error", "warning", "info", "debug")
 
@@ -39,6 +39,7 @@ def configure(
     """
     if level.lower() not in LEVELS:
         raise UsageError(f"--log-level {level}: it is one of {', '.join(LEVELS)}")
+    remember_zone()
     _remove_own()
     if config_path is not None:
         from bascule.observability.logfile import apply_log_config

@@ -35,11 +35,14 @@ class Sink(Protocol):
         """Try once more to send what is left, and let go of descriptors opened for this sink."""
 
 
-def open_sink(stream: TextIO, patience: float = 0.0) -> Sink:
-    """A sink on a standard stream, or on whatever somebody put in its place.
+def open_sink(stream: TextIO | None, patience: float = 0.0) -> Sink:
+    """A sink on a standard stream, or on whatever somebody put in its place: None where it was
+    closed when the process began.
 
     patience: seconds that one write may wait for a reader who is behind.
     """
+    if stream is None:
+        return NoSink()
     try:
         fd = stream.fileno()
         kind = os.fstat(fd).st_mode
@@ -169,6 +172,16 @@ class DescriptorSink:
             pass  # nobody reads any more, and nobody is left to tell
         finally:
             output.close()
+
+
+class NoSink:
+    """A `Sink` for output that nobody wants."""
+
+    def write(self, data: bytes) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class StreamSink:

@@ -1,6 +1,116 @@
-"""Time as the logs write it: ISO 8601, local, with its zone (2026-08-01T12:30:00+02:00)."""
+"""Time as the logs write it: ISO 8601, local, with its zone (2026-08-01T12:30:00+02:00).
 
+Local is what the operator's system says, in every process of the server. An application may change
+the zone of its own process: Django's TIME_ZONE does (`os.environ["TZ"]`, then `time.tzset()`), and
+the lines of a worker would disagree with those of its supervisor. So the zone is remembered, and
+where it has been changed, `zoneinfo` computes it. The usual case costs a comparison a second.
+"""
+
+import io
+import os
+import sys
 import time
+from datetime import UTC, datetime, tzinfo
+
+VARIABLE = "TZ"
+# The zone of a system without the variable (tzset(3)).
+LOCALTIME = "/etc/localtime"
+
+
+class Zone:
+    """The zone that a process had at some time.
+
+    name: what TZ was, None for not set. offsets: what of the zone is visible in `time`.
+    """
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.offsets = (time.tzname, time.timezone, time.altzone)
+        self._computed: tzinfo | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether `time` still has it."""
+        return os.environ.get(VARIABLE) == self.name and self.offsets == (
+            time.tzname,
+            time.timezone,
+            time.altzone,
+        )
+
+    def local(self, second: int) -> time.struct_time:
+        """The local time, as of time.localtime, with its offset."""
+        if self.is_current:
+            return time.localtime(second)
+        if self._computed is None:
+            self._computed = computed(self.name)
+        there = datetime.fromtimestamp(second, UTC).astimezone(self._computed)
+        offset = there.utcoffset()
+        assert offset is not None
+        fields = there.timetuple()
+        return time.struct_time(
+            (*fields[:8], max(fields.tm_isdst, 0)),
+            {"tm_zone": there.tzname(), "tm_gmtoff": int(offset.total_seconds())},
+        )
+
+
+def computed(name: str | None) -> tzinfo:
+    """The zone that TZ names, read as tzset(3) does; UTC where there is none."""
+    from zoneinfo import ZoneInfo
+
+    name = LOCALTIME if name is None else name.removeprefix(":")
+    try:
+        if os.path.isabs(name):
+            with open(name, "rb") as file:
+                return ZoneInfo.from_file(file)
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        return ZoneInfo.from_file(io.BytesIO(ruled(name)))
+    except ValueError:
+        return UTC
+
+
+def ruled(rule: str) -> bytes:
+    """A file of a zone that has nothing but a rule, such as CET-1CEST,M3.5.0,M10.5.0/3
+    (RFC 8536 section 3)."""
+    # One type of local time, which no moment uses, and the four octets of its designation.
+    head = b"TZif2" + bytes(15) + b"".join(n.to_bytes(4, "big") for n in (0, 0, 0, 0, 1, 4))
+    block = head + bytes(6) + b"UTC\0"
+    return block + block + b"\n" + rule.encode() + b"\n"
+
+
+def zone_now() -> Zone:
+    """That of this process now; or, where it is Django's already, as under manage.py, the one that
+    the process was started with."""
+    conf = sys.modules.get("django.conf")
+    name = os.environ.get(VARIABLE)
+    if conf is not None and conf.settings.configured and name == conf.settings.TIME_ZONE:
+        name = started_with(VARIABLE)
+    return Zone(name)
+
+
+def started_with(variable: str) -> str | None:
+    """A variable of the environment that the process was started with; where there is no /proc, of
+    its environment as it is."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            lines = file.read().split(b"\0")
+    except OSError:
+        return os.environ.get(variable)
+    found = [line for line in lines if line.startswith(variable.encode() + b"=")]
+    return os.fsdecode(found[0].partition(b"=")[2]) if found else None
+
+
+class Remembered:
+    """The zone of the logs; None until `remember_zone` is called."""
+
+    zone: Zone | None = None
+
+
+def remember_zone() -> None:
+    """Have all logs that are opened from now on keep the zone that this process has now."""
+    Remembered.zone = zone_now()
 
 
 class Stamp:
@@ -11,6 +121,7 @@ class Stamp:
 
     def __init__(self, short: bool = False) -> None:
         self._short = short
+        self._zone = Remembered.zone or zone_now()
         self._second = -1
         self._text = ""
 
@@ -23,8 +134,9 @@ class Stamp:
         return self._text
 
     def _format(self, second: int) -> str:
-        local = time.localtime(second)
+        local = self._zone.local(second)
         if self._short:
             return time.strftime("%H:%M:%S", local)
-        text = time.strftime("%Y-%m-%dT%H:%M:%S%z", local)
-        return f"{text[:-2]}:{text[-2:]}"
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", local)
+        offset = time.strftime("%z", local)
+        return f"{text}{offset[:-2]}:{offset[-2:]}"

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,9 @@ class Worker:
         self.watchdog: Watchdog | None = None
         self.starvation = Starvation(lambda: listing(self.in_flight()))
         self.loop_thread = 0
+        # Whether, when it stops, clients whose connections are idle may still send what they may
+        # be sending already.
+        self.last_call = True
         # Called with the time of time.monotonic() at every tick: the loop is alive.
         self.heartbeat: Callable[[float], None] | None = None
 
@@ -232,7 +236,10 @@ class Worker:
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         settings = self.settings
-        hub = Hub(loop, interface, request_limits(settings), deadlines(settings), self.warn)
+        times = deadlines(settings)
+        if not self.last_call:
+            times = replace(times, last_call=0.0, first_call=TICK)
+        hub = Hub(loop, interface, request_limits(settings), times, self.warn)
         hub.access = self.access
         hub.header_map = settings.header_map
         hub.proxy_fields = self.make_proxy_fields()
@@ -341,16 +348,20 @@ class Worker:
         hub = self.hub
         if hub is not None:
             hub.drain()
+            if not self.last_call:
+                hub.tick()
             try:
                 async with asyncio.timeout(self.settings.timeout_graceful_shutdown):
                     await self.until_quiet(hub, give_up)
             except TimeoutError:
-                logger.warning(
-                    "%d requests were still running after %g s; they are aborted "
-                    "(--timeout-graceful-shutdown)",
-                    hub.interface.count_running(),
-                    self.settings.timeout_graceful_shutdown,
-                )
+                # Others are connections on which nothing is under way.
+                if running := hub.interface.count_running():
+                    logger.warning(
+                        "%d requests were still running after %g s; they are aborted "
+                        "(--timeout-graceful-shutdown)",
+                        running,
+                        self.settings.timeout_graceful_shutdown,
+                    )
             for acceptor in self.acceptors:
                 acceptor.abort()
             hub.abort()
@@ -376,14 +387,14 @@ class Worker:
             acceptor.finish()
 
     async def shut_application_down(self, give_up: asyncio.Event) -> None:
-        """Lifespan shutdown, which has as long as requests have."""
-        if give_up.is_set():
+        """Lifespan shutdown, which has as long as requests have, or a moment."""
+        if give_up.is_set() or not any(one.supported for one in self.lifespans.values()):
             return
         tasks = [
             asyncio.ensure_future(self.shut_down()),
             asyncio.ensure_future(give_up.wait()),
         ]
-        seconds = self.settings.timeout_graceful_shutdown
+        seconds = max(self.settings.timeout_graceful_shutdown, CANCEL_GRACE)
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not tasks[0].done():
             logger.warning(

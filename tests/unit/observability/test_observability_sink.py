@@ -263,3 +263,9 @@ def test_a_stream_without_a_descriptor_is_written_as_text(kind):
     assert sink.write("größe\n".encode())
     sink.close()
     assert text.getvalue() == "größe\n"
+
+
+def test_a_stream_that_was_closed_at_the_start_takes_everything():
+    made = open_sink(None)
+    assert made.write(b"line\n")
+    made.close()

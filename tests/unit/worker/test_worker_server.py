@@ -116,6 +116,52 @@ def test_stop_gives_up_by_itself_at_its_deadline(caplog):
     assert "1 requests were still running after 0.1 s" in caplog.text
 
 
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
+
+
+@pytest.mark.parametrize("seconds", [30, 0.1, 0])
+@pytest.mark.parametrize("kind", ["idle", "new", "HTTP/2"])
+def test_stop_waits_for_no_client_that_is_idle(kind, seconds, caplog):
+    async def main():
+        app = App()
+        server = Server(app, port=0, timeout_graceful_shutdown=seconds)
+        await server.start()
+        host, port = server.addresses[0].removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        if kind == "idle":
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await reader.readuntil(b"served /")
+        elif kind == "HTTP/2":
+            writer.write(HTTP2_PREFACE)
+            # Its SETTINGS.
+            await reader.readexactly(9)
+        began = time.monotonic()
+        await server.stop()
+        assert time.monotonic() - began < 0.9
+        assert app.phases == ["startup", "shutdown"]
+        await reader.read()
+        writer.close()
+
+    run(main())
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+def test_serve_says_that_it_needs_the_main_thread():
+    errors = []
+
+    def call():
+        try:
+            serve(App(), port=0)
+        except UsageError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(DEADLINE)
+    assert "must be called in the main thread" in errors[0]
+    assert "asyncio.run(bascule.Server(app).serve())" in errors[0]
+
+
 @LOOPS
 def test_serve_serves_until_it_is_cancelled(loop):
     async def main():
