@@ -3,7 +3,7 @@
 PYTHON ?= python3
 DEMO_ADDRESS ?= 127.0.0.1:8000
 
-.PHONY: help demo test quick browser postgresql endurance lint docs bench clean
+.PHONY: help demo test quick browser postgresql agents endurance lint docs bench clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -29,6 +29,10 @@ browser:
 ## make postgresql  the tests that need PostgreSQL, on one Python
 postgresql:
 	@scripts/test postgresql
+
+## make agents  the tests under monitoring agents, on one Python
+agents:
+	@scripts/test agents
 
 ## make endurance   workers come and go under load, for minutes; on one Python
 endurance:

@@ -203,6 +203,48 @@ def test_methods_that_somebody_has_put_there_are_called(tmp_path: Path) -> None:
             server.wait_for_output("watched /athread/")
 
 
+@pytest.mark.parametrize("when", ["before", "with the URLconf"])
+def test_functions_that_somebody_has_put_in_the_place_of_djangos(
+    tmp_path: Path, when: str
+) -> None:
+    """Agents replace `get_asgi_application`, as ddtrace does, or come late, with a module of the
+    project's."""
+    made = (
+        "from django.core import asgi\n"
+        "get = asgi.get_asgi_application\n"
+        "def get_watched():\n"
+        "    app = get()\n"
+        "    async def watched(scope, receive, send):\n"
+        "        print('watched', scope['path'], flush=True)\n"
+        "        await app(scope, receive, send)\n"
+        "    return watched\n"
+        "asgi.get_asgi_application = get_watched\n"
+    )
+    late = (
+        "from django.core.handlers.asgi import ASGIHandler\n"
+        "call = ASGIHandler.__call__\n"
+        "async def watched(self, scope, receive, send):\n"
+        "    print('watched', scope['path'], flush=True)\n"
+        "    await call(self, scope, receive, send)\n"
+        "ASGIHandler.__call__ = watched\n"
+    )
+    (tmp_path / "watch.py").write_text(made if when == "before" else late)
+    (tmp_path / "watched_urls.py").write_text("import watch\nfrom lent_threads.urls import *\n")
+    (tmp_path / "watched_settings.py").write_text(
+        ("import watch\n" if when == "before" else "")
+        + "from lent_threads.settings import *\n"
+        + "ASGI_APPLICATION = None\nROOT_URLCONF = 'watched_urls'\n"
+    )
+    env = {
+        "PYTHONPATH": ":".join([str(tmp_path), *sys.path]),
+        "DJANGO_SETTINGS_MODULE": "watched_settings",
+    }
+    with served("lent_threads", tmp_path, **env) as server:
+        found = seen(server, "/athread/")
+        assert str(found["name"]).startswith("bascule-django")
+        server.wait_for_output("watched /athread/")
+
+
 def test_wsgi_of_a_project_and_other_frameworks_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "plain.py").write_text(
         "import sys\n"

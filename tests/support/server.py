@@ -144,12 +144,27 @@ def running(
     env: variables to add to those of the tests. cwd: where the process runs and finds the target.
     port: where another server was before; any free one otherwise.
     """
+    words = [sys.executable, "-m", "bascule", "serve", target, "--bind", "fd://{fd}", *args]
+    scheme = "https" if "--ssl-certfile" in args else "http"
+    with running_command(words, cwd, env, backlog, port, scheme) as server:
+        yield server
+
+
+@contextmanager
+def running_command(
+    words: list[str],
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    backlog: int = 1024,
+    port: int = 0,
+    scheme: str = "http",
+) -> Iterator[Server]:
+    """Run any server by a command that has `{fd}` for the number of the listening socket."""
     with socket.create_server(("127.0.0.1", port), backlog=backlog) as listener:
         port = listener.getsockname()[1]
-        bind = f"fd://{listener.fileno()}"
-        command = [sys.executable, "-m", "bascule", "serve", target, "--bind", bind, *args]
+        command = [word.replace("{fd}", str(listener.fileno())) for word in words]
         process = _start(command, cwd, env, listener)
-    server = Server(process, port, "https" if "--ssl-certfile" in args else "http")
+    server = Server(process, port, scheme)
     try:
         yield server
     except BaseException as error:

@@ -39,10 +39,19 @@ from django.utils.module_loading import import_string
 from bascule.django.executors import THREADS, Lease, ThreadLeases
 from bascule.django.middleware import HookRun, Layer, in_one_run, view_hook_on_loop
 from bascule.django.signals import AT_END, AT_START, Receiver, sole_receivers
-from bascule.django.threads import can_lend, database_threads, in_lent_thread
+from bascule.django.threads import (
+    can_lend,
+    close_after_lifespan,
+    database_threads,
+    in_lent_thread,
+)
 from bascule.types import ASGI3App, Receive, Scope, Send
 
 logger = logging.getLogger("bascule.django")
+
+# What is stood in for. Tools that watch a project replace it, and some do so late.
+CALL = ASGIHandler.__call__
+HANDLE = ASGIHandler.handle
 
 
 def get_asgi_application(threads: int = THREADS) -> ASGI3App:
@@ -98,7 +107,7 @@ class Application(ASGIHandler):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await close_after_lifespan(self.threads, receive, send)
             return
         if scope["type"] != "http":
             # Refused as Django refuses it.
@@ -106,6 +115,10 @@ class Application(ASGIHandler):
             return
         lease = self.threads.lease()
         lease.closing = close_old_connections
+        if ASGIHandler.__call__ is not CALL or ASGIHandler.handle is not HANDLE:
+            # Somebody has come to watch it since.
+            await in_lent_thread(lease, super().__call__(scope, receive, send))
+            return
         await in_lent_thread(lease, self._handle(scope, receive, send, lease))
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, lease: Lease) -> None:
@@ -152,7 +165,7 @@ class Application(ASGIHandler):
     async def _started(self, scope: Scope, lease: Lease) -> None:
         receivers = sole_receivers(request_started, ASGIHandler, AT_START)
         if receivers is None:
-            await request_started.asend(sender=ASGIHandler, scope=scope)
+            await send_signal(request_started, scope=scope)
             return
         signal = {"signal": request_started, "sender": ASGIHandler, "scope": scope}
         lease.opening = partial(call_all, receivers, signal)
@@ -166,22 +179,11 @@ class Application(ASGIHandler):
                 response.close()
             return
         if response is None:
-            await request_finished.asend(sender=ASGIHandler)
+            await send_signal(request_finished)
         else:
             await sync_to_async(response.close)()
         # The signal has been in the thread.
         lease.closing = None
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Django refuses lifespan. There is nothing to start here, but something to end."""
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await asyncio.to_thread(self.threads.close)
-                await send({"type": "lifespan.shutdown.complete"})
-                return
 
 
 def aborted_by_leaving(send: Send) -> Send:
@@ -209,6 +211,15 @@ def closes_without_waiting(request: Any, response: Any) -> bool:
         and not getattr(request, "_files", None)
         and all(type(c).close is BaseCache.close for c in caches.all(initialized_only=True))
     )
+
+
+async def send_signal(signal: Any, **named: Any) -> None:
+    """As `asend`, which calls synchronous receivers in a task: context variables that they set,
+    such as the transaction of elastic-apm, are lost with its context."""
+    if signal._live_receivers(ASGIHandler)[1]:
+        await signal.asend(sender=ASGIHandler, **named)
+    else:
+        await sync_to_async(signal.send)(sender=ASGIHandler, **named)
 
 
 def call_all(receivers: list[Receiver], signal: dict[str, Any]) -> None:

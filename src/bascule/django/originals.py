@@ -1,5 +1,5 @@
-"""Whether a method is still the one that Django has made. Tools that watch a project put functions
-of theirs there, and are to see its requests: nothing of ours stands in for those."""
+"""Whether a function of Django's is still the one that Django has made. Tools that watch a project
+put functions of theirs there, and are to see its requests: nothing of ours stands in for those."""
 
 from types import FunctionType
 
@@ -7,10 +7,14 @@ from types import FunctionType
 def is_original(owner: type, *methods: str) -> bool:
     """All these methods of the class are functions of the module that defines it, and nobody has
     put a mark on them."""
-    found = [vars(owner).get(name) for name in methods]
-    return all(
-        type(one) is FunctionType
-        and one.__globals__["__name__"] == owner.__module__
-        and not vars(one)
-        for one in found
+    there = vars(owner)
+    return all(is_of_module(there.get(name), owner.__module__) for name in methods)
+
+
+def is_of_module(function: object, module: str) -> bool:
+    """Whether it is a plain function of that module, without a mark."""
+    return (
+        type(function) is FunctionType
+        and function.__globals__["__name__"] == module
+        and not vars(function)
     )

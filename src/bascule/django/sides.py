@@ -10,9 +10,9 @@ from typing import Any
 from bascule.django.configuration import load_settings_module
 from bascule.django.executors import THREADS
 from bascule.django.locate import VARIABLE, Project
-from bascule.django.originals import is_original
+from bascule.django.originals import is_of_module, is_original
 from bascule.errors import BasculeError, StartupError, TargetError, UsageError
-from bascule.interfaces.detect import describe, detect_interface, guess_interface
+from bascule.interfaces.detect import describe, detect_interface, guess_interface, insides
 from bascule.interfaces.hybrid import Hybrid
 from bascule.interfaces.locate import load_target
 from bascule.interfaces.traces import startup_message
@@ -62,7 +62,7 @@ def both_sides(project: Project, settings: Any, threads: int) -> Hybrid:
     target, own = own_asgi_application(project, settings)
     asgi = http_application(project, own, threads)
     # Django's own handler knows no WebSockets: their handshakes are requests to it.
-    websocket = None if own is None or is_djangos(own) else own
+    websocket = None if own is None or is_djangos(own) or is_watched_djangos(own) else own
     return Hybrid(
         name=project.name,
         framework="Django",
@@ -159,24 +159,41 @@ def of_setting(project: Project, setting: str, named: object) -> object:
 
 def http_application(project: Project, own: ASGI3App | None, threads: int) -> ASGI3App:
     """The ASGI side of requests: Django's handler without the cost of its middleware (`handler`),
-    or the project's own kind of it.
+    or the project's own kind of it, or what a tool has put in its place.
 
     The one place that says which handler that is. An application around it (ProtocolTypeRouter,
     middleware of ASGI) has the WebSockets alone: requests that go past the WSGI side could not go
     through it anyway.
     """
+    from django.core import asgi
     from django.core.handlers.asgi import ASGIHandler
 
     is_more = own is not None and is_djangos(own) and type(own) is not ASGIHandler
-    if not is_more and is_unchanged(ASGIHandler, *OURS):
+    if not is_more and can_stand_in():
         from bascule.django.handler import get_asgi_application
 
         application: ASGI3App = built(project.name, partial(get_asgi_application, threads))
         return application
     if own is None or not is_djangos(own):
-        own = built(project.name, ASGIHandler)
+        # The function, which a tool may have replaced, and not the class.
+        own = built(project.name, asgi.get_asgi_application)
     lent: ASGI3App = with_lent_threads(own, project.name, threads)
     return lent
+
+
+def can_stand_in() -> bool:
+    """Whether no tool watches what our ASGI handler does in place of Django's."""
+    from django.core import asgi
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.base import BaseHandler
+    from django.utils.deprecation import MiddlewareMixin
+
+    return (
+        is_unchanged(ASGIHandler, *OURS)
+        and is_original(BaseHandler, "load_middleware", "adapt_method_mode")
+        and is_original(MiddlewareMixin, "__call__", "__acall__")
+        and is_of_module(asgi.get_asgi_application, asgi.__name__)
+    )
 
 
 def as_served(app: Any, interface: str, label: str, threads: int) -> Any:
@@ -210,7 +227,7 @@ def with_lent_threads(app: Any, label: str, threads: int) -> Any:
         logger.debug("%s has Django's threads: asgiref is older than 3.13", label)
         return app
     is_plain = type(app) is ASGIHandler and not vars(app).keys() & set(OURS)
-    if is_plain and is_unchanged(ASGIHandler, *OURS):
+    if is_plain and can_stand_in():
         logger.debug("%s is Django's handler: Bascule's own is called instead", label)
         return built(label, lambda: Application(database_threads(threads)))
     logger.debug("%s is called with threads that last, at most %d", label, max(1, threads))
@@ -243,6 +260,15 @@ def is_djangos(app: object) -> bool:
     from django.core.handlers.asgi import ASGIHandler
 
     return isinstance(app, ASGIHandler)
+
+
+def is_watched_djangos(app: ASGI3App) -> bool:
+    """Whether it is what a tool makes of Django's handler, in place of `get_asgi_application`."""
+    from django.core import asgi
+
+    if is_of_module(asgi.get_asgi_application, asgi.__name__):
+        return False
+    return any(is_djangos(inner) for inner in insides(app))
 
 
 def belongs_to_loop(settings: Any) -> Callable[[str], bool]:

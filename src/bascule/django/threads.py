@@ -16,6 +16,7 @@ from collections.abc import Awaitable
 from functools import partial
 
 from asgiref.sync import ThreadSensitiveContext
+from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections, connections, reset_queries
 
 from bascule.django.executors import Lease, ThreadLeases
@@ -66,6 +67,9 @@ class ThreadLender:
             lease.opening = look_after_connections
             lease.closing = close_old_connections
             await in_lent_thread(lease, self.app(scope, receive, send))
+        elif scope["type"] == "lifespan" and type(self.app) is ASGIHandler:
+            # It would raise, which tools that watch it report as an error of the project's.
+            await close_after_lifespan(self.threads, receive, send)
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, partial(self._send_of_lifespan, send))
         else:
@@ -76,6 +80,18 @@ class ThreadLender:
         if message["type"].startswith("lifespan.shutdown."):
             await asyncio.to_thread(self.threads.close)
         await send(message)
+
+
+async def close_after_lifespan(threads: ThreadLeases, receive: Receive, send: Send) -> None:
+    """Answer lifespan where Django refuses it. There is nothing to start, but something to end."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(threads.close)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
 
 
 def look_after_connections() -> None:
