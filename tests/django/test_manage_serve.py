@@ -115,12 +115,24 @@ def test_reload_after_a_syntax_error(shop: Path) -> None:
 
 
 def test_help_has_every_setting(shop: Path) -> None:
-    done = manage(shop, "serve", "--help")
+    done = manage(shop, "serve", "--help-all")
     assert done.returncode == 0, done.stderr
     for name, option in OPTIONS.items():
         assert (f"{option.flag} " in done.stdout.replace(",", " ")) is (name not in NOT_HERE), name
     assert done.stdout.startswith("usage: manage.py serve [options]\n")
     assert "wrong for the rest. [8]" in " ".join(done.stdout.split())
+
+
+def test_help_begins_with_three_examples_and_is_short(shop: Path) -> None:
+    done = manage(shop, "serve", "--help")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("  manage.py serve ") for line in lines[:3])
+    assert "usage: manage.py serve [options]" in lines
+    assert "--help-all" in done.stdout
+    assert "--bind ADDRESS" in done.stdout
+    assert "--ws-max-size" not in done.stdout
+    assert len(lines) < 70
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS.keys() - NOT_HERE))

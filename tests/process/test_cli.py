@@ -112,7 +112,7 @@ def test_help(tmp_path: Path, args: list[str]) -> None:
 def test_help_of_a_command_has_every_option_under_its_heading(
     tmp_path: Path, command: str
 ) -> None:
-    done = bascule(command, "--help", cwd=tmp_path)
+    done = bascule(command, "--help-all", cwd=tmp_path)
     assert done.returncode == 0
     position = 0
     heading = ""
@@ -125,9 +125,27 @@ def test_help_of_a_command_has_every_option_under_its_heading(
         position = done.stdout.index(f"{option.flag} ", position)
 
 
+@pytest.mark.parametrize("command", [[], ["serve"], ["dev"], ["config"]])
+def test_help_begins_with_three_examples_and_is_short(tmp_path: Path, command: list[str]) -> None:
+    lines = bascule(*command, "--help", cwd=tmp_path).stdout.splitlines()
+    assert lines[1] == lines[5] == ""
+    assert all(line.startswith("  bascule ") for line in lines[2:5])
+    assert lines[6].startswith(" ".join(["Usage: bascule", *command]))
+    assert any("--help-all" in line for line in lines[7:])
+    # As people see it: on a terminal of the usual size with little to scroll.
+    assert len(lines) < 45
+    assert max(map(len, lines)) <= 80
+
+
+def test_help_all_of_the_program_is_that_of_serve(tmp_path: Path) -> None:
+    whole = bascule("--help-all", cwd=tmp_path)
+    assert whole.returncode == 0
+    assert whole.stdout == bascule("serve", "--help-all", cwd=tmp_path).stdout
+
+
 def test_help_shows_defaults(tmp_path: Path) -> None:
-    serve = " ".join(bascule("serve", "--help", cwd=tmp_path).stdout.split())
-    dev = " ".join(bascule("dev", "--help", cwd=tmp_path).stdout.split())
+    serve = " ".join(bascule("serve", "--help-all", cwd=tmp_path).stdout.split())
+    dev = " ".join(bascule("dev", "--help-all", cwd=tmp_path).stdout.split())
     assert "How long a connection may stay idle between requests. [75]" in serve
     assert "Start again when a file changes. Not for production. [off]" in serve
     assert "Start again when a file changes. Not for production. [on]" in dev

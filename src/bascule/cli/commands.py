@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from bascule.cli.elsewhere import asked_elsewhere
-from bascule.cli.help import SOURCES, WIDTH, CommandGroup, SectionedCommand
+from bascule.cli.help import (
+    HELP_ALL,
+    SOURCES,
+    WIDTH,
+    CommandGroup,
+    Examples,
+    SectionedCommand,
+    show_everything,
+)
 from bascule.cli.parameters import parameters, typed
 from bascule.errors import UsageError
 from bascule.settings import DEVELOPMENT, OPTIONS, Settings, load_settings
@@ -17,6 +25,22 @@ ABOUT_TARGET = (
     "TARGET is module:attribute, or a module that has `application` or `app`; or the package of a "
     "Django project. Where manage.py is, it may be left out."
 )
+SERVE_EXAMPLES: Examples = (
+    ("bascule serve main:app", "app of main.py, on 127.0.0.1:8000"),
+    ("bascule serve mysite.wsgi -b :8080 -w 4", "on all interfaces, with four workers"),
+    ("bascule serve", "the Django project of this manage.py"),
+)
+DEV_EXAMPLES: Examples = (
+    ("bascule dev main:app", "app of main.py, again when files change"),
+    ("bascule dev main:app -b :9000", "where other machines reach it"),
+    ("bascule dev", "the Django project of this manage.py"),
+)
+CONFIG_EXAMPLES: Examples = (
+    ("bascule config", "what bascule serve would do here, and why"),
+    ("bascule config -w 4 main:app", "the same with some options more"),
+    ("bascule config --json", "for programs"),
+)
+GROUP_EXAMPLES: Examples = (SERVE_EXAMPLES[0], DEV_EXAMPLES[0], SERVE_EXAMPLES[1])
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Show them as JSON.")
 
 
@@ -24,6 +48,14 @@ JSON = click.Option(["--json", "as_json"], is_flag=True, help="Show them as JSON
     cls=CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+@click.option(
+    HELP_ALL,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_everything,
+    help="Show every option of serve.",
 )
 @click.option(
     "--version", is_flag=True, help="Show the version, the way it runs, Python and loop."
@@ -37,6 +69,10 @@ def bascule(context: click.Context, version: bool) -> None:
         click.echo(version_line())
     elif context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+assert isinstance(bascule, CommandGroup)
+bascule.examples = GROUP_EXAMPLES
 
 
 def serve(**options: Any) -> int:
@@ -120,6 +156,7 @@ def add(
     callback: Callable[..., object],
     summary: str,
     preset: Mapping[str, object],
+    examples: Examples,
     *extra: click.Parameter,
 ) -> None:
     """Add the command that is named as its function is, with the options of all settings."""
@@ -127,16 +164,29 @@ def add(
         callback.__name__,
         callback=callback,
         params=[*parameters(preset), *extra],
-        help=f"{summary}\n\n{ABOUT_TARGET}",
+        help=summary,
         short_help=summary,
-        epilog=SOURCES,
+        examples=examples,
+        about=ABOUT_TARGET,
+        ending=SOURCES,
     )
     bascule.add_command(command)
 
 
-add(serve, "Serve an application until SIGTERM or SIGINT.", {})
-add(dev, "Serve for development: start again when files change, check more.", DEVELOPMENT)
-add(config, "Show every setting, its value, and which source gave it.", {}, JSON)
+add(serve, "Serve an application until SIGTERM or SIGINT.", {}, SERVE_EXAMPLES)
+add(
+    dev,
+    "Serve for development: start again when files change, check more.",
+    DEVELOPMENT,
+    DEV_EXAMPLES,
+)
+add(
+    config,
+    "Show every setting, its value, and which source gave it.",
+    {},
+    CONFIG_EXAMPLES,
+    JSON,
+)
 bascule.add_command(
     click.Command(
         "ctl",

@@ -1,13 +1,19 @@
-"""Help that can be read: options under headings, and hints where a word was nearly right."""
+"""Help that can be read: examples, then the options that most people need; on request all of them,
+under headings. And hints where a word was nearly right."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from bascule.cli.parameters import SettingParameter
 from bascule.settings.findings import did_you_mean
+from bascule.settings.options import COMMON, in_short
 from bascule.settings.web_kinds import AN_ADDRESS
 
 WIDTH = 100
 COLUMN = 30
+HELP_ALL = "--help-all"
 SOURCES = (
     "Each option is also a key of bascule.toml or of [tool.bascule] in pyproject.toml (threads "
     "= 8), and a "
@@ -16,9 +22,42 @@ SOURCES = (
     "--env-file, and that than the file. bascule config shows what came from where."
 )
 
+# What to type, and what comes of it.
+Examples = Sequence[tuple[str, str]]
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Examples) -> None:
+    """Write one example a line, what comes of each behind it."""
+    width = max(len(typed) for typed, _ in examples)
+    for typed, what in examples:
+        formatter.write(f"  {typed:{width}}  {what}\n")
+    formatter.write("\n")
+
 
 class SectionedCommand(click.Command):
-    """A command whose help shows options by the sections of the settings table."""
+    """A command whose help begins with examples and has the common options; with --help-all it has
+    every option, by the sections of the settings table.
+
+    ending: behind the text in the help that has everything.
+    """
+
+    def __init__(
+        self, name: str, *, examples: Examples, about: str, ending: str, **others: Any
+    ) -> None:
+        super().__init__(name, **others)
+        self.examples = examples
+        self.about = about
+        self.ending = ending
+        self.params.append(
+            click.Option(
+                [HELP_ALL],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=show_everything,
+                help="Show every option.",
+            )
+        )
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse, and where there is a word too many say what it may have been meant for."""
@@ -34,6 +73,32 @@ class SectionedCommand(click.Command):
             text = f"{error.message}; to listen there give --bind {where}"
             raise click.UsageError(text, context) from None
 
+    def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what most people look for."""
+        formatter.write(f"{self.help}\n\n")
+        write_examples(formatter, self.examples)
+        self.format_usage(context, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(self.about)
+        options = [it for it in self.get_params(context) if isinstance(it, click.Option)]
+        with formatter.section("Common options"):
+            records = [brief(context, option) for option in options]
+            formatter.write_dl([one for one in records if one is not None], COLUMN)
+        formatter.write_paragraph()
+        formatter.write_text(
+            f"{context.command_path} {HELP_ALL} shows all {len(options)} options. Each is also a "
+            "key of bascule.toml and a variable: threads = 8, BASCULE_THREADS=8."
+        )
+
+    def format_everything(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write all there is to say."""
+        self.format_usage(context, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(f"{self.help}\n\n{self.about}")
+        self.format_options(context, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(self.ending)
+
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list for each section, then the options of the command itself."""
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -48,8 +113,56 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records, col_max=COLUMN)
 
 
+def brief(context: click.Context, option: click.Option) -> tuple[str, str] | None:
+    """What a short help has of an option; None where it has nothing."""
+    record = option.get_help_record(context)
+    if record is None:
+        return None
+    if not isinstance(option, SettingParameter):
+        return record[0], record[1].removesuffix(".")
+    if option.setting.name not in COMMON:
+        return None
+    default = (
+        f" [{option.shown_default}]" if option.shown_default not in ("", "off", "none") else ""
+    )
+    return record[0].partition(" / ")[0], f"{in_short(option.setting)}{default}"
+
+
+def show_everything(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Show the help that has everything, and end."""
+    if value and not context.resilient_parsing:
+        command = context.command
+        if isinstance(command, CommandGroup):
+            # Its options are those of the command that serves.
+            command, context = command.first_command(context)
+        assert isinstance(command, SectionedCommand)
+        formatter = context.make_formatter()
+        command.format_everything(context, formatter)
+        click.echo(formatter.getvalue().rstrip("\n"))
+        context.exit()
+
+
 class CommandGroup(click.Group):
     """The commands. A first word that is none is often a TARGET, its command forgotten."""
+
+    examples: Examples = ()
+
+    def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples before the rest."""
+        formatter.write(f"{self.help}\n\n")
+        write_examples(formatter, self.examples)
+        self.format_usage(context, formatter)
+        self.format_options(context, formatter)
+
+    def first_command(self, context: click.Context) -> tuple[click.Command, click.Context]:
+        """The command that is shown first, and a context for its help."""
+        name = self.list_commands(context)[0]
+        command = self.commands[name]
+        return command, click.Context(command, parent=context, info_name=name)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The commands in the order in which they are needed, not in that of the alphabet."""
+        return list(self.commands)
 
     def resolve_command(
         self, context: click.Context, args: list[str]

@@ -4,13 +4,14 @@ As on the other command line, values are only split here, and parsed with those 
 sources. What was not typed is not there at all, so that it cannot hide what another source says.
 """
 
-from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
-from collections.abc import Mapping, Sequence
+from argparse import SUPPRESS, Action, ArgumentParser, BooleanOptionalAction
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from bascule.errors import UsageError
 from bascule.settings import OPTIONS
 from bascule.settings.option import Option
+from bascule.settings.options import COMMON, in_short
 from bascule.settings.web_kinds import AN_ADDRESS
 
 # Those that lead to the application: under manage.py, it is the project. An env-file would come
@@ -22,8 +23,18 @@ NOT_HERE = frozenset({"target", "app_dir", "factory", "env_file"})
 WORDS = "words"
 
 
+# What --help begins with.
+EXAMPLES = """\
+  manage.py serve                  on 127.0.0.1:8000
+  manage.py serve -b :8080 -w 4    on all interfaces, with four workers
+  manage.py serve --reload         started again when files change
+
+"""
+
+
 def add_settings(parser: ArgumentParser) -> None:
-    """Add an option for each setting, under the headings of the table."""
+    """Add an option for each setting, under the headings of the table. --help has the common ones,
+    --help-all every one."""
     # Else all of them would stand in the first line of the help.
     parser.usage = "%(prog)s [options]"
     # Taken only to say what to type: runserver has an address there.
@@ -36,6 +47,42 @@ def add_settings(parser: ArgumentParser) -> None:
             groups[option.section] = parser.add_argument_group(option.section)
         flags = [*([option.short] if option.short else []), option.flag]
         groups[option.section].add_argument(*flags, **style(option))
+    parser.add_argument("--help-all", action=HelpAll, help="show every option and exit")
+    full = parser.format_help
+
+    def format_help() -> str:
+        with_all(parser, COMMON)
+        return f"{EXAMPLES}{full()}"
+
+    # Of this parser alone: argparse has no place for text that keeps its lines.
+    vars(parser)["format_help"] = format_help
+    vars(parser)["format_full_help"] = full
+
+
+class HelpAll(Action):
+    """Shows the help that has everything."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, SUPPRESS, nargs=0, default=SUPPRESS, help=help)
+
+    def __call__(self, parser: ArgumentParser, *args: Any) -> None:
+        with_all(parser, OPTIONS)
+        print(vars(parser)["format_full_help"](), end="")
+        parser.exit()
+
+
+def with_all(parser: ArgumentParser, shown: Container[str]) -> None:
+    """Show the settings of these names in the help, in short unless all of them are."""
+    for action in parser._actions:
+        option = OPTIONS.get(action.dest)
+        if option is None:
+            continue
+        if action.dest not in shown:
+            action.help = SUPPRESS
+        elif shown is OPTIONS:
+            action.help = style(option)["help"]
+        else:
+            action.help = in_short(option).replace("%", "%%")
 
 
 def style(option: Option[Any]) -> dict[str, Any]:

@@ -624,3 +624,26 @@ class Options:
 OPTIONS: dict[str, Option[Any]] = {
     name: option for name, option in vars(Options).items() if isinstance(option, Option)
 }
+
+# What a short help shows.
+COMMON = frozenset(
+    {
+        "factory",
+        "app_dir",
+        "bind",
+        "port",
+        "config",
+        "env_file",
+        "threads",
+        "workers",
+        "reload",
+        "log_level",
+        "ssl_certfile",
+        "ssl_keyfile",
+    }
+)
+
+
+def in_short(option: Option[Any]) -> str:
+    """What a setting is, without how and why: the beginning of its help."""
+    return option.help.replace(";", ".").partition(". ")[0].removesuffix(".")
