@@ -31,7 +31,7 @@ SERVE_EXAMPLES: Examples = (
     ("bascule serve", "the Django project of this manage.py"),
 )
 DEV_EXAMPLES: Examples = (
-    ("bascule dev main:app", "app of main.py, again when files change"),
+    ("bascule dev main:app", "app of main.py, with reload"),
     ("bascule dev main:app -b :9000", "where other machines reach it"),
     ("bascule dev", "the Django project of this manage.py"),
 )
