@@ -58,6 +58,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "proxies: unix_socket_that_may_not_send_a_header",
         "proxies: stop_while_a_header_is_awaited",
     ),
+    "these clients speak HTTP/1.1 alone": ("early_answers",),
     "the clients of these libraries know WebSockets over HTTP/1.1 alone": (
         "websocket_clients",
         "dispatch: websockets_beside_an_application_without",

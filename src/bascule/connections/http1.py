@@ -62,7 +62,7 @@ CLOSED = 6
 READ_AHEAD = 65536
 # Events of the engine that are taken in one turn of the loop. Each request may be a call of the
 # application, and twenty connections that do their worst must still come round within 50 ms.
-EVENTS_A_TURN = 8
+EVENTS_A_TURN = 4
 # A file up to this size is read and written with its head; beyond it the kernel copies it
 # (sendfile).
 SMALL_FILE = 65536
@@ -250,12 +250,9 @@ class Http1Connection(Carrier):
                     break
                 event = engine.next_event()
                 if event is None:
-                    if engine.cut_short:
-                        left = 0
-                    elif self.unstarted is None:
+                    if self.unstarted is None:
                         break
-                    else:
-                        self.start_exchange()
+                    self.start_exchange()
                 elif type(event) is Request:
                     left -= 1
                     self.begin(event)
@@ -634,13 +631,18 @@ class Http1Connection(Carrier):
         unread octets resets the connection, and the response with it (RFC 9112 section 9.6)."""
         if self.phase >= CLOSING:
             return
-        if not self.transport.can_write_eof():
+        can_finish = self.transport.can_write_eof()
+        if not can_finish and self.engine.ends_with_connection:
             self.close()
             return
         self.phase = LINGERING
         self.watch_writes()
         self.deadline = self.hub.now + self.hub.deadlines.linger
         self.resume_reading()
+        if not can_finish:
+            # TLS has no half that could be closed alone. The client has been told that the
+            # connection ends, and closes it itself when it has the response.
+            return
         try:
             self.transport.write_eof()
         except OSError:
@@ -698,6 +700,10 @@ class Http1Connection(Carrier):
         elif self.phase == IDLE and self.hub.draining:
             # What is still written of the last response has the write deadline from here on.
             self.close()
+        elif self.phase == LINGERING and not self.transport.can_write_eof():
+            self.phase = CLOSING
+            self.watch_writes()
+            self.transport.close()
         elif self.phase == LINGERING or self.transport.get_write_buffer_size():
             self.abort()
         else:

@@ -154,12 +154,15 @@ def test_an_unread_body_is_passed_over(rig):
     assert statuses(client) == [200, 200]
 
 
-def test_an_unread_body_in_chunks_is_passed_over(rig):
+def test_an_unread_body_in_chunks_ends_the_connection(rig):
+    """Nobody knows how much of it there is."""
     client = rig.connect()
     client.send(request("/0", "Transfer-Encoding: chunked", method="POST") + b"5\r\nhello\r\n")
     rig.calls[0].respond()
+    assert b"connection: close" in client.received
     client.send(b"5\r\nworld\r\n0\r\n\r\n" + request("/1"))
-    assert [call.path for call in rig.calls] == ["/0", "/1"]
+    assert [call.path for call in rig.calls] == ["/0"]
+    assert client.finished
 
 
 def test_a_malformed_rest_of_an_unread_body_is_refused_behind_its_answer(rig):

@@ -159,9 +159,35 @@ def test_a_body_over_the_limit_is_refused(make_rig, chunked):
     rig.assert_nothing_left()
 
 
-def test_a_refusal_under_tls_closes_without_a_half_close(rig):
+def test_a_refusal_under_tls_waits_for_the_client_to_close(rig):
+    """It has no half that could be closed alone, and closing on what still comes may lose the
+    refusal."""
     client = rig.connect(can_eof=False)
     client.send(BROKEN)
     assert statuses(client) == [400]
-    assert client.lost
+    assert b"connection: close" in client.received
+    assert not client.closing
+    client.send(b"x" * 100_000)
+    assert client.reading
+    client.send_eof()
     rig.assert_nothing_left()
+
+
+def test_a_refusal_under_tls_closes_when_the_client_does_not(rig):
+    client = rig.connect(can_eof=False)
+    client.send(BROKEN)
+    rig.pass_time(Deadlines().linger)
+    assert client.lost
+    assert not client.aborted
+    rig.assert_nothing_left()
+
+
+def test_a_response_that_ends_with_the_connection_ends_at_once_under_tls(rig):
+    client = rig.connect(can_eof=False)
+    client.send(b"POST / HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n")
+    rig.calls[0].start()
+    rig.calls[0].body(b"all of it").result()
+    assert not client.lost
+    rig.calls[0].body(b"", more=False).result()
+    rig.calls[0].end()
+    assert client.lost

@@ -175,22 +175,6 @@ def test_a_body_of_many_chunks_does_not_delay_its_call(rig):
     assert len(rig.calls) == 1
 
 
-def test_tiny_chunks_that_nobody_wants_have_as_many(rig):
-    client = rig.connect()
-    client.send(CHUNKED)
-    rig.calls[0].respond()
-    client.send_soon(TINY * 10 * CHUNKS_AT_ONCE + LAST + request("/next"))
-    turns = 0
-    while len(rig.calls) == 1:
-        before = client.protocol.engine.buffered
-        rig.loop.turn()
-        turns += 1
-        assert before - client.protocol.engine.buffered <= CHUNKS_AT_ONCE * len(TINY)
-    assert turns > 10
-    rig.calls[1].respond()
-    assert statuses(client) == [200, 200]
-
-
 def test_the_read_ahead_is_bounded_while_tiny_chunks_are_decoded(rig):
     client = rig.connect()
     client.send(CHUNKED)

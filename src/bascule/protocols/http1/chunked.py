@@ -21,7 +21,7 @@ CHUNK_LINE = re.compile(
 
 # Chunks that one call of `decode` looks at. Those of one byte take a microsecond or two each, and
 # one read brings tens of thousands of them.
-CHUNKS_AT_ONCE = 128
+CHUNKS_AT_ONCE = 64
 
 SIZE = 0
 DATA = 1

@@ -45,6 +45,7 @@ cdef class Http1Engine:
     cpdef bytes send_continue(self)
     cpdef bytes send_informational(self, int status, list fields)
     cpdef bytes send_head(self, int status, list fields, bytes body, bint end, bytes reason=*)
+    cdef bint may_leave_too_much(self) except -1
     cpdef bytes send_data(self, bytes data, bint end)
     cpdef bytes send_trailers(self, list fields)
     cdef bint wants_trailers(self) except -1

@@ -2,8 +2,8 @@
 peer sends.
 
     receive_data(octets), receive_eof()   only buffer
-    next_event()                          one event, or None: bytes are missing, it is the
-                                          application's turn, or `cut_short` is set
+    next_event()                          one event, or None: bytes are missing, or it is the
+                                          application's turn
     send_head, send_data, send_trailers   return what to write; raise ResponseError for the
                                           application's mistakes
 
@@ -27,6 +27,7 @@ from bascule.protocols.http1.head import HeadReader
 from bascule.protocols.http1.response import (
     CONTINUE,
     NOTHING,
+    UNTIL_CLOSE,
     ResponseDefaults,
     ResponseWriter,
 )
@@ -49,8 +50,8 @@ TLS_HANDSHAKE = b"\x16\x03"
 class Http1Engine:
     """One connection's worth of HTTP/1.1, server side.
 
-    cut_short: the last call of `next_event` has looked at as many chunks as it may at once; there
-    may be more events at once. Whoever calls decides how much is enough for now.
+    cut_short: the last call of `next_event` has looked at as many chunks as it may at once, and
+    there are more. Whoever calls decides how much is enough for now.
     """
 
     __slots__ = (
@@ -252,8 +253,6 @@ class Http1Engine:
             if self.discarded > self.limits.discard:
                 self.state = OVER
                 return Closed(False)
-            if self.cut_short:
-                return None
         if self.state == CHUNKS and self.decoder is not None and self.decoder.done:
             return self.end_body(self.decoder.trailers)
         if self.state == FIXED and self.remaining == 0:
@@ -311,7 +310,16 @@ class Http1Engine:
             # The client may or may not send the body now; nobody can tell where the next request
             # begins.
             self.writer.keep_alive = False
+        elif self.state < ENDED and self.may_leave_too_much():
+            # The client learns it now (RFC 9112 section 9.6), and not from a connection that
+            # closes under its next request.
+            self.writer.keep_alive = False
         return self.writer.head(status, reason, fields, body, end)
+
+    def may_leave_too_much(self) -> bool:
+        """What is missing of the body may be more than is thrown away, should the application not
+        read it: of a chunked body nobody knows how much that is."""
+        return self.state == CHUNKS or self.remaining > self.limits.discard
 
     def send_data(self, data: bytes, end: bool) -> bytes:
         """A further piece of the body. Raises ResponseError."""
@@ -383,6 +391,11 @@ class Http1Engine:
     def has_body(self) -> bool:
         """The response has a body on the wire: not to HEAD, not 204 or 304."""
         return self.writer.framing != NOTHING
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """The client takes the end of the connection for that of the response."""
+        return self.writer.framing == UNTIL_CLOSE
 
     @property
     def keep_alive(self) -> bool:

@@ -117,10 +117,41 @@ def test_a_body_by_length() -> None:
 
 
 def test_a_body_that_is_not_read_is_thrown_away() -> None:
-    one = engine(CHUNKED)
+    one = engine(POST)
     request(one)
-    answer(one)
-    one.receive_data(b"5\r\nhello\r\n0\r\nX-A: 1\r\n\r\n" + SECOND)
+    assert b"close" not in answer(one)
+    one.receive_data(b"hello" + SECOND)
+    assert request(one).target == b"/second"
+
+
+def test_a_response_says_so_when_more_than_that_may_be_missing() -> None:
+    """RFC 9112 section 9.6: the next request would meet a connection that closes."""
+    one = engine(POST, discard=4)
+    request(one)
+    assert b"\r\nconnection: close\r\n" in answer(one)
+    one.receive_data(b"hello" + SECOND)
+    assert not one.keep_alive
+    assert [type(event) for event in events(one)] == [Closed]
+
+
+def test_only_what_is_missing_counts() -> None:
+    one = engine(POST + b"h", discard=4)
+    request(one)
+    assert isinstance(one.next_event(), BodyData)
+    assert b"close" not in answer(one)
+
+
+def test_of_a_chunked_body_nobody_knows_how_much_is_missing() -> None:
+    one = engine(CHUNKED + b"5\r\nhello\r\n")
+    request(one)
+    assert isinstance(one.next_event(), BodyData)
+    assert b"\r\nconnection: close\r\n" in answer(one)
+
+
+def test_a_chunked_body_that_is_here_keeps_the_connection() -> None:
+    one = engine(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n" + SECOND)
+    assert [type(event) for event in events(one)] == [Request, BodyData, BodyEnd]
+    assert b"close" not in answer(one)
     assert request(one).target == b"/second"
 
 
