@@ -94,6 +94,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await upload(receive, send)
     elif path == "/endless":
         await endless(receive, send)
+    elif path == "/private":
+        # Without a look at what is sent.
+        await answer(send, b"who are you?", status=401)
     elif path == "/left":
         # Not before the other client has gone.
         await left.wait()

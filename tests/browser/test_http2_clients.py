@@ -1,4 +1,5 @@
-"""HTTP/2 as it is spoken by the programs that speak it: curl, nghttp, httpx, Go and a browser."""
+"""HTTP/2 as it is spoken by the programs that speak it: curl, Java, nghttp, httpx, Go and
+a browser."""
 
 import hashlib
 import os
@@ -116,6 +117,29 @@ def test_curl_with_many_requests_at_once(encrypted: Server, certificates: Certif
         f"{encrypted.base_url}/[1-50]",
     )
     assert written == "2 200\n" * 50
+
+
+def test_curl_is_answered_before_it_has_sent_all(
+    encrypted: Server, certificates: Certificates, upload: Path
+) -> None:
+    """It loses the answer when its stream is reset right behind it."""
+    trust = ("--cacert", certificates.ca_certs)
+    url = f"{encrypted.base_url}/private"
+    for _ in range(5):
+        assert curl(*trust, "--http2", "--data-binary", f"@{upload}", url) == "who are you?"
+
+
+# Java, which sends all of a request before it looks at the answer.
+
+
+def test_java_is_answered_before_it_has_sent_all(
+    encrypted: Server, certificates: Certificates
+) -> None:
+    said = said_by(
+        *(program("java", package="openjdk-17-jdk-headless"), str(HERE / "Http2Upload.java")),
+        *(certificates.ca_certs, f"{encrypted.base_url}/private", "300000", "5"),
+    )
+    assert said == "HTTP_2 401 who are you?\n" * 5
 
 
 # nghttp, which says what it sees.

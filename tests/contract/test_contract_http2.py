@@ -192,6 +192,42 @@ def test_refusals_answer_one_stream(serve2: Serve) -> None:
     assert served.taken_log().count("413") >= 1
 
 
+async def turn_away(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await respond(send, b"who are you?", status=401)
+
+
+def wsgi_turn_away(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("401 Unauthorized", [("Content-Type", "text/plain")])
+    return [b"who are you?"]
+
+
+@pytest.mark.parametrize("app", [turn_away, wsgi_turn_away], ids=["asgi", "wsgi"])
+def test_an_answer_to_an_upload_that_nobody_reads(
+    serve2: Serve, certificates: Certificates, app: Any
+) -> None:
+    """httpx looks at the answer when it has sent all of the request."""
+    served = serve2(app, limit_request_body=400_000, **certificates.settings)
+    url = f"https://127.0.0.1:{served.port}/"
+    with httpx.Client(http2=True, verify=certificates.context(), timeout=DEADLINE) as client:
+        for size in (300_000, 380_000, 1000):
+            answer = client.post(url, content=b"x" * size)
+            assert (answer.http_version, answer.status_code) == ("HTTP/2", 401)
+            assert answer.text == "who are you?"
+
+
+def test_the_answer_to_an_upload_that_is_too_large(
+    serve2: Serve, certificates: Certificates
+) -> None:
+    served = serve2(echo, limit_request_body=100_000, **certificates.settings)
+    url = f"https://127.0.0.1:{served.port}/"
+    with httpx.Client(http2=True, verify=certificates.context(), timeout=DEADLINE) as client:
+        assert client.post(url, content=b"x" * 300_000).status_code == 413
+        pieces = (b"x" * 1000 for _ in range(300))
+        assert client.post(url, content=pieces).status_code == 413
+        assert client.post(url, content=b"x").status_code == 200
+    assert served.taken_log().count("413") >= 1
+
+
 def test_a_window_that_is_held_shut(serve2: Serve) -> None:
     gone = Flag()
 

@@ -44,6 +44,7 @@ from bascule.protocols.http2.engine import Http2Engine
 from bascule.protocols.http2.frames import (
     CANCEL,
     ENHANCE_YOUR_CALM,
+    NO_ERROR,
     SETTINGS_TIMEOUT,
     error_name,
 )
@@ -207,8 +208,9 @@ class Http2Connection(StreamOwner):
         else:
             # The client has closed its side: requests that are not complete never will be.
             for carrier in tuple(self.carriers.values()):
-                if not carrier.stream.remote_ended:
-                    self.engine.reset(carrier.stream, CANCEL)
+                stream = carrier.stream
+                if not stream.remote_ended:
+                    self.engine.reset(stream, NO_ERROR if stream.local_ended else CANCEL)
                     self.lose(carrier)
             # Nor will a WebSocket bring anything more: its client has gone (RFC 6455 section
             # 7.1.1).

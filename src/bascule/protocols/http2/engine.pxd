@@ -50,6 +50,7 @@ cdef class Http2Engine:
     cdef Encoder encoder
     cdef public Scheduler scheduler
     cdef public dict streams
+    cdef public dict answered
     cdef public list relieved
     cdef public dict reset_here
     cdef public dict early_priorities
@@ -117,6 +118,9 @@ cdef class Http2Engine:
     cdef take_trailers(self, Stream stream, list fields, bint ended)
     @cython.locals(stream_id="unsigned int", length=Py_ssize_t, size=Py_ssize_t, stream=Stream, ended=bint)
     cdef take_data(self)
+    cdef discard(self, Stream stream, Py_ssize_t size)
+    @cython.locals(stream=Stream)
+    cdef end_requests(self)
     @cython.locals(data=BodyData)
     cdef take_body(self, Stream stream, Py_ssize_t size, bint ended)
     cdef check_length(self, Stream stream)
@@ -174,6 +178,7 @@ cdef class Http2Engine:
     cdef put(self, Stream stream, bytes data, bint end)
     cdef add_fields(self, Stream stream, list fields, int flags)
     cdef end_local(self, Stream stream)
+    cdef await_end(self, Stream stream)
     cpdef reset(self, Stream stream, unsigned int code=*)
     @cython.locals(stream=Stream)
     cdef forget_stream(self, unsigned int stream_id, unsigned int code)

@@ -144,6 +144,10 @@ REQUEST_UPDATES = 2
 # streams can become so old in that time, so it is no flood: proxies end what their clients have
 # left, and streams of events end in no other way.
 SETTLED = 1.0
+# Seconds that the rest of a request may take whose response is complete: from one piece of it to
+# the next, as for a client that is to read a refusal over HTTP/1.1, and in all.
+REST_PATIENCE = 2.0
+REST_IN_ALL = 30.0
 
 
 class Http2Engine:
@@ -152,13 +156,15 @@ class Http2Engine:
     streams: those that are open, by their identifiers. outgoing: what is to be written. updates:
     WINDOW_UPDATE frames that will be free. age: seconds that `replenish` was told of. relieved:
     streams that were congested and are not any more; for the connection to take. last_id: the
-    highest stream that was accepted. seen_id: the highest that was named. sent: octets of bodies
+    highest stream that was accepted. seen_id: the highest that was named. answered: streams whose
+    responses are complete, and whose requests are not. sent: octets of bodies
     that have left. settings_acked: the peer has taken notice of our SETTINGS. peer_leaving: it has
     sent GOAWAY. draining: no new streams are wanted; drain_acked: and the peer knows.
     """
 
     __slots__ = (
         "age",
+        "answered",
         "block",
         "block_ended",
         "block_frames",
@@ -226,6 +232,7 @@ class Http2Engine:
         self.encoder = Encoder(HEADER_TABLE)
         self.scheduler = Scheduler()
         self.streams: dict[int, Stream] = {}
+        self.answered: dict[int, Stream] = {}
         self.relieved: list[Stream] = []
         self.reset_here: dict[int, None] = {}
         self.early_priorities: dict[int, tuple[int, bool]] = {}
@@ -485,6 +492,9 @@ class Http2Engine:
         self.age += seconds
         self.resets.replenish(seconds)
         self.frames.replenish(seconds)
+        if self.answered and seconds < REST_PATIENCE:
+            # After a longer time the loop has stood still, and has not read what came meanwhile.
+            self.end_requests()
 
     # Requests.
 
@@ -657,11 +667,34 @@ class Http2Engine:
             self.consume(stream, length - size)
         stream.received += size
         if stream.discards or stream.complete:
-            self.consume(stream, size)
+            self.discard(stream, size)
             if ended:
                 self.end_remote(stream)
+            elif stream.local_ended and stream.window.left <= 0:
+                self.forget_stream(stream_id, NO_ERROR)
             return None
         return self.take_body(stream, size, ended)
+
+    def discard(self, stream: Stream, size: int) -> None:
+        """Part of a request body that nobody reads. The window is opened for as much as HTTP/1.1
+        reads and throws away, too. Behind that the client may send what is left of the window:
+        some clients send all of their request before they look at the response."""
+        stream.discarded += size
+        stream.heard_at = self.age
+        if stream.discarded <= self.limits.discard:
+            self.consume(stream, size)
+        else:
+            stream.unconsumed -= size
+            self.open_connection_window(size)
+
+    def end_requests(self) -> None:
+        """Stop waiting for the rest of requests that has taken too long."""
+        for stream in tuple(self.answered.values()):
+            if (
+                self.age - stream.heard_at >= REST_PATIENCE
+                or self.age - stream.ended_at >= REST_IN_ALL
+            ):
+                self.forget_stream(stream.id, NO_ERROR)
 
     def take_body(self, stream: Stream, size: int, ended: bool) -> Event | None:
         """What came of a request body that has a reader."""
@@ -783,7 +816,7 @@ class Http2Engine:
         self.open_connection_window(octets)
         if not stream.remote_ended and not stream.closed:
             increment = stream.window.consume(octets)
-            if increment and not stream.discards:
+            if increment:
                 add_window_update(self.outgoing, stream.id, increment)
 
     def open_connection_window(self, octets: int) -> None:
@@ -1121,7 +1154,17 @@ class Http2Engine:
         if stream.remote_ended:
             self.close_stream(stream)
         elif not stream.tunnel:
-            # RFC 9113 section 8.1: the response stands, the rest of the request is not wanted.
+            self.await_end(stream)
+
+    def await_end(self, stream: Stream) -> None:
+        """The response is complete before the request. RFC 9113 section 8.1 allows to reset the
+        stream now, with NO_ERROR; but curl, Java and httpx then lose the response. So the request
+        may end first, as far as that costs little."""
+        stream.ended_at = stream.heard_at = self.age
+        self.answered[stream.id] = stream
+        # What its exchange has kept has no reader any more.
+        self.consume(stream, stream.unconsumed)
+        if stream.window.left <= 0:
             self.forget_stream(stream.id, NO_ERROR)
 
     def reset(self, stream: Stream, code: int = CANCEL) -> None:
@@ -1148,6 +1191,7 @@ class Http2Engine:
         stream.queued = 0
         stream.trailers = None
         self.streams.pop(stream.id, None)
+        self.answered.pop(stream.id, None)
         if stream.unconsumed and self.state != OVER:
             self.open_connection_window(stream.unconsumed)
             stream.unconsumed = 0

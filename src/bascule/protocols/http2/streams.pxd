@@ -5,6 +5,8 @@ from bascule.protocols.http2.flow cimport ReceiveWindow
 cdef class Stream:
     cdef public unsigned int id
     cdef public double opened_at
+    cdef public double ended_at
+    cdef public double heard_at
     cdef public bint closed
     cdef public bint remote_ended
     cdef public bint local_ended
@@ -13,6 +15,7 @@ cdef class Stream:
     cdef public long long received
     cdef public long long unconsumed
     cdef public bint discards
+    cdef public long long discarded
     cdef public bint wants_trailers
     cdef public bint waits_for_continue
     cdef public bint tunnel

@@ -27,11 +27,12 @@ OPEN_ENDED = 2
 
 
 class Stream:
-    """id: its identifier. opened_at: the age of the connection when the stream was opened.
+    """id: its identifier. opened_at, ended_at, heard_at: the age of the connection when the stream
+    was opened, when its response was complete, and when something of the rest of its request came.
     content_length, received: octets of the request body that were declared, and that have come.
     unconsumed: those of them that fill the window. discards: what still comes of the request body
-    has no reader. wants_trailers: the client takes trailer fields. tunnel: a WebSocket has been
-    accepted on it, so each side ends on its own.
+    has no reader. discarded: bytes of that. wants_trailers: the client takes trailer fields.
+    tunnel: a WebSocket has been accepted on it, so each side ends on its own.
 
     send_window: octets that the peer takes, which its SETTINGS may make negative. queue: pieces of
     the response that wait for windows, `queued` octets in all; `offset` octets of the first are
@@ -51,11 +52,14 @@ class Stream:
         "complete",
         "congested",
         "content_length",
+        "discarded",
         "discards",
         "dropped_body",
+        "ended_at",
         "ending",
         "framing",
         "head_only",
+        "heard_at",
         "id",
         "incremental",
         "local_ended",
@@ -81,6 +85,8 @@ class Stream:
     def __init__(self, stream_id: int, send_window: int, window: ReceiveWindow) -> None:
         self.id = stream_id
         self.opened_at = 0.0
+        self.ended_at = 0.0
+        self.heard_at = 0.0
         self.closed = False
         self.remote_ended = False
         self.local_ended = False
@@ -89,6 +95,7 @@ class Stream:
         self.received = 0
         self.unconsumed = 0
         self.discards = False
+        self.discarded = 0
         self.wants_trailers = False
         self.waits_for_continue = False
         self.tunnel = False

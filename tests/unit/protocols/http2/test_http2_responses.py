@@ -263,13 +263,97 @@ def test_a_long_head_goes_on_in_continuations() -> None:
     assert client.fields[0][1:-1] == fields
 
 
-def test_an_answer_before_the_request_is_complete_ends_it() -> None:
-    """RFC 9113 section 8.1: NO_ERROR, and what was on its way is ignored."""
-    client = Http2Client()
+def answered_early(**limits: int) -> Http2Client:
+    """A client whose upload on stream 1 was answered before any of it came."""
+    client = Http2Client(RequestLimits(**limits))
     stream = client.request(1, h2.POST, end=False)
     client.engine.send_head(stream, 403, [], b"no", True)
-    assert client.answers() == ["headers 1", "data 1", "rst_stream 1 NO_ERROR"]
+    assert client.answers() == ["headers 1", "data 1"]
+    return client
+
+
+def upload(client: Http2Client, size: int, *, end: bool = False) -> int:
+    """Send so many bytes on stream 1, as far as its window lets them; returns what was sent."""
+    sent = 0
+    stream = client.engine.streams[1]
+    while sent < size and stream.window.left and not stream.closed:
+        piece = min(stream.window.left, 16384, size - sent)
+        sent += piece
+        assert client.send(h2.data(1, b"x" * piece, end=end and sent == size)) == []
+    return sent
+
+
+def test_a_request_may_end_behind_its_answer() -> None:
+    """Clients that send all of it before they look at the answer lose the answer of a stream that
+    is reset before."""
+    client = answered_early()
+    assert upload(client, 300_000, end=True) == 300_000
+    assert {frame.kind for frame in client.read()} == {"window_update"}
+    assert client.engine.streams == client.engine.answered == {}
+
+
+def test_what_was_kept_for_the_application_is_thrown_away_behind_the_answer() -> None:
+    """It fills the window, and has no reader any more."""
+    client = Http2Client()
+    stream = client.request(1, h2.POST, end=False)
+    client.send(h2.data(1, b"x" * 16384) * 8)
+    assert stream.window.left == 0
+    client.engine.send_head(stream, 403, [], b"no", True)
+    assert client.answers()[-1].startswith("window_update 1")
+    assert upload(client, 300_000, end=True) == 300_000
+
+
+def test_a_request_that_goes_on_behind_its_answer_is_reset_gently() -> None:
+    """RFC 9113 section 8.1: NO_ERROR, and what was on its way is ignored. Before that as much is
+    thrown away as HTTP/1.1 does, and what fits into the window behind it."""
+    client = answered_early(discard=100_000)
+    sent = upload(client, 10**7)
+    assert 100_000 < sent < 500_000
+    assert client.answers()[-1] == "rst_stream 1 NO_ERROR"
     assert client.send(h2.data(1, b"late") + h2.headers(3))[0][:2] == ("request", 3)
+
+
+def test_a_request_that_does_not_go_on_behind_its_answer_is_reset_gently() -> None:
+    client = answered_early()
+    client.engine.replenish(1.75)
+    upload(client, 1)
+    client.engine.replenish(1.75)
+    assert client.read() == []
+    client.engine.replenish(0.25)
+    assert client.answers() == ["rst_stream 1 NO_ERROR"]
+    assert client.engine.streams == client.engine.answered == {}
+
+
+def test_a_request_that_trickles_behind_its_answer_is_reset_gently() -> None:
+    client = answered_early()
+    for _ in range(29):
+        client.engine.replenish(1.0)
+        upload(client, 1)
+    assert client.read() == []
+    client.engine.replenish(1.0)
+    assert client.answers() == ["rst_stream 1 NO_ERROR"]
+
+
+def test_a_client_may_reset_a_request_that_is_answered() -> None:
+    """Browsers do; it is no rapid reset."""
+    client = Http2Client(own=Http2Limits(resets=2))
+    for number in range(1, 41, 2):
+        stream = client.request(number, h2.POST, end=False)
+        client.engine.send_head(stream, 403, [], b"no", True)
+        assert client.send(h2.rst_stream(number))[0][0] == "left"
+    assert client.engine.answered == {}
+
+
+@pytest.mark.parametrize("declared", [[(b"content-length", b"300000")], []])
+def test_a_request_that_is_refused_may_end(declared: h2.Fields) -> None:
+    client = Http2Client(RequestLimits(body=100))
+    engine = client.engine
+    events = client.send(h2.headers(1, [*h2.POST, *declared], end=False) + h2.data(1, b"x" * 200))
+    assert [event[:3] for event in events if event[0] == "refused"] == [("refused", 1, 413)]
+    engine.send_head(engine.streams[1], 413, [], b"no", True)
+    assert upload(client, 299_800, end=True) == 299_800
+    assert "rst_stream 1 NO_ERROR" not in client.answers()
+    assert engine.streams == {}
 
 
 def test_what_is_sent_to_a_client_that_has_reset_goes_nowhere() -> None:
