@@ -1,5 +1,6 @@
 """`bascule serve` for Django projects: what is found, what is refused, and with which words."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -188,6 +189,64 @@ def test_no_project(tmp_path: Path) -> None:
     assert "TARGET is missing" in refused(tmp_path)
     write(tmp_path / "manage.py", "print('of something else')")
     assert "TARGET is missing" in refused(tmp_path)
+
+
+def test_no_project_here_but_above(site: Path) -> None:
+    (site / "shop/static").mkdir()
+    message = refused(site / "shop/static")
+    assert "TARGET is missing" in message
+    assert f"manage.py is above, in {site}: go there, or give --app-dir {site}" in message
+    assert f"above, in {site}" in refused(site, "--app-dir", "shop")
+    assert "did you mean shop --app-dir ..?" in refused(site / "shop", "shop")
+
+
+def test_an_installed_project(site: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    env = {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    write(site / "shop/wsgi.py", "")
+    message = refused(empty, "shop", "--app-dir", "/", **env)
+    assert "DJANGO_SETTINGS_MODULE=shop.settings bascule serve shop" in message
+    env["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    message = refused(empty, "--app-dir", "/", **env)
+    assert "DJANGO_SETTINGS_MODULE is shop.settings; give its package: bascule serve shop" in (
+        message
+    )
+    message = refused(empty, "shop", "--interface", "asgi2", **env)
+    assert "shop is a Django project, which has no asgi2 side" in message
+
+
+@pytest.mark.parametrize(
+    ("target", "typed"),
+    [
+        ("manage.py", "bascule serve, or: bascule serve shop\n"),
+        ("./manage.py", "bascule serve, or: bascule serve shop\n"),
+        (
+            "../one/manage.py",
+            "bascule serve --app-dir ../one, or: bascule serve shop --app-dir ../one\n",
+        ),
+        ("shop.settings", "bascule serve shop\n"),
+        ("shop/settings.py", "bascule serve shop\n"),
+        ("shop.settings_of.local", "there is no module"),
+    ],
+)
+def test_files_of_a_project_that_are_no_application(
+    tmp_path: Path, target: str, typed: str
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    write(one / "manage.py", MANAGE.format(module="shop.settings"))
+    write(one / "shop/__init__.py", "")
+    write(one / "shop/settings.py", SETTINGS)
+    two.mkdir()
+    assert typed in refused(two if target.startswith("..") else one, target)
+
+
+def test_settings_in_a_package_instead_of_the_project(site: Path) -> None:
+    write(site / "shop/settings/__init__.py", "")
+    write(site / "shop/settings/local.py", SETTINGS)
+    (site / "shop/settings.py").unlink()
+    typed = "type: DJANGO_SETTINGS_MODULE=shop.settings.local bascule serve shop"
+    assert typed in refused(site, "shop.settings.local")
 
 
 def test_a_manage_py_that_computes_the_name(site: Path) -> None:

@@ -18,8 +18,9 @@ from bascule.cli.help import (
     show_everything,
 )
 from bascule.cli.parameters import parameters, typed
-from bascule.errors import UsageError
+from bascule.errors import SettingsError, UsageError
 from bascule.settings import DEVELOPMENT, OPTIONS, Settings, load_settings
+from bascule.settings.load import NO_TARGET
 
 ABOUT_TARGET = (
     "TARGET is module:attribute, or a module that has `application` or `app`; or the package of a "
@@ -101,13 +102,16 @@ def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name:
     from bascule.supervisor.start import serve_or_watch
 
     def read() -> Settings:
-        return load_settings(
-            said,
-            preset=preset,
-            preset_name=preset_name,
-            find_project=described,
-            elsewhere=asked_elsewhere,
-        )
+        try:
+            return load_settings(
+                said,
+                preset=preset,
+                preset_name=preset_name,
+                find_project=described,
+                elsewhere=asked_elsewhere,
+            )
+        except SettingsError as error:
+            raise with_projects(error, str(said.get("app_dir", ""))) from None
 
     def start_over() -> list[str] | None:
         # The project's own settings ask for workers, and have been imported to know that.
@@ -116,6 +120,16 @@ def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name:
         return [sys.executable, *sys.orig_argv[1:]]
 
     return serve_or_watch(read, load, start_over)
+
+
+def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
+    """The same error; where TARGET is missing, with the Django project that may be meant."""
+    from bascule.django.locate import where_projects_are
+
+    if NO_TARGET not in error.findings:
+        return error
+    hint = where_projects_are(app_dir, os.environ)
+    return SettingsError([*error.findings, hint]) if hint else error
 
 
 def load(target: str, factory: bool, settings: Settings) -> object:

@@ -49,17 +49,69 @@ def find_project(target: str, app_dir: str, environ: Mapping[str, str]) -> Proje
 
 
 def named_project(target: str, directory: str, environ: Mapping[str, str]) -> Project | None:
-    if not all(piece.isidentifier() for piece in target.split(".")):
+    if not all(piece.isidentifier() for piece in target.split(".")) or target.endswith(".py"):
+        refuse_files(target, directory)
         return None
     module, source = said(directory, environ)
     if module.startswith(f"{target}.") or (module == target == "settings"):
         return Project(target, module, source, directory)
     own = os.path.join(directory, *target.split("."), "settings")
     if not any(is_of_django(path) for path in files_of(own)):
+        refuse_settings(target, directory)
         return None
     if environ.get(VARIABLE):
         return Project(target, environ[VARIABLE], "environment", directory)
     return Project(target, f"{target}.settings", os.path.relpath(own, directory), directory)
+
+
+def refuse_files(target: str, directory: str) -> None:
+    """Raise UsageError where TARGET is the path of manage.py, or of the settings."""
+    if not target.endswith(".py"):
+        return
+    path = os.path.join(directory, target)
+    place = os.path.dirname(os.path.relpath(path, directory))
+    if os.path.basename(path) == MANAGE and is_of_django(path):
+        package = in_manage(path).partition(".")[0]
+        where = f" --app-dir {place}" if place else ""
+        named = f", or: bascule serve {package}{where}" if package else ""
+        raise UsageError(
+            f"TARGET {target!r} starts the commands of a Django project; it is no application.\n"
+            f"To serve the project, type: bascule serve{where}{named}"
+        )
+    if not place.startswith(os.pardir):
+        module = os.path.relpath(path, directory).removesuffix(".py").replace(os.sep, ".")
+        refuse_settings(module, directory)
+
+
+def refuse_settings(target: str, directory: str) -> None:
+    """Raise UsageError where TARGET is a settings module, `mysite.settings` or one in a package
+    of that name."""
+    package, found, _ = target.rpartition(".settings")
+    path = os.path.join(directory, *target.split("."))
+    if not found and target != "settings":
+        return
+    if not any(is_of_django(file) for file in files_of(path)):
+        return
+    package = package or target
+    is_usual = target == f"{package}.settings" and not os.path.isdir(path)
+    variable = "" if is_usual else f"{VARIABLE}={target} "
+    raise UsageError(
+        f"{target} is the settings module of a Django project; it is no application.\n"
+        f"To serve the project, type: {variable}bascule serve {package}"
+    )
+
+
+def where_projects_are(app_dir: str, environ: Mapping[str, str]) -> str:
+    """What to type where no TARGET is given, and no manage.py is there; "" where nothing tells."""
+    module = environ.get(VARIABLE, "")
+    if module:
+        return f"{VARIABLE} is {module}; give its package: bascule serve {module.split('.')[0]}"
+    directory = os.path.abspath(app_dir)
+    while (above := os.path.dirname(directory)) != directory:
+        directory = above
+        if is_of_django(os.path.join(directory, MANAGE)):
+            return f"{MANAGE} is above, in {directory}: go there, or give --app-dir {directory}"
+    return ""
 
 
 def said(directory: str, environ: Mapping[str, str]) -> tuple[str, str]:

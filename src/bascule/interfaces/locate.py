@@ -27,7 +27,8 @@ from bascule.interfaces.traces import startup_message
 __all__ = ["detect_interface", "load_target"]
 
 APP_NAMES = ("application", "app")
-USUAL_MODULES = ("wsgi", "asgi", "app", "main")
+# Beside a settings module, they are signs of a Django project.
+BESIDE_SETTINGS = frozenset({"urls", "wsgi", "asgi"})
 NOTHING = object()
 FACTORY_NAMES = ("create_app", "make_app", *APP_NAMES)
 
@@ -99,8 +100,10 @@ def module_missing(missing: str, rest: str, directory: str) -> str:
         )
     else:
         lines.append(f"looked in {directory} and in what is installed for {sys.executable}")
-    meant = suggest.for_module(missing, directory)
+    module_rest, colon, attribute = rest.partition(":")
+    meant = suggest.for_module(missing, module_rest, directory)
     if meant:
+        rest = colon + attribute
         lines.append(f"did you mean {' or '.join(_with_rest(it, rest) for it in meant)}?")
     elif known := ", ".join(suggest.modules_in([directory])[: suggest.MAX_SHOWN]):
         lines.append(f"there are: {known}; or give another directory with --app-dir")
@@ -129,10 +132,19 @@ def find_app(module: ModuleType, factory: bool) -> object:
 
 def elsewhere(module: ModuleType) -> str:
     """Say what to give instead of a module without an application."""
-    usual = [name for name in USUAL_MODULES if name in suggest.submodules(module)]
-    if usual:
-        return f"did you mean {' or '.join(f'{module.__name__}.{name}' for name in usual)}?"
-    return what_is_in(module)
+    there, name = suggest.submodules(module), module.__name__
+    usual = [f"{name}.{one}" for one in suggest.USUAL_MODULES if one in there]
+    if not usual:
+        return what_is_in(module)
+    lines = [f"did you mean {' or '.join(usual)}?"]
+    if "settings" in there and not BESIDE_SETTINGS.isdisjoint(there):
+        # One that is installed; those with a manage.py here have been found before.
+        lines.append(
+            f"A Django project is served whole where DJANGO_SETTINGS_MODULE says which settings: "
+            f"DJANGO_SETTINGS_MODULE={name}.settings bascule serve {name}; from Python, "
+            f'bascule.serve(bascule.django.project("{name}.settings"))'
+        )
+    return "\n".join(lines)
 
 
 def find_attribute(module: ModuleType, attribute: str) -> object:

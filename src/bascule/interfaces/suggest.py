@@ -14,6 +14,10 @@ from types import ModuleType
 from bascule.interfaces.detect import guess_interface, takes_nothing
 
 MAX_SHOWN = 8
+# Where packages have their application.
+USUAL_MODULES = ("wsgi", "asgi", "app", "main")
+# How far above the current directory is looked.
+MOST_ABOVE = 3
 
 
 def for_path(path: str, attribute: str, directory: str) -> str:
@@ -28,20 +32,45 @@ def for_path(path: str, attribute: str, directory: str) -> str:
     return f"{name}:{attribute}{options}" if attribute else f"{name}{options}"
 
 
-def for_module(name: str, directory: str) -> list[str]:
-    """Return what may have been meant by the module that does not exist, the best first."""
-    parent, _, last = name.rpartition(".")
-    found = []
-    if hasattr(sys.modules.get(parent), last):
-        found.append(f"{parent}:{last}")
-    siblings = (
-        submodules(sys.modules[parent]) if parent in sys.modules else modules_in([directory])
+def for_module(missing: str, rest: str, directory: str) -> list[str]:
+    """Return what may have been meant by a module that does not exist, the best first.
+
+    rest: what followed the missing part in its name. Only what is there is suggested: each is a
+    module, or an attribute of one, with options where it needs them.
+    """
+    parent, _, last = missing.rpartition(".")
+    if parent in sys.modules:
+        package = sys.modules[parent]
+        found = [f"{parent}:{last}"] if not rest and last in vars(package) else []
+        paths = list(getattr(package, "__path__", ()))
+        return found + [f"{parent}.{near}" for near in near_modules(last, rest, paths)]
+    name = missing + rest
+    return list(
+        dict.fromkeys(
+            [
+                *near_modules(missing, rest, [directory]),
+                *(f"{package}.{name}" for package in packages_with(name, directory)),
+                *(f"{name} --app-dir {sub}" for sub in directories_with(name, directory)),
+                *(f"{name} --app-dir {above}" for above in directories_above(name, directory)),
+            ]
+        )
     )
-    prefix = f"{parent}." if parent in sys.modules else ""
-    found += [prefix + near for near in close(last if prefix else name, siblings)]
-    found += [f"{package}.{name}" for package in packages_with(name, directory)]
-    found += [f"{name} --app-dir {sub}" for sub in directories_with(name, directory)]
-    return list(dict.fromkeys(found))
+
+
+def near_modules(name: str, rest: str, directories: Sequence[str]) -> list[str]:
+    """The modules there with nearly this name, that have `rest`; where none has, the usual ones
+    of a package of such a name."""
+    near = close(name, modules_in(directories))
+    for endings in ([rest], [f".{usual}" for usual in USUAL_MODULES]):
+        found = [
+            one + ending
+            for one in near
+            for ending in endings
+            if not ending or any(module_exists(one + ending, place) for place in directories)
+        ]
+        if found or not rest:
+            break
+    return found
 
 
 def close(name: str, known: Iterable[str]) -> list[str]:
@@ -79,6 +108,12 @@ def directories_with(name: str, directory: str) -> list[str]:
         it for it in plain if not os.path.exists(os.path.join(directory, it, "__init__.py"))
     ]
     return [it for it in candidates if module_exists(name, os.path.join(directory, it))]
+
+
+def directories_above(name: str, directory: str) -> list[str]:
+    """Return the directories above the application's that have a module of this name."""
+    above = [os.path.join(*[os.pardir] * count) for count in range(1, MOST_ABOVE + 1)]
+    return [it for it in above if module_exists(name, os.path.join(directory, it))][:1]
 
 
 def module_exists(name: str, directory: str) -> bool:

@@ -172,6 +172,42 @@ def test_attribute_was_joined_by_a_dot(write: Write) -> None:
     assert message.endswith("did you mean polls.wsgi:application?")
 
 
+def test_only_modules_that_exist_are_suggested(write: Write) -> None:
+    write(app1____init__="", app1__wsgi=WSGI, apps____init__="", tools__x="")
+    lines = refused("app2.main").splitlines()
+    assert lines[0] == "there is no module 'app2'."
+    assert lines[-1] == "did you mean app1.wsgi?"
+    write(app1__main=WSGI, site__app2__main=WSGI)
+    assert refused("app2.main:app").endswith(
+        "did you mean app1.main:app or app2.main:app --app-dir site?"
+    )
+
+
+def test_no_module_of_that_name_in_a_package_like_it(write: Write) -> None:
+    write(app1____init__="", app1__models="")
+    assert refused("app2.main").splitlines()[-1] == (
+        "there are: app1; or give another directory with --app-dir"
+    )
+
+
+def test_module_above_the_directory(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(polls____init__="", polls__wsgi=WSGI, polls__static__x="")
+    monkeypatch.chdir(tmp_path / "polls")
+    assert refused("polls.wsgi").endswith("did you mean polls.wsgi --app-dir ..?")
+    monkeypatch.chdir(tmp_path / "polls/static")
+    assert refused("polls.wsgi").endswith("did you mean polls.wsgi --app-dir ../..?")
+
+
+def test_package_of_a_django_project(write: Write) -> None:
+    write(polls____init__="", polls__wsgi=WSGI, polls__settings="")
+    lines = refused("polls").splitlines()
+    assert lines[1] == "did you mean polls.wsgi?"
+    assert "DJANGO_SETTINGS_MODULE=polls.settings bascule serve polls" in lines[2]
+    assert 'bascule.serve(bascule.django.project("polls.settings"))' in lines[2]
+
+
 def test_nothing_like_the_module(write: Write) -> None:
     write(aaa="", bbb="")
     message = refused("zzz")
