@@ -146,14 +146,15 @@ def test_content_variables(serve_wsgi: Serve) -> None:
     assert "HTTP_CONTENT_LENGTH" not in environ
 
 
-def test_chunked_body_has_no_content_length(serve_wsgi: Serve) -> None:
-    """wsgi.input_terminated says that its end can be read all the same."""
+def test_a_body_without_length_has_one_when_it_is_here(serve_wsgi: Serve) -> None:
+    """And is not chunked any more; wsgi.input_terminated says that its end can be read."""
     app = EnvironApp()
     stream = serve_wsgi(app).connect().open("POST", more=True)
     stream.send(b"12345", end=True)
     assert stream.response().status == 200
     environ = app.next()
-    assert "CONTENT_LENGTH" not in environ
+    assert environ["CONTENT_LENGTH"] == "5"
+    assert "HTTP_TRANSFER_ENCODING" not in environ
     assert environ["wsgi.input_terminated"] is True
 
 

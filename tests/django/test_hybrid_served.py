@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from support.client import Http1Client
+from support.http2_stepped import Http2SteppedClient
 from support.polls import DEMO, POLLS, prepared
 from support.server import Server, running
 from support.websocket_client import WebSocketClient, close, text
@@ -241,6 +243,32 @@ def test_a_session_is_one_on_both_sides(polls: Server) -> None:
         with browser.stream("GET", "/questions/1/live/") as live:
             assert live.headers["content-type"] == "text/event-stream"
             assert any("event: results" in piece for piece in live.iter_text())
+
+
+@pytest.mark.parametrize("protocol", [Http1Client, Http2SteppedClient])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_form_without_content_length_arrives(
+    edges: Server, protocol: type[Any], kind: str
+) -> None:
+    """Chunked, or over HTTP/2, as Node sends it."""
+    data = "&".join(f"field{number}=value+{number}" for number in range(1000)).encode()
+    with closing(protocol(edges.port)) as client:
+        fields = [("content-type", "application/x-www-form-urlencoded")]
+        stream = client.open("POST", f"/upload/{kind}/", fields, more=True)
+        stream.send(data[:7000])
+        stream.send(data[7000:], end=True)
+        received = json.loads(stream.response().body)["fields"]
+        assert received == {f"field{number}": f"value {number}" for number in range(1000)}
+
+
+@pytest.mark.parametrize("protocol", [Http1Client, Http2SteppedClient])
+def test_head_of_an_endless_stream_takes_no_thread(edges: Server, protocol: type[Any]) -> None:
+    """More of them than there are threads."""
+    with closing(protocol(edges.port)) as client:
+        for _ in range(5):
+            response = client.request("HEAD", "/endless/sync/")
+            assert (response.status, response.body) == (200, b"")
+    assert body_of(edges, "/thread/sync/").startswith("bascule")
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

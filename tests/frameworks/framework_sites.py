@@ -15,27 +15,24 @@ class Framework:
 
     asgi: it is served by ASGI, else by WSGI.
     has_background: it can go on working after the response (BackgroundTask).
-    reads_chunked: it reads a body without Content-Length. Django's WSGI side takes its length from
-        CONTENT_LENGTH alone, and sees nothing of such a body.
     """
 
     name: str
     target: str
     asgi: bool
     has_background: bool = False
-    reads_chunked: bool = True
 
 
 FRAMEWORKS = (
     Framework("starlette", "starlette_app:app", asgi=True, has_background=True),
     Framework("fastapi", "fastapi_app:app", asgi=True, has_background=True),
     Framework("flask", "flask_app:app", asgi=False),
-    Framework("django-wsgi", "django_app:wsgi", asgi=False, reads_chunked=False),
+    Framework("django-wsgi", "django_app:wsgi", asgi=False),
     Framework("django-asgi", "django_app:asgi", asgi=True),
     # Through the adapters.
     Framework("flask-by-asgi", "adapted_app:flask", asgi=True),
     Framework("starlette-by-wsgi", "adapted_app:starlette", asgi=False, has_background=True),
-    Framework("django-wsgi-by-asgi", "adapted_app:django_wsgi", asgi=True, reads_chunked=False),
+    Framework("django-wsgi-by-asgi", "adapted_app:django_wsgi", asgi=True),
     Framework("django-asgi-by-wsgi", "adapted_app:django_asgi", asgi=False),
 )
 

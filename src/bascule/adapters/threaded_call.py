@@ -11,6 +11,7 @@ asked for, except a piece of a body that came in place of the news that the task
 Each number that both sides look at is written by only one of them.
 """
 
+import io
 import os
 import threading
 from asyncio import Future, Task, wait
@@ -40,6 +41,10 @@ from bascule.wrapper import FileWrapper, kernel_file
 # Octets a thread may be ahead of `send`: two usual pieces, so that the next is made while one
 # leaves.
 RESPONSE_HIGH_WATER = 131072
+
+# Of a body without Content-Length so much is collected before the call, so that the application
+# can be told a length: many read as far as that says. A longer one is passed on as it comes.
+COLLECTED = 4 * 1024 * 1024
 
 # Operations from the thread to the loop.
 SEND = 0
@@ -96,6 +101,8 @@ class ThreadedCall:
         self.error: BaseException | None = None
         self.inbox: deque[bytes] = deque()
         self.body_ended = False
+        # The length of a body that did not say it and is here whole, or -1.
+        self.collected = -1
         self.written = 0
         # Thread side.
         self.is_asked = False
@@ -113,6 +120,8 @@ class ThreadedCall:
         it, or the server, raised."""
         pool = self.pool
         outbox = self.outbox
+        if is_unsized(self.scope):
+            await self.collect()
         pool.submit(self)
         if pool.is_full() and not self.expects_continue():
             # It will wait for a thread: the client may leave before that.
@@ -144,6 +153,18 @@ class ThreadedCall:
             self.wake_thread()
             if self.watcher is not None:
                 await self.stop_watching(self.watcher)
+
+    async def collect(self) -> None:
+        """Receive a body without Content-Length, up to its end or to a limit."""
+        body = io.BytesIO()
+        while not (self.body_ended or self.is_over()) and body.tell() <= COLLECTED:
+            await self.receive_one()
+            while self.inbox:
+                body.write(self.inbox.popleft())
+        if body.tell():
+            self.inbox.append(body.getvalue())
+        if self.body_ended:
+            self.collected = body.tell()
 
     def flush(self) -> None:
         """For the pool: the thread has put something on the outbox."""
@@ -287,6 +308,9 @@ class ThreadedCall:
     def environ(self) -> Environ:
         environ = scope_environ(self.scope, self.plan.threads > 1)
         environ["wsgi.input"] = BodyStream(self.next_piece)
+        if self.collected >= 0:
+            environ["CONTENT_LENGTH"] = str(self.collected)
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["bascule.client_disconnected"] = self.is_disconnected
         environ["waitress.client_disconnected"] = self.is_disconnected
         if "http.response.early_hint" in self.extensions():
@@ -503,6 +527,17 @@ class ThreadedCall:
     def put_messages(self, messages: list[Message], size: int, is_streamed: bool) -> None:
         self.queued += size
         self.put_operation((SEND, messages, size, is_streamed))
+
+
+def is_unsized(scope: Scope) -> bool:
+    """The request may have a body that does not say its length. In HTTP/1 one is announced (RFC
+    9112 section 6.3), later versions just send it."""
+    names = {bytes(name).lower() for name, _ in scope["headers"]}
+    if b"content-length" in names:
+        return False
+    if scope.get("http_version", "1.1").startswith("1"):
+        return b"transfer-encoding" in names
+    return scope.get("method") not in ("GET", "HEAD")
 
 
 def says_left(error: Exception) -> bool:

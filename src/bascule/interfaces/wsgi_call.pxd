@@ -29,6 +29,7 @@ cdef class WsgiExchange(Exchange):
     cpdef put_file(self, object file, object offset, object count)
     cpdef put_hint(self, list fields)
     cpdef put_abort(self)
+    @cython.locals(request=Request)
     cdef dict environ(self, object body)
     cdef call(self, object body)
     cpdef invoke(self, dict environ)
@@ -57,6 +58,7 @@ cdef class WsgiCaller(Interface):
     cdef public int sockets
     cdef public double queue_timeout
     cdef public Py_ssize_t queue_limit
+    cdef public object body_buffer
     cdef public bint multiprocess
     cdef public bint beside_asgi
     cdef public object warn

@@ -25,6 +25,7 @@ from bascule.interfaces.exchange import (
     WebSocketPlan,
 )
 from bascule.interfaces.threads import ThreadPool
+from bascule.interfaces.wsgi_body import BodyBuffer
 from bascule.protocols.events import Request
 from bascule.types import Environ, ExcInfo, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file
@@ -138,6 +139,11 @@ class WsgiExchange(Exchange):
             interface.mounted,
         )
         environ["wsgi.input"] = body
+        request = self.request
+        if self.body_ended and request.content_length < 0 and not request.ended:
+            # It came without a length, and is here whole (wsgi_body).
+            environ["CONTENT_LENGTH"] = str(self.body_size)
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["wsgi.early_hints"] = self.early_hints
         # The second is the name that Waitress gave it, and that applications look for.
         environ["bascule.client_disconnected"] = self.is_disconnected
@@ -372,7 +378,7 @@ class WsgiCaller(Interface):
     queue_timeout: seconds after which a request that waits for a thread is answered 503; 0 for
     never. queue_limit: so many may wait, further ones are answered 503. multiprocess: other
     processes call the application as well. beside_asgi: the application is one side of a project
-    that can be called by ASGI, too.
+    that can be called by ASGI, too. body_buffer: for bodies without Content-Length.
     sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`. warn: as the
     hub's. mounted: the path at which the application is, below `root_path`. beside: another
     application's, whose threads are this one's as well.
@@ -381,6 +387,7 @@ class WsgiCaller(Interface):
     __slots__ = (
         "app",
         "beside_asgi",
+        "body_buffer",
         "loop",
         "mounted",
         "multiprocess",
@@ -410,6 +417,7 @@ class WsgiCaller(Interface):
         self.warn = warn
         self.queue_timeout = 0.0
         self.queue_limit = QUEUE_LIMIT
+        self.body_buffer = BodyBuffer(app)
         self.multiprocess = self.beside_asgi = False
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None

@@ -17,11 +17,20 @@ cdef class ThreadedExchange(WsgiExchange):
     cdef public bint expired
     cdef bint striking
     cdef bint struck
+    cdef object collected
+    cdef bint passed_on
     cdef long long received
     cdef long long consumed
     cdef long long queued
     cdef long long written
 
+    cdef bint is_unsized(self) except -1
+    cdef collect(self, bytes data)
+    cdef bytes collected_whole(self)
+    cdef pass_on(self)
+    cdef take_piece(self, bytes data)
+    cdef check_collected(self, bint has_room)
+    cdef tell_unread(self)
     cdef queue(self)
     cdef submit(self)
     cdef check_queue(self)

@@ -42,6 +42,7 @@ from typing import Any
 from bascule.errors import RequestTimeout, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import BODY_HIGH_WATER, Carrier
+from bascule.interfaces.wsgi_body import TOO_LARGE, Collected
 from bascule.interfaces.wsgi_call import Result, WsgiCaller, WsgiExchange
 from bascule.interfaces.wsgi_input import BodyStream
 from bascule.protocols.events import Request
@@ -67,6 +68,7 @@ class ThreadedExchange(WsgiExchange):
     """An exchange whose application runs in a thread."""
 
     __slots__ = (
+        "collected",
         "consumed",
         "error",
         "event",
@@ -74,6 +76,7 @@ class ThreadedExchange(WsgiExchange):
         "exposed",
         "outbox",
         "over",
+        "passed_on",
         "pool",
         "queued",
         "received",
@@ -97,6 +100,10 @@ class ThreadedExchange(WsgiExchange):
         # Octets of the request body: received is written by the loop, consumed by the thread.
         self.received = 0
         self.consumed = 0
+        # While a body without Content-Length is collected.
+        self.collected: Collected | None = None
+        # It was larger than is collected, or stopped coming.
+        self.passed_on = False
         # Octets of the response: queued is written by the thread, written by the loop.
         self.queued = 0
         self.written = 0
@@ -109,6 +116,10 @@ class ThreadedExchange(WsgiExchange):
         """
         if self.started:
             # The end of the body came first, in the same packet.
+            return
+        if self.is_unsized():
+            if self.request.expects_continue:
+                self.carrier.want_body()
             return
         if self.body_ended or self.received >= BODY_HIGH_WATER or self.request.expects_continue:
             self.queue()
@@ -129,7 +140,51 @@ class ThreadedExchange(WsgiExchange):
         if self.pool is not None:
             self.pool.submit(self)
 
+    def is_unsized(self) -> bool:
+        """The body is one without Content-Length, and is to be collected before the call."""
+        return (
+            not self.started
+            and self.request.content_length < 0
+            and not self.request.ended
+            and self.interface.body_buffer.limit > 0
+        )
+
+    def collect(self, data: bytes) -> None:
+        """A piece of a body without Content-Length."""
+        collected = self.collected
+        if collected is None:
+            collected = self.collected = Collected(self.interface.body_buffer)
+        if collected.add(data):
+            return
+        if self.interface.body_buffer.by_length:
+            self.started = self.returned = self.over = True
+            self.collected_whole()
+            self.carrier.respond(413, PLAIN_TEXT, TOO_LARGE, True)
+        else:
+            self.pass_on()
+
+    def collected_whole(self) -> bytes:
+        """What has been collected; the memory for it is free again."""
+        collected, self.collected = self.collected, None
+        return b"" if collected is None else collected.release()
+
+    def pass_on(self) -> None:
+        """Collect no more: call the application with what has come, to read on as it comes."""
+        self.passed_on = True
+        self.take_piece(self.collected_whole())
+        if not self.started:
+            self.queue()
+
     def receive_body(self, data: bytes) -> None:
+        if self.is_unsized():
+            self.collect(data)
+        else:
+            self.take_piece(data)
+
+    def take_piece(self, data: bytes) -> None:
+        """A piece for the thread."""
+        if not data:
+            return
         self.body.append(data)
         self.received += len(data)
         if self.received - self.consumed >= BODY_HIGH_WATER and not self.held:
@@ -140,6 +195,12 @@ class ThreadedExchange(WsgiExchange):
             self.queue()
 
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        data = self.collected_whole()
+        if data:
+            # Nobody reads further ahead than this.
+            self.body.append(data)
+            self.received += len(data)
+        self.body_size = self.received
         self.body_ended = True
         self.trailers = trailers
         self.wake_thread()
@@ -157,8 +218,30 @@ class ThreadedExchange(WsgiExchange):
         running = self.interface.running - self.interface.sockets
         if self.disconnected or pool is None:
             return
-        if running == 0 or running < pool.limit - 1:
+        has_room = running == 0 or running < pool.limit - 1
+        if self.is_unsized():
+            self.check_collected(has_room)
+        elif has_room:
             self.queue()
+
+    def check_collected(self, has_room: bool) -> None:
+        """A body that has stopped coming is passed on, to an application that may read it then."""
+        if self.interface.body_buffer.by_length:
+            return
+        collected = self.collected
+        if collected is not None and collected.grown:
+            collected.grown = False
+        elif has_room:
+            self.pass_on()
+
+    def tell_unread(self) -> None:
+        """The application has read nothing of a body of which it was not told a length. It may
+        not have wanted to; or it reads by the length, and has taken the body for empty."""
+        self.interface.warn(
+            "unread body",
+            "an application has read nothing of a request body without Content-Length that was "
+            "too slow or too large to be collected for it (--limit-body-buffer)",
+        )
 
     def check_queue(self) -> None:
         """Has the request waited too long for a thread? One that none will take any more, because
@@ -181,6 +264,7 @@ class ThreadedExchange(WsgiExchange):
 
     def disconnect(self) -> None:
         WsgiExchange.disconnect(self)
+        self.collected_whole()
         if self.started:
             # Nobody waits for what no thread has begun.
             self.withdraw()
@@ -223,6 +307,8 @@ class ThreadedExchange(WsgiExchange):
         if kind == DONE:
             self.returned = True
             self.interface.running -= 1
+            if self.passed_on and self.consumed == 0 and not self.disconnected:
+                self.tell_unread()
         elif self.over or self.disconnected or self.error is not None:
             # The carrier is gone, or carries another exchange by now.
             if kind == SEND_FILE:
@@ -335,6 +421,7 @@ class ThreadedExchange(WsgiExchange):
         try:
             if self.body_ended and len(self.body) <= 1:
                 body: Any = io.BytesIO(self.body[0] if self.body else b"")
+                self.passed_on = False
             else:
                 body = BodyStream(self.next_piece)
             self.call(body)

@@ -477,6 +477,17 @@ class Options:
         "Longest request body. Past it: 413. none for no limit.",
         reason="Only the application knows what it accepts.",
     )
+    limit_body_buffer = Option(
+        Whole(0, metavar="BYTES"),
+        4_194_304,
+        LIMITS,
+        "Longest request body without Content-Length that is collected in memory before a WSGI "
+        "application is called, so that it is told a length. A longer one is passed on as it "
+        "comes; Django and Bottle, which would take it for empty, do not get it: 413. 0 collects "
+        "none.",
+        reason="Most WSGI applications read as many bytes as CONTENT_LENGTH says. Forms and JSON "
+        "are smaller than this; Bascule writes no file for what is larger.",
+    )
     limit_connections = Option(
         Whole(1),
         10_000,

@@ -217,6 +217,7 @@ class Worker:
             self.wsgi,
         )
         interface.queue_timeout = settings.queue_timeout or 0.0
+        interface.body_buffer.limit = settings.limit_body_buffer
         interface.queue_limit = settings.limit_queue or settings.limit_connections
         interface.multiprocess = self.slot is not None
         self.wsgi = interface
