@@ -97,6 +97,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/private":
         # Without a look at what is sent.
         await answer(send, b"who are you?", status=401)
+    elif path == "/spaced":
+        await answer(send, b"spaced", kind=b" text/plain; ")
     elif path == "/left":
         # Not before the other client has gone.
         await left.wait()

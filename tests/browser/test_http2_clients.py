@@ -136,7 +136,7 @@ def test_java_is_answered_before_it_has_sent_all(
     encrypted: Server, certificates: Certificates
 ) -> None:
     said = said_by(
-        *(program("java", package="openjdk-17-jdk-headless"), str(HERE / "Http2Upload.java")),
+        *(program("java", package="default-jdk-headless"), str(HERE / "Http2Upload.java")),
         *(certificates.ca_certs, f"{encrypted.base_url}/private", "300000", "5"),
     )
     assert said == "HTTP_2 401 who are you?\n" * 5
@@ -158,6 +158,14 @@ def test_nghttp(cleartext: Server, upload: Path) -> None:
         f"{cleartext.base_url}/upload",
     )
     assert ANSWER in said
+
+
+def test_nghttp_takes_values_with_white_space_around(cleartext: Server) -> None:
+    nghttp = program("nghttp", package="nghttp2-client")
+    said = said_by(nghttp, "--verbose", f"{cleartext.base_url}/spaced")
+    assert "content-type: text/plain;\n" in said
+    assert "spaced" in said
+    assert "PROTOCOL_ERROR" not in said
 
 
 # httpx.

@@ -55,7 +55,7 @@ def check_reason(reason: bytes) -> None:
 def declared_length(value: bytes, before: int) -> int:
     """A Content-Length of the application's, `before` being what an earlier one said. Raises
     ResponseError."""
-    length = parse_length(value)
+    length = parse_length(value.strip(b" \t"))
     if length == NO_LENGTH:
         raise ResponseError(f"Content-Length {value!r} is not a number of octets")
     if before not in (NO_LENGTH, length):

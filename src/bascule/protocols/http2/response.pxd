@@ -8,6 +8,7 @@ cdef list STATUSES
 cdef list LENGTHS
 cdef bytes FORBIDDEN_OCTETS
 
+cdef int SPACE
 cdef int PLAIN
 cdef int CONTENT_LENGTH
 cdef int DATE
@@ -39,4 +40,5 @@ cdef class ResponseFields:
 
 cpdef check_size(Stream stream, long long size, bint end)
 cpdef bint count(Stream stream, Py_ssize_t size, bint end) except -1
+@cython.locals(index=Py_ssize_t, field=tuple, value=bytes)
 cdef check_all(list fields, list given)

@@ -33,6 +33,8 @@ from bascule.protocols.response_checks import (
 
 Fields = list[tuple[bytes, bytes]]
 
+SPACE = 0x20
+
 STATUSES = [(b":status", b"%d" % status) for status in range(1000)]
 LENGTHS = [(b"content-length", b"%d" % length) for length in range(1024)]
 # Written by the server alone, or not at all.
@@ -85,7 +87,9 @@ class ResponseFields:
         check_all(fields, given)
         framing = self.choose_framing(stream, status, length, size, end)
         if framing != NOTHING or status != 204:
-            if length == NO_LENGTH and end and (size or framing != NOTHING):
+            if length == NO_LENGTH and end and (framing != NOTHING or (size and status != 304)):
+                # Not that of a body that a 304 cannot have (RFC 9110 section 8.6): only the
+                # application knows what a 200 would have had.
                 length = size
             if length >= 0:
                 fields.append(
@@ -202,10 +206,16 @@ def count(stream: Stream, size: int, end: bool) -> bool:
 
 
 def check_all(fields: Fields, given: Fields) -> None:
-    """Look at all values at once; at each only where something is wrong."""
+    """Look at all values at once; at each only where something is wrong. Also take off what is
+    white space at their ends (RFC 9113 section 8.2.1): nghttp2 refuses a response that has any,
+    which in HTTP/1.1 is no part of the value."""
     values = b"".join([field[1] for field in fields])
     if len(values.translate(None, FORBIDDEN_OCTETS)) != len(values):
         check_values(given)
+    for index, field in enumerate(fields):
+        value = field[1]
+        if value and (value[0] <= SPACE or value[-1] <= SPACE):
+            fields[index] = (field[0], value.strip(b" \t"))
 
 
 def pairs_of(lines: bytes) -> Fields:

@@ -59,6 +59,51 @@ def test_a_body_of_unknown_length() -> None:
     assert client.fields == [OK]
 
 
+SPACED = [(b"X-Css", b" a: b; "), (b"x-tab", b"\tc d\t"), (b"x-nothing", b" \t "), (b"x-f", b"")]
+TRIMMED = [(b"x-css", b"a: b;"), (b"x-tab", b"c d"), (b"x-nothing", b""), (b"x-f", b"")]
+
+
+def test_white_space_around_values_is_no_part_of_them() -> None:
+    """RFC 9113 section 8.2.1. nghttp refuses a response that has it, Node is told of none."""
+    client = Http2Client()
+    stream = client.request(1, [*h2.GET, (b"te", b"trailers")])
+    engine = client.engine
+    engine.send_informational(stream, 103, SPACED)
+    engine.send_head(stream, 200, [*SPACED, (b"content-length", b" 1\t")], b"a", False)
+    engine.send_trailers(stream, SPACED)
+    client.read()
+    assert client.fields == [
+        [(b":status", b"103"), *TRIMMED],
+        [*OK, *TRIMMED, (b"content-length", b"1")],
+        TRIMMED,
+    ]
+
+
+def test_white_space_does_not_hide_a_line_break() -> None:
+    client = Http2Client()
+    stream = client.request()
+    with pytest.raises(ResponseError, match="line break"):
+        client.engine.send_head(stream, 200, [(b"x-css", b"a\r\n ")], b"", True)
+
+
+def test_a_304_has_no_length_but_the_applications() -> None:
+    """RFC 9110 section 8.6: it is that of the 200, which a dropped body says nothing about."""
+    client = Http2Client()
+    engine = client.engine
+    engine.send_head(client.request(1), 304, [], b"dropped", True)
+    engine.send_head(client.request(3), 304, [(b"content-length", b"9")], b"", True)
+    engine.send_head(client.request(5, HEAD), 304, [], b"dropped", True)
+    engine.send_head(client.request(7, HEAD), 200, [], b"what GET has", True)
+    client.read()
+    not_modified = (b":status", b"304")
+    assert client.fields == [
+        [not_modified],
+        [not_modified, (b"content-length", b"9")],
+        [not_modified],
+        [*OK, (b"content-length", b"12")],
+    ]
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_statuses_without_a_body(status: int) -> None:
     client = Http2Client()
