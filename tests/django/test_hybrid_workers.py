@@ -4,6 +4,7 @@ so that a reload serves new code.
 
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -43,6 +44,38 @@ def test_new_code_is_served_by_manage_serve(shop: Path) -> None:
     with managing(shop, "serve", "--port", "0", "--workers", "2", "--no-access-log") as server:
         new_code_is_served(server, shop)
     assert '"GET / HTTP' not in server.output()
+
+
+@pytest.mark.parametrize("command", ["bascule serve", "manage.py serve", "path/manage.py serve"])
+def test_a_new_release_behind_a_link_is_served(
+    shop: Path, tmp_path_factory: pytest.TempPathFactory, command: str
+) -> None:
+    folder = tmp_path_factory.mktemp("releases")
+    current = folder / "current"
+    current.symlink_to(shop)
+    flags = ("serve", "--port", "0", "--workers", "1")
+    env = {"PWD": str(current)}
+    if command == "bascule serve":
+        serving = started(*flags, cwd=current, env=env)
+    elif command == "manage.py serve":
+        serving = managing(current, *flags, env=env)
+    else:
+        serving = managing(folder, *flags, program="current/manage.py")
+    with serving as server:
+        wait_for_ready(server, 1)
+        server.port = int(re.search(r"listening on http://127.0.0.1:(\d+)", server.output())[1])
+        assert body(server, "/") == "one thread"
+        second = folder / "second"
+        shutil.copytree(shop, second)
+        views = second / "shop/views.py"
+        views.write_text(views.read_text().replace("one {side", "two {side"))
+        current.unlink()
+        current.symlink_to(second)
+        server.signal(signal.SIGHUP)
+        wait_for_ready(server, 2)
+        server.wait_for_output("has ended (replaced", DEADLINE)
+        assert body(server, "/") == "two thread"
+        assert server.stop() == 0
 
 
 def test_other_settings_of_the_project_hold_for_workers(shop: Path) -> None:

@@ -36,8 +36,9 @@ def test_bascule_serve(shop: Path, flags: tuple[str, ...]) -> None:
     assert set(zones) == {"+05:30"}
 
 
-def test_manage_serve(shop: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("--workers", "1"), ("--reload",)], ids=str)
+def test_manage_serve(shop: Path, flags: tuple[str, ...]) -> None:
     append(shop / "shop/settings.py", 'TIME_ZONE = "Asia/Tokyo"\n')
-    with managing(shop, "serve", "--port", "0", env=ZONE) as server:
+    with managing(shop, "serve", "--port", "0", *flags, env=ZONE) as server:
         zones = zones_of_lines(server)
     assert set(zones) == {"+05:30"}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bascule.directory import absolute
 from bascule.errors import UsageError
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
@@ -34,7 +35,7 @@ def find_project(target: str, app_dir: str, environ: Mapping[str, str]) -> Proje
 
     Raises UsageError where manage.py does not say which settings it takes.
     """
-    directory = os.path.abspath(app_dir)
+    directory = absolute(app_dir)
     if target:
         return named_project(target, directory, environ)
     if not is_of_django(os.path.join(directory, MANAGE)):

@@ -5,13 +5,13 @@ may not even be a settings module.
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from bascule.directory import of_script
 from bascule.django.configuration import KEY, layer_of
 from bascule.django.locate import MANAGE, VARIABLE, Project
 from bascule.errors import BasculeError, SettingsError, StartupError, UsageError
@@ -25,7 +25,7 @@ def this_project() -> Project:
     module: str = settings.SETTINGS_MODULE or ""
     # Where a manage.py configures the settings itself, there is no module, and no name.
     name = module.partition(".")[0] or "the project"
-    return Project(name, module or "the settings", MANAGE, os.path.abspath(sys.path[0]))
+    return Project(name, module or "the settings", MANAGE, of_script())
 
 
 def settings_here(

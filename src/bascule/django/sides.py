@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bascule.directory import absolute
 from bascule.django.configuration import load_settings_module
 from bascule.django.executors import THREADS
 from bascule.django.locate import VARIABLE, Project
@@ -39,7 +40,7 @@ def project(settings_module: str = "", app_dir: str = "", threads: int = THREADS
         raise UsageError(f"name the settings module, or set {VARIABLE}")
     source = "argument" if settings_module else "environment"
     name = module.partition(".")[0]
-    return load_project(Project(name, module, source, os.path.abspath(app_dir)), threads)
+    return load_project(Project(name, module, source, absolute(app_dir)), threads)
 
 
 def load_project(project: Project, threads: int) -> Hybrid:

@@ -13,6 +13,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from bascule.directory import absolute
 from bascule.errors import StartupError, TargetError
 from bascule.interfaces import suggest
 from bascule.interfaces.detect import (
@@ -41,7 +42,7 @@ def load_target(target: str, factory: bool, app_dir: str) -> object:
     application. app_dir: the directory put first on sys.path; "" is the current one. Raises
     TargetError when nothing fitting is there, StartupError when the application raises.
     """
-    directory = os.path.abspath(app_dir)
+    directory = absolute(app_dir)
     if sys.path[:1] != [directory]:
         sys.path.insert(0, directory)
     name, attribute = split_target(target, directory)

@@ -10,7 +10,11 @@ import io
 import os
 import sys
 import time
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 VARIABLE = "TZ"
 # The zone of a system without the variable (tzset(3)).
@@ -26,7 +30,7 @@ class Zone:
     def __init__(self, name: str | None) -> None:
         self.name = name
         self.offsets = (time.tzname, time.timezone, time.altzone)
-        self._computed: tzinfo | None = None
+        self._computed: "tzinfo | None" = None
 
     @property
     def is_current(self) -> bool:
@@ -41,6 +45,8 @@ class Zone:
         """The local time, as of time.localtime, with its offset."""
         if self.is_current:
             return time.localtime(second)
+        from datetime import UTC, datetime  # few processes have a use for it
+
         if self._computed is None:
             self._computed = computed(self.name)
         there = datetime.fromtimestamp(second, UTC).astimezone(self._computed)
@@ -53,8 +59,9 @@ class Zone:
         )
 
 
-def computed(name: str | None) -> tzinfo:
+def computed(name: str | None) -> "tzinfo":
     """The zone that TZ names, read as tzset(3) does; UTC where there is none."""
+    from datetime import UTC
     from zoneinfo import ZoneInfo
 
     name = LOCALTIME if name is None else name.removeprefix(":")
@@ -88,6 +95,14 @@ def zone_now() -> Zone:
     if conf is not None and conf.settings.configured and name == conf.settings.TIME_ZONE:
         name = started_with(VARIABLE)
     return Zone(name)
+
+
+def with_zone_at_start(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another process that begins anew: without what Django has made of the
+    zone of this one."""
+    other = {name: value for name, value in environ.items() if name != VARIABLE}
+    name = zone_now().name
+    return other if name is None else {**other, VARIABLE: name}
 
 
 def started_with(variable: str) -> str | None:

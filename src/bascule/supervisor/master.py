@@ -84,6 +84,7 @@ class Master:
     `release` closes them. command: what starts this program again. reopen_logs: opens the files of
     its own log again. notifier: to the service manager. taking_over: called when it takes the
     place of another supervisor. preload: the application is imported once, by nurseries.
+    directory: where the program is started again.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Master:
         notifier: Notifier,
         taking_over: Callable[[], None],
         preload: bool = False,
+        directory: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.policy = policy
@@ -111,7 +113,7 @@ class Master:
             if preload
             else Forks(self, CAUGHT)
         )
-        self.upgrade = Upgrade(command, listeners)
+        self.upgrade = Upgrade(command, listeners, directory)
         self.reopen_logs = reopen_logs
         self.notifier = notifier
         self.taking_over = taking_over

@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bascule.directory import current
 from bascule.errors import EXIT_USAGE
 from bascule.observability import logs
 from bascule.settings import Settings
@@ -77,13 +78,20 @@ class Child:
     """A server process. `kill_at`: once it has been told to end, when it must have done so."""
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], fds: Sequence[int]
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        fds: Sequence[int],
+        directory: str | None = None,
     ) -> None:
         self.lifeline = Lifeline()
         end = self.lifeline.theirs.fileno()
         try:
             self.process = subprocess.Popen(
-                command, env={**environ, LIFELINE_VARIABLE: str(end)}, pass_fds=[*fds, end]
+                command,
+                env={**environ, LIFELINE_VARIABLE: str(end)},
+                pass_fds=[*fds, end],
+                cwd=directory,
             )
         except BaseException:
             self.lifeline.close()
@@ -114,6 +122,7 @@ class Reloader:
         self.fds = [sock.fileno() for sock in sockets]
         self.environ = {**os.environ, SOCKETS_VARIABLE: handed_over(sockets)}
         self.patience = patience
+        self.directory = current()
         self.serving: Child | None = None
         self.starting: Child | None = None
         self.leaving: list[Child] = []
@@ -153,7 +162,10 @@ class Reloader:
 
     def change(self, paths: Sequence[str]) -> None:
         """Have a new child started; one that is starting now is out of date."""
-        logger.info("changed: %s; starting again", ", ".join(map(os.path.relpath, paths)))
+        logger.info(
+            "changed: %s; starting again",
+            ", ".join(os.path.relpath(path, self.directory) for path in paths),
+        )
         self.first = False
         self.due = True
         if self.starting is not None:
@@ -163,7 +175,12 @@ class Reloader:
     def start(self) -> None:
         """Start a child."""
         self.due = False
-        self.starting = Child(self.command, self.environ, self.fds)
+        try:
+            self.starting = Child(self.command, self.environ, self.fds, self.directory)
+        except OSError as error:
+            name = error.filename or self.command[0]
+            logger.error("%s: %s; waiting for a change", name, error.strerror)
+            return
         if self.caught:  # a signal came while it was made, and may have passed it by
             self.starting.end(signal.SIGTERM, self.patience)
 

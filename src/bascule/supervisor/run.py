@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bascule import directory
 from bascule.address import UnixAddress
 from bascule.errors import UsageError
 from bascule.observability import logs
@@ -56,6 +57,7 @@ def supervise(
     forked; None where each worker does. Workers end with SystemExit. Raises UsageError.
     """
     occupy_standard_descriptors()
+    start = directory.settle()
     if settings.umask is not None:
         os.umask(settings.umask)
     logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
@@ -79,6 +81,7 @@ def supervise(
             Notifier.of(os.environ, os.getpid()),
             partial(replace_predecessor, pid_file),
             prepare is not None,
+            start,
         )
         if pid_file is not None and not master.upgrade.is_successor:
             pid_file.write()
@@ -96,11 +99,17 @@ def supervise(
             pid_file.remove()
     # Behind the clauses above: what the worker raises has nothing to do with how it came to be.
     if seat is not None:
-        sys.exit(serve_seated(serve, listeners.served, seat))
+        sys.exit(serve_seated(serve, listeners.served, seat, None, start))
     assert nursery is not None
     assert prepare is not None
-    hatched = nursery.tend(prepare)
+    hatched = nursery.tend(partial(prepared, prepare, start))
     sys.exit(serve_seated(serve, hatched.sockets, hatched.seat, hatched.loaded))
+
+
+def prepared(prepare: Prepare, start: str) -> Loaded:
+    """The applications, of the release that is in the start directory now."""
+    directory.come_back(start)
+    return prepare()
 
 
 def replace_predecessor(pid_file: PidFile | None) -> None:
@@ -149,10 +158,16 @@ def serve_seated(
     sockets: Sequence[socket.socket],
     seat: Seat,
     loaded: Loaded | None = None,
+    start: str | None = None,
 ) -> int:
-    """Be a worker. Whatever keeps it from serving is told to the supervisor, whose log it is."""
+    """Be a worker. Whatever keeps it from serving is told to the supervisor, whose log it is.
+
+    start: the directory to be in, where the application is still to be imported.
+    """
     seat.take()
     try:
+        if start is not None:
+            directory.come_back(start)
         code = serve(sockets, seat, loaded)
     except Exception as error:
         text, code = why_not(error)

@@ -7,11 +7,14 @@ has on its own.
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bascule import directory
 from bascule.errors import EXIT_CRASH, StartupError, UsageError
+from bascule.observability.stamps import with_zone_at_start
 from bascule.settings import OPTIONS, Settings
 from bascule.settings.environment import READY_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.supervisor.sockets import inherited_sockets
@@ -41,8 +44,9 @@ def serve_or_watch(
     lifeline = inherited_lifeline(os.environ)
     if lifeline is not None:
         lifeline.watch()
+    directory.settle()
     has_started_over = os.environ.pop(STARTED_OVER_VARIABLE, "") != ""
-    before = dict(os.environ)
+    before = with_zone_at_start(os.environ)
     settings = read_settings()
     workers = OPTIONS["workers"]
     if settings.supervised is not None and (command := start_over()) is not None:
@@ -62,6 +66,7 @@ def serve_or_watch(
         # A child finds out anew what a file has said to this process.
         os.environ.clear()
         os.environ.update(before)
+        time.tzset()
         return run_reloading(settings, [sys.executable, *sys.orig_argv[1:]])
     from bascule.worker.run import preload, run
 

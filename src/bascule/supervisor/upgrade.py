@@ -57,7 +57,11 @@ class Upgrade:
     """Both ends of an upgrade: the one that this process may begin, and the one it may come
     from."""
 
-    def __init__(self, command: Sequence[str], listeners: Listeners) -> None:
+    def __init__(
+        self, command: Sequence[str], listeners: Listeners, directory: str | None = None
+    ) -> None:
+        """command: of a new supervisor, to be run in the directory that is at this path then."""
+        self.directory = directory
         self.command = list(command)
         self.listeners = listeners
         self.pipe: int | None = None
@@ -93,9 +97,13 @@ class Upgrade:
         # The watchdog of a service manager goes over to it.
         environ.pop("WATCHDOG_PID", None)
         try:
-            self.process = subprocess.Popen(self.command, env=environ, pass_fds=[*fds, writer])
+            self.process = subprocess.Popen(
+                self.command, env=environ, pass_fds=[*fds, writer], cwd=self.directory
+            )
         except OSError as error:
-            logger.error("upgrade failed: %s: %s", self.command[0], error.strerror)
+            # The command or the directory is not there.
+            name = error.filename or self.command[0]
+            logger.error("upgrade failed: %s: %s", name, error.strerror)
             os.close(reader)
             return None
         finally:

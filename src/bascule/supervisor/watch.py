@@ -1,11 +1,11 @@
 """What changes in the files of an application, and in those that its settings come from."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
+from bascule.directory import absolute
 from bascule.errors import UsageError
 from bascule.settings import Settings
 
@@ -19,13 +19,13 @@ LOOK_INTERVAL_MS = 200  # how soon the end is noticed
 
 def directories(settings: Settings) -> list[str]:
     """Return what to watch: --reload-dir, else the application's directory."""
-    return list(settings.reload_dir) or [settings.app_dir or os.curdir]
+    return list(settings.reload_dir) or [absolute(settings.app_dir)]
 
 
 def named_files(settings: Settings) -> set[str]:
     """Return the files that settings come from and that may lie anywhere."""
     named = (settings.config, settings.env_file, settings.log_config)
-    return {os.path.abspath(path) for path in named if path is not None}
+    return {absolute(path) for path in named if path is not None}
 
 
 class Watch:
@@ -97,7 +97,7 @@ class Watch:
         ):
             if not told:  # only now is it sure that no change is missed
                 told = True
-                logger.info("watching %s", ", ".join(map(os.path.abspath, self._directories)))
+                logger.info("watching %s", ", ".join(map(absolute, self._directories)))
             if change:
                 self._found.put([path for _, path in change])
                 self._wake()

@@ -13,6 +13,7 @@ The file appears whole: it is written under another name beside the path first.
 import logging
 import os
 
+from bascule.directory import absolute
 from bascule.errors import UsageError
 
 logger = logging.getLogger("bascule")
@@ -25,7 +26,7 @@ class PidFile:
     """The file of this process at `path`."""
 
     def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
+        self.path = absolute(path)
         self._pid = 0
 
     def write(self, replacing: int = 0) -> None:

@@ -78,7 +78,7 @@ def test_directory_that_cannot_be_watched(tmp_path):
 
 
 def test_what_is_watched(tmp_path):
-    assert directories(Settings.of()) == ["."]
+    assert directories(Settings.of()) == [os.getcwd()]
     assert directories(Settings.of(app_dir=str(tmp_path))) == [str(tmp_path)]
     assert directories(Settings.of(app_dir=str(tmp_path), reload_dir=["."])) == ["."]
     variables = tmp_path / "variables"
