@@ -14,6 +14,7 @@ from bascule.settings import OPTIONS, Settings
 from bascule.settings.values import NEED_SUPERVISOR
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.worker.applications import find_applications
+from bascule.worker.patched import check_patches
 from bascule.worker.run import preload, run
 from bascule.worker.worker import Worker
 
@@ -159,6 +160,7 @@ class Server:
         for name, value in self.settings.app_environment.items():
             os.environ.setdefault(name, value)
         self._applications = find_applications(self.settings, given, mounts, websocket)
+        check_patches(self._applications, self.settings)
         self._given = sockets
         self._opened: list[socket.socket] = []
         self._worker: Worker | None = None

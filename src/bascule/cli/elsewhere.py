@@ -11,12 +11,15 @@ from typing import Any
 
 from bascule.errors import BasculeError, StartupError
 from bascule.settings.load import FindProject, ProjectSettings
+from bascule.worker.patched import PROCESSES, refuse_patched
 
 
 def asked_elsewhere(find: FindProject) -> FindProject:
     """`find`, run in a process of its own each time."""
 
     def ask(target: str, app_dir: str, environ: Mapping[str, str]) -> ProjectSettings | None:
+        # This is the first thing that would hang.
+        refuse_patched(PROCESSES)
         answer = in_child(lambda: find(target, app_dir, environ))
         if isinstance(answer, BasculeError):
             raise answer

@@ -26,6 +26,7 @@ from bascule.supervisor.table import Policy
 from bascule.supervisor.upgrade import Listeners, inherited_services
 from bascule.worker.ending import end_within_reason
 from bascule.worker.listeners import listening_sockets
+from bascule.worker.patched import PROCESSES, refuse_patched
 from bascule.worker.pidfile import PidFile
 from bascule.worker.plan import tls_context
 from bascule.worker.privileges import wanted_identity
@@ -56,6 +57,7 @@ def supervise(
     settings' addresses; they are closed here. prepare: finds the applications before workers are
     forked; None where each worker does. Workers end with SystemExit. Raises UsageError.
     """
+    refuse_patched(PROCESSES)
     occupy_standard_descriptors()
     start = directory.settle()
     if settings.umask is not None:

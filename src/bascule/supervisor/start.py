@@ -19,6 +19,7 @@ from bascule.settings import OPTIONS, Settings
 from bascule.settings.environment import READY_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.supervisor.sockets import inherited_sockets
 from bascule.worker.lifeline import inherited_lifeline
+from bascule.worker.patched import RELOADER, refuse_patched
 
 if TYPE_CHECKING:
     import socket
@@ -62,6 +63,8 @@ def serve_or_watch(
     sockets = inherited_sockets(os.environ)
     if settings.reload and sockets is None:
         from bascule.supervisor.reload import run_reloading
+
+        refuse_patched(RELOADER)
 
         # A child finds out anew what a file has said to this process.
         os.environ.clear()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
+from bascule.errors import StartupError
 from bascule.interfaces.application import Application
 from bascule.interfaces.hybrid import Hybrid
 from bascule.loop import loop_factory, loop_name, new_event_loop
@@ -35,6 +36,7 @@ from bascule.worker import forks
 from bascule.worker.applications import Load, find_applications, load_module
 from bascule.worker.lifeline import THREAD_NAME, ServerEnd
 from bascule.worker.listeners import listening_sockets
+from bascule.worker.patched import check_patches, refuse_failed_patch
 from bascule.worker.pidfile import PidFile
 from bascule.worker.plan import tls_context
 from bascule.worker.privileges import wanted_identity
@@ -154,9 +156,14 @@ def load_applications(
     Outside the loop: Django's ORM refuses to work where one is running, and imports may use it.
     Raises UsageError or StartupError.
     """
-    applications = find_applications(settings, app, mounts, websocket, load)
+    try:
+        applications = find_applications(settings, app, mounts, websocket, load)
+    except StartupError:
+        refuse_failed_patch(settings)
+        raise
     if settings.log_config is None:
         logs.survive_application()
+    check_patches(applications, settings)
     return applications
 
 

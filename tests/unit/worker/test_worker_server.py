@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from worker_rig import DEADLINE, App, Client, run
@@ -389,6 +390,19 @@ def test_serve_refuses_as_well(options, words):
     with pytest.raises(UsageError) as refused:
         serve(App(), **options)
     assert words in str(refused.value)
+
+
+def test_threads_that_were_replaced_would_never_answer(monkeypatch):
+    gevent = SimpleNamespace(is_module_patched=lambda name: name == "threading")
+    monkeypatch.setitem(sys.modules, "gevent.monkey", gevent)
+
+    def wsgi(environ, start_response):
+        return []
+
+    with pytest.raises(UsageError, match="gevent has been put in the place of Python's threads"):
+        Server(wsgi)
+    Server(wsgi, threads=0)
+    Server(App())
 
 
 def test_an_address_in_use_raises():
