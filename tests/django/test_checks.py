@@ -289,6 +289,36 @@ def test_the_command(site: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(("command", "is_told"), [("check", True), ("job", False)])
+def test_what_serving_costs_is_no_matter_of_other_commands(
+    site: Path, command: str, is_told: bool
+) -> None:
+    write(site / "shop/management/__init__.py", "")
+    (site / "shop/management/commands").mkdir()
+    write(site / "shop/management/commands/__init__.py", "")
+    write(
+        site / "shop/management/commands/job.py",
+        """
+        from django.core.management import BaseCommand
+
+        class Command(BaseCommand):
+            def handle(self, **options):
+                print("done")
+        """,
+    )
+    use(site, "loop_only", "plain", "Returns")
+    append(site / "shop/urls.py", WITH_ASYNC)
+    append(
+        site / "shop/settings.py",
+        "INSTALLED_APPS += ['shop']\nBASCULE = {'DJANGO_INTERFACE': {'/nowhere/': 'wsgi'}}\n",
+    )
+    done = run(site, "-m", "django", command)
+    assert done.returncode == 0, done.stderr
+    assert "(bascule.W007)" in done.stderr
+    for identifier in ("W003", "W004", "I001"):
+        assert (f"(bascule.{identifier})" in done.stderr) is is_told
+
+
 def test_every_identifier_is_on_the_page() -> None:
     source = (Path(__file__).parents[2] / "src/bascule/django/checks.py").read_text()
     used = set(re.findall(r'"([EWI]\d{3})"', source))

@@ -8,9 +8,11 @@ the settings file and the command line.
 Imports are within functions: every command of manage.py imports this module, and few run checks.
 """
 
+import functools
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,8 @@ REMOVED_FIELDS = frozenset(
         "HTTP_X_FORWARDED_PROTO",
     }
 )
+# The commands that show what serving costs.
+SHOW_COST = frozenset({"check", "runserver", "serve", "testserver"})
 IN_MEMORY_LAYER = "channels.layers.InMemoryChannelLayer"
 # The largest pool of each engine where its options do not say (psycopg_pool, python-oracledb).
 POOLS = {
@@ -65,6 +69,27 @@ def cautious(check: Callable[[], Messages]) -> Check:
     # Not functools.wraps: Django would look through it, and miss **kwargs.
     run.__name__, run.__doc__ = check.__name__, check.__doc__
     return run
+
+
+def when_served(check: Callable[[], Messages]) -> Callable[[], Messages]:
+    """Leave out, in commands that neither serve nor were asked for checks, what only tells what
+    serving costs. Every nightly job would print it."""
+
+    @functools.wraps(check)
+    def run() -> Messages:
+        if not is_of_another_command():
+            yield from check()
+
+    return run
+
+
+def is_of_another_command() -> bool:
+    """Whether a command of Django's runs that does not show the cost of serving. A check is not
+    told which one runs it; this is where Django's ManagementUtility has its name from."""
+    from django.core.management import get_commands
+
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    return name not in SHOW_COST and name in get_commands()
 
 
 def message(kind: type[CheckMessage], identifier: str, text: str, hint: str) -> CheckMessage:
@@ -180,6 +205,7 @@ def check_atomic_requests() -> Messages:
 
 
 @cautious
+@when_served
 def check_sync_only_middleware() -> Messages:
     """W003: async views behind middleware that is only sync hold a thread as long as they run."""
     views = async_views()
@@ -207,6 +233,7 @@ def check_sync_only_middleware() -> Messages:
 
 
 @cautious
+@when_served
 def check_hooks_in_threads() -> Messages:
     """I001: hooks in front of async views that go to a thread at each request."""
     views = async_views()
@@ -230,6 +257,7 @@ def check_hooks_in_threads() -> Messages:
 
 
 @cautious
+@when_served
 def check_async_only_middleware() -> Messages:
     """W004: sync views behind middleware that is only async run a loop for each request."""
     from bascule.django.survey import chain, stretches, sync_capable, views
