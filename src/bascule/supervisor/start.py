@@ -42,6 +42,10 @@ def serve_or_watch(
     application already: none of them would ever see that it has changed.
     Raises UsageError or StartupError.
     """
+    if os.getpid() == 1:
+        from bascule.supervisor.first import leave_first_place
+
+        leave_first_place()
     lifeline = inherited_lifeline(os.environ)
     if lifeline is not None:
         lifeline.watch()

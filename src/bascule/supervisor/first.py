@@ -1,0 +1,92 @@
+"""The first process of a container looks after those that nobody else looks after.
+
+A process whose parent has ended becomes a child of process 1, which has to take note of its end,
+or it stays in the table of processes for ever, as a zombie. A server that is process 1 could take
+note of every end; but then the application would not learn how programs ended that it has started
+itself, and nothing tells the ones from the others. So the server is not process 1: that one forks
+the server, before anything is imported, and does nothing but
+
+- reap whatever becomes its child;
+- pass signals on to the server, except those that a terminal has sent to the server as well;
+- end as the server ends, with 128 and more for a signal, as a shell says it.
+
+Rejected: asking for `docker run --init`, which nobody remembers until the table is full; reaping
+those that have been dead for a while, which takes exit codes from an application that asks late.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from typing import NoReturn
+
+from bascule.observability.stamps import with_zone_at_start
+
+FIRST = 1
+# What says to which process it belongs: that was this one, and is the server now.
+FOR_PROCESS = ("LISTEN_PID", "WATCHDOG_PID")
+# Of siginfo_t: the kernel has sent it by itself, here on behalf of a terminal (sigaction(2)).
+SI_KERNEL = 0x80
+# Those that nobody can catch, those by which a program fails, and that of children that are only
+# stopped.
+NOT_PASSED_ON = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGCHLD,
+    }
+)
+
+
+def leave_first_place() -> None:
+    """Where this is process 1, have a child of it go on from here. Returns in the child."""
+    if os.getpid() != FIRST:
+        return
+    has_threads = threading.active_count() > 1
+    passed_on = signal.valid_signals() - NOT_PASSED_ON
+    # Blocked, not caught: one that comes before the server is there must not be lost.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed_on, signal.SIGCHLD})
+    server = os.fork()
+    if server:
+        look_after(server, passed_on)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for name in FOR_PROCESS:
+        if os.environ.get(name) == str(FIRST):
+            os.environ[name] = str(os.getpid())
+    if has_threads:
+        # Settings that manage.py has imported have started some, which a fork does not take along.
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(command[0], command, with_zone_at_start(os.environ))
+
+
+def look_after(server: int, passed_on: Iterable[int]) -> NoReturn:
+    """Be process 1, until the server has ended."""
+    while True:
+        came = signal.sigwaitinfo({*passed_on, signal.SIGCHLD})
+        if came.si_signo == signal.SIGCHLD:
+            status = reap(server)
+            if status is not None:
+                code = os.waitstatus_to_exitcode(status)
+                os._exit(code if code >= 0 else 128 - code)
+        elif came.si_code != SI_KERNEL:
+            os.kill(server, came.si_signo)
+
+
+def reap(server: int) -> int | None:
+    """Take note of all that have ended; the status of the server, if it was among them."""
+    found = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        if pid == server:
+            found = status
