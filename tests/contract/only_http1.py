@@ -29,6 +29,8 @@ REASONS: dict[str, tuple[str, ...]] = {
         "proxies: a_unix_socket_is_trusted_where_it_is_named",
         "proxies: a_unix_socket_is_not_trusted_by_an_address",
         "proxies: ipv4_on_a_socket_of_both_families",
+        "asgi_scope: an_empty_host",
+        "wsgi_environ: an_empty_host",
         "wsgi_environ: http_1_0_without_host",
         "wsgi_response: http_1_0",
         "wsgi_response: early_hints_to_an_http_1_0_client_are_left_out",

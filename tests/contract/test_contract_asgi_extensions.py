@@ -159,6 +159,19 @@ def test_forbidden_trailers_raise_and_can_be_corrected(
         assert (response.body, response.trailers) == (b"data", [("x-a", "1")])
 
 
+def test_what_describes_may_be_a_trailer(serve: Serve) -> None:
+    fields = [(b"vary", b"accept"), (b"content-type", b"text/plain"), (b"cache-control", b"no")]
+
+    @app
+    async def answer(receive: Any, send: Any) -> None:
+        await start(send, 200, [], trailers=True)
+        await body(send, b"data")
+        await trailers(send, fields)
+
+    response = serve(answer).request("GET", "/", TE)
+    assert response.trailers == [(name.decode(), value.decode()) for name, value in fields]
+
+
 async def hint(send: Any, *links: bytes) -> None:
     await send({"type": "http.response.early_hint", "links": iter(links)})
 

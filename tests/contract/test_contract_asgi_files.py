@@ -87,6 +87,8 @@ def test_pathsend_with_a_status_without_body(
     for _ in range(2):
         response = client.request("GET")
         assert (response.status, response.body) == (status, b"")
+        # RFC 9110 section 8.6: that of a 304 would be what a 200 had said.
+        assert response.header("content-length") is None
     served.taken_log()
 
 

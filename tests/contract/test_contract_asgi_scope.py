@@ -178,6 +178,17 @@ def test_http_1_0(serve: Serve) -> None:
     assert (scope["http_version"], scope["path"], list(scope["headers"])) == ("1.0", "/old", [])
 
 
+def test_an_empty_host(serve: Serve) -> None:
+    app = ScopeApp()
+    served = serve(app)
+    with RawClient(served.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost:\r\n\r\n")
+        assert client.read_response().status == 200
+    scope = app.next()
+    assert list(map(tuple, scope["headers"])) == [(b"host", b"")]
+    assert tuple(scope["server"]) == ("127.0.0.1", served.port)
+
+
 def test_absolute_target(serve: Serve) -> None:
     """RFC 9112 section 3.2.2: its authority replaces the Host field."""
     app = ScopeApp()

@@ -1,6 +1,8 @@
 """Both interfaces over HTTP/2: requests, bodies, resets, deadlines, WebSockets, the end."""
 
 import ast
+import io
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import pytest
 from only_http1 import ONLY_HTTP1
 
 from bascule.adapters import ASGIToWSGI
+from bascule.observability.access import AccessLog
 from support import http2_frames as frames
 from support import proxy
 from support.asgi import read_body, respond, start
@@ -226,6 +229,25 @@ def test_the_answer_to_an_upload_that_is_too_large(
         assert client.post(url, content=pieces).status_code == 413
         assert client.post(url, content=b"x").status_code == 200
     assert served.taken_log().count("413") >= 1
+
+
+def test_a_refused_head_is_in_the_access_log(serve2: Serve) -> None:
+    served = serve2(echo, limit_request_fields=5)
+    written = io.StringIO()
+    served.hub.access = AccessLog("json", stream=written)
+    client = served.connect()
+    fields = [(b"x-a", b"1")] * 10
+    assert client.request("GET", "/", fields).status == 431
+    assert client.request("GET", "/").status == 200
+    served.wait_until_idle()
+    served.hub.access.flush()
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    keys = ("method", "target", "http_version", "status")
+    assert [[line[key] for key in keys] for line in lines] == [
+        ["-", "-", "2", 431],
+        ["GET", "/", "2", 200],
+    ]
+    assert "431" in served.taken_log()
 
 
 def test_a_window_that_is_held_shut(serve2: Serve) -> None:

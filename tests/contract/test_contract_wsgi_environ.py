@@ -237,6 +237,17 @@ def test_http_1_0_without_host(serve_wsgi: Serve) -> None:
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("127.0.0.1", str(served.port))
 
 
+def test_an_empty_host(serve_wsgi: Serve) -> None:
+    app = EnvironApp()
+    served = serve_wsgi(app)
+    with RawClient(served.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost:\r\n\r\n")
+        assert client.read_response().status == 200
+    environ = app.next()
+    assert environ["HTTP_HOST"] == ""
+    assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("127.0.0.1", str(served.port))
+
+
 def test_errors_reach_the_servers_stderr(
     serve_wsgi: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -286,6 +286,8 @@ def test_status_without_body(serve_wsgi: Serve, make_file: MakeFile, status: str
     for _ in range(2):
         response = client.request("GET")
         assert (response.status, response.body) == (int(status[:3]), b"")
+        # RFC 9110 section 8.6: that of a 304 would be what a 200 had said.
+        assert response.header("content-length") is None
     served.taken_log()
 
 

@@ -116,6 +116,22 @@ def test_each_request_is_one_line(args):
     ]
 
 
+@pytest.mark.parametrize("args", [("process_asgi:app",), ("process_wsgi",)])
+def test_a_request_that_is_refused_by_its_head_is_one_line_too(args):
+    with running(*args, cwd=APPS) as server:
+        raw_exchange(server.port, b"nonsense\r\n\r\n")
+        raw_exchange(server.port, b'GET /"\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n')
+        raw_exchange(server.port, b"GET /two-hosts HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert server.stop() == 0
+        lines = access_lines(server.output())
+    assert [line.partition(" - ")[2].rpartition('" ')[0] for line in lines] == [
+        '"- - HTTP/-',
+        r'"GET /\"\x1b[2J HTTP/1.1',
+        '"GET /two-hosts HTTP/1.1',
+    ]
+    assert all(re.search(r'" 400 \d+ 0\.0ms$', line) for line in lines), lines
+
+
 def test_a_line_names_the_client_that_asked():
     with running("process_wsgi", cwd=APPS) as server:
         with RawClient(server.port) as client:

@@ -355,10 +355,14 @@ class Http1Connection(Carrier):
             return
         engine.begin_refusal()
         self.status = status
-        self.octets = 0
         body = reason.encode() + b"\n"
+        self.octets = len(body)
         self.transport.write(engine.send_head(status, [TEXT, *fields], body, True))
-        self.record(status)
+        if engine.request is None:
+            words = engine.request_line()
+            self.hub.record_refused(words, self.endpoint, status, len(body))
+        else:
+            self.record(status)
         self.linger()
 
     def rest(self) -> None:

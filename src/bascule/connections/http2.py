@@ -284,6 +284,7 @@ class Http2Connection(StreamOwner):
         body = refused.reason.encode() + b"\n"
         stream = self.engine.streams[refused.stream_id]
         self.engine.send_head(stream, refused.status, [TEXT, *refused.fields], body, True)
+        self.hub.record_refused(("-", b"-", "2"), self.endpoint, refused.status, len(body))
 
     def warn(self, text: str) -> None:
         self.hub.warn("refused", f"{printable_peer(self.endpoint)}: {text}")

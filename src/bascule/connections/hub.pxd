@@ -42,6 +42,7 @@ cdef class Hub:
     cpdef bint turns_away(self, Carrier carrier)
     @cython.locals(name=str)
     cpdef record(self, Request request, Endpoint endpoint, int status, long long octets, double began, double waited)
+    cpdef record_refused(self, tuple words, Endpoint endpoint, int status, long long octets)
     cpdef expire(self, Carrier carrier, Exchange exchange)
     cpdef expire_handshake(self, Carrier carrier, Exchange exchange)
     cpdef double look_at_clock(self)

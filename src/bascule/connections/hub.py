@@ -275,6 +275,19 @@ class Hub:
             waited,
         )
 
+    def record_refused(
+        self,
+        words: tuple[str, bytes, str],
+        endpoint: Endpoint,
+        status: int,
+        octets: int,
+    ) -> None:
+        """Write the line of a request that was refused by its head. words: its method, target and
+        version, "-" for what is not known."""
+        access = self.access
+        if access is not None:
+            access.record(printable_client(endpoint), *words, status, octets, 0.0)
+
     def expire(self, carrier: Carrier, exchange: Exchange) -> None:
         """A response has not begun within the time for requests."""
         self.overdue.expire(exchange, self.request_timeout, self.read_at)

@@ -253,7 +253,9 @@ class AsgiExchange(AsgiCall):
         did."""
         declared = [value for name, value in self.fields if name.lower() == b"content-length"]
         if not declared:
-            self.fields = [*self.fields, (b"content-length", b"%d" % size)]
+            # A 304 has only the length that the application tells (RFC 9110 section 8.6).
+            if self.status != 304:
+                self.fields = [*self.fields, (b"content-length", b"%d" % size)]
         elif declared != [b"%d" % size]:
             self.state = IDLE
             raise ResponseError(

@@ -260,7 +260,9 @@ class WsgiExchange(Exchange):
             offset = file.tell()
             count = max(os.fstat(raw.fileno()).st_size - offset, 0)
             if self.length == NO_LENGTH:
-                self.fields.append((b"Content-Length", b"%d" % count))
+                # A 304 has only the length that the application tells (RFC 9110 section 8.6).
+                if self.status != 304:
+                    self.fields.append((b"Content-Length", b"%d" % count))
             elif self.length < count:
                 count = self.length
             self.head_sent = self.ended = True

@@ -73,14 +73,15 @@ FORWARDING_NAMES = frozenset(
 # -Protocol, -Server, -By, -Path; -User, -Email and -Groups of proxies that authenticate.
 FORWARDING_PREFIX = b"x-forwarded"
 
-# RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the content may not
-# come as trailers.
+# RFC 9110 section 6.5.1: fields that frame, route, authenticate or modify a request, or say how
+# the content is to be decoded, may not come as trailers: somebody who joins trailers with the
+# fields before the content would take the message for another one. What only describes, as Vary
+# or Content-Type, is harmless, because here trailers are kept apart.
 FORBIDDEN_TRAILERS = frozenset(
-    b"authorization cache-control connection content-encoding content-length content-range "
-    b"content-type cookie date expect expires host if-match if-modified-since if-none-match "
-    b"if-range if-unmodified-since keep-alive location max-forwards pragma proxy-authenticate "
-    b"proxy-authorization proxy-connection range retry-after set-cookie te trailer "
-    b"transfer-encoding upgrade vary www-authenticate".split()
+    b"authorization connection content-encoding content-length content-range cookie expect host "
+    b"if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive "
+    b"max-forwards proxy-authenticate proxy-authorization proxy-connection range set-cookie te "
+    b"trailer transfer-encoding upgrade www-authenticate".split()
 )
 
 # RFC 9110 section 5.6.2.

@@ -83,6 +83,31 @@ def test_a_refused_request_with_a_head_is_in_the_access_log(rig):
     assert rig.access_lines == [("POST", "/upload", 400)]
 
 
+@pytest.mark.parametrize(
+    ("octets", "line"),
+    [
+        (b"nonsense\r\n\r\n", ("-", "-", 400)),
+        (b"GET /x HTTP/1.1\r\n\r\n", ("GET", "/x", 400)),
+        (b"GET /\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", "/\x1b[2J", 400)),
+        (b"GET / HTTP/7.7\r\nHost: a\r\n\r\n", ("GET", "/", 505)),
+        (b"GET /" + b"a" * 9000, ("-", "-", 414)),
+        (b"POST /u HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n", ("POST", "/u", 413)),
+    ],
+)
+def test_a_request_that_is_refused_by_its_head_is_in_the_access_log(make_rig, octets, line):
+    rig = make_rig(body=50)
+    client = rig.connect()
+    client.send(octets)
+    assert rig.access_lines == [line]
+
+
+def test_a_head_that_took_too_long_is_in_the_access_log(rig):
+    client = rig.connect()
+    client.send(b"GET /slow HTTP/1.1\r\nHost")
+    rig.pass_time(Deadlines().request_head)
+    assert rig.access_lines == [("GET", "/slow", 408)]
+
+
 @pytest.mark.parametrize("octets", [BROKEN, b"GET / HTTP/1.1\nHost: a\r\n"])
 def test_a_refused_head_is_not_logged_as_the_request_before_it(rig, octets):
     client = rig.connect()

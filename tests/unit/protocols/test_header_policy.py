@@ -174,6 +174,11 @@ def test_framing_and_routing_may_not_come_as_trailers() -> None:
     assert all(name == name.lower() for name in FORBIDDEN_TRAILERS)
 
 
+def test_what_describes_may_come_as_a_trailer() -> None:
+    may = {b"vary", b"content-type", b"date", b"cache-control", b"etag", b"server-timing"}
+    assert not may & FORBIDDEN_TRAILERS
+
+
 def test_every_name_with_a_meaning_is_lower_case() -> None:
     assert all(name == name.lower() and TOKEN.fullmatch(name) for name in headers.KINDS)
 

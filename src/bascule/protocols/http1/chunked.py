@@ -12,11 +12,15 @@ from bascule.errors import RequestRefused
 from bascule.protocols.headers import FIELD_VALUE, FORBIDDEN_TRAILERS, MAX_LENGTH, TOKEN
 from bascule.protocols.limits import RequestLimits
 
-# chunk-size [ chunk-ext ], RFC 9112 sections 7.1 and 7.1.1, without the optional white space.
+# chunk-size [ chunk-ext ], RFC 9112 sections 7.1 and 7.1.1. White space is only where there is an
+# extension behind it. Nothing gives back what it has matched, so a line is looked at once.
 NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+BWS = rb"[ \t]*+"
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,16})(?:;" + NAME + rb"(?:=(?:" + NAME + rb"|" + QUOTED + rb"))?)*"
+    rb"([0-9A-Fa-f]{1,16})"
+    rb"(?:" + BWS + rb";" + BWS + NAME + rb"+"
+    rb"(?:" + BWS + rb"=" + BWS + rb"(?:" + NAME + rb"+|" + QUOTED + rb"))?)*+"
 )
 
 # Chunks that one call of `decode` looks at. Those of one byte take a microsecond or two each, and

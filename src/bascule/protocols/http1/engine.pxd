@@ -32,9 +32,12 @@ cdef class Http1Engine:
     cdef next_head(self)
     cdef begin_request(self, Request request)
     cdef skip_blank_lines(self)
-    @cython.locals(buffer=bytes, size=Py_ssize_t, start=Py_ssize_t, line_feed=Py_ssize_t)
+    @cython.locals(buffer=bytes, size=Py_ssize_t, line_end=Py_ssize_t, line=Py_ssize_t,
+                   most=Py_ssize_t, start=Py_ssize_t, line_feed=Py_ssize_t)
     cdef check_partial_head(self)
     cdef head_too_long(self)
+    cdef line_too_long(self)
+    cpdef tuple request_line(self)
     cdef closed(self, bint clean)
     @cython.locals(data=bytes)
     cdef next_body(self)

@@ -22,8 +22,9 @@ with `buffered`.
 
 from bascule.errors import RequestRefused
 from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
+from bascule.protocols.headers import TOKEN
 from bascule.protocols.http1.chunked import ChunkedDecoder
-from bascule.protocols.http1.head import HeadReader
+from bascule.protocols.http1.head import VERSION, HeadReader
 from bascule.protocols.http1.response import (
     CONTINUE,
     NOTHING,
@@ -45,6 +46,8 @@ OVER = 4
 # CRLF twice.
 BLANK_LINES = 2
 TLS_HANDSHAKE = b"\x16\x03"
+# Octets that a field line has at least, with its CRLF.
+SHORTEST_LINE = 4
 
 
 class Http1Engine:
@@ -214,10 +217,14 @@ class Http1Engine:
         size = len(buffer) - self.position
         if size > self.longest_head:
             raise self.head_too_long()
-        if buffer.find(b"\r\n", self.position) < 0 and size > self.limits.request_line + 2:
-            raise RequestRefused(
-                414, f"request line longer than {self.limits.request_line} octets"
-            )
+        line_end = buffer.find(b"\r\n", self.position)
+        # The CR of the line end may be here already.
+        line = size - buffer.endswith(b"\r") if line_end < 0 else line_end - self.position
+        if line > self.limits.request_line:
+            raise self.line_too_long()
+        most = self.limits.fields
+        if size > SHORTEST_LINE * most and buffer.count(b"\r\n", self.position) > most + 1:
+            raise RequestRefused(431, f"more than {most} field lines")
         start = max(self.position, self.scanned)
         line_feed = buffer.find(b"\n", start)
         while line_feed >= 0:
@@ -230,10 +237,27 @@ class Http1Engine:
     def head_too_long(self) -> RequestRefused:
         line_end = self.buffer.find(b"\r\n", self.position)
         if line_end < 0 or line_end - self.position > self.limits.request_line:
-            return RequestRefused(
-                414, f"request line longer than {self.limits.request_line} octets"
-            )
+            return self.line_too_long()
         return RequestRefused(431, f"request head longer than {self.limits.head} octets")
+
+    def line_too_long(self) -> RequestRefused:
+        return RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+
+    def request_line(self) -> tuple[str, bytes, str]:
+        """(method, target, version) of the request whose head is being received or was refused,
+        for the log: "-" for what cannot be told."""
+        longest = self.limits.request_line
+        start = self.buffer[self.position : self.position + longest + 2]
+        line, ended, _ = start.partition(b"\r\n")
+        words = line.split(b" ")
+        if not ended or len(words) != 3:
+            return "-", b"-", "-"
+        method, target, version = words
+        return (
+            method.decode("ascii") if TOKEN.fullmatch(method) else "-",
+            target or b"-",
+            version[5:].decode("ascii") if VERSION.fullmatch(version) else "-",
+        )
 
     def closed(self, clean: bool) -> Event | None:
         if not self.eof:

@@ -33,7 +33,7 @@ cdef class HeadReader:
     @cython.locals(line_end=Py_ssize_t, line=bytes, parts=list, method=str)
     cpdef Request read(self, bytes head)
     cdef str read_method(self, bytes method)
-    cdef read_version(self, bytes version)
+    cdef bint read_version(self, bytes version) except -1
     cdef read_fields(self, bytes head)
     @cython.locals(entry=tuple, kind=int)
     cpdef on_header(self, bytes name, bytes value)

@@ -40,11 +40,16 @@ from bascule.protocols.limits import RequestLimits
 from bascule.protocols.methods import METHODS
 
 VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+LATER_MINOR = re.compile(rb"HTTP/1\.[2-9]")
+# White space at the end of a field line. A line that is nothing else stays what it is, malformed:
+# without its white space it would end the head.
+TRAILING_SPACE = re.compile(rb"(?<![ \t\n])[ \t]++\r\n")
 NAMES = NameCache()
 HOSTS = HostCache()
 NO_LENGTH = -1
 SPACE = 0x20
 LINE_FEED = 0x0A
+TAB = 0x09
 FRAGMENT = 0x23  # numbers: looking for b"#" in octets is slower
 
 
@@ -119,7 +124,11 @@ class HeadReader:
         if len(parts) != 3 or LINE_FEED in line:
             raise RequestRefused(400, "request line is not METHOD SP TARGET SP VERSION")
         method = self.read_method(parts[0])
-        self.read_version(parts[2])
+        if self.read_version(parts[2]):
+            head = b"%b %b HTTP/1.1%b" % (parts[0], parts[1], head[line_end:])
+        if TAB in head:
+            # llhttp takes a tab behind some values for a part of them (RFC 9110 section 5.6.3).
+            head = TRAILING_SPACE.sub(b"\r\n", head)
         self.read_fields(head)
         return self.finish(method, parts[1])
 
@@ -134,13 +143,16 @@ class HeadReader:
             raise RequestRefused(501, "CONNECT is not supported: this is not a proxy")
         return method.decode("ascii")
 
-    def read_version(self, version: bytes) -> None:
-        """RFC 9112 section 2.3: the name is case-sensitive, each number is one digit."""
+    def read_version(self, version: bytes) -> bool:
+        """RFC 9112 section 2.3: the name is case-sensitive, each number is one digit. Returns
+        whether it is a later minor version, which is served as 1.1 (RFC 9110 section 2.5)."""
         if version == b"HTTP/1.1":
-            return
+            return False
         if version == b"HTTP/1.0":
             self.version_1_1 = False
-            return
+            return False
+        if LATER_MINOR.fullmatch(version) is not None:
+            return True
         if VERSION.fullmatch(version) is not None:
             raise RequestRefused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
         raise RequestRefused(400, "request line does not end with an HTTP version")
@@ -302,12 +314,13 @@ class HeadReader:
         request.websocket = read_offer(request.fields)
 
     def check_host(self) -> None:
-        """RFC 9112 section 3.2: one valid Host in HTTP/1.1; an http authority is never empty."""
+        """RFC 9112 section 3.2: one valid Host in HTTP/1.1. It may be empty, as of a target
+        without an authority; then an application has the server's own name."""
         host = self.host
         if host is None:
             if self.version_1_1:
                 raise RequestRefused(400, "no Host field")
-        elif host not in HOSTS.known and not HOSTS.learn(host):
+        elif host and host not in HOSTS.known and not HOSTS.learn(host):
             raise RequestRefused(400, "Host is not a host with an optional port")
 
     def check_body_size(self) -> None:

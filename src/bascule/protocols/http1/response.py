@@ -235,7 +235,9 @@ class ResponseWriter:
             # RFC 9110 section 8.6: no Content-Length in a 204.
             return NOTHING, b"", 0
         if self.head_only or status == 304:
-            if length == NO_LENGTH and end and size:
+            # A whole body that HEAD leaves out has the length that GET would tell. One that a 304
+            # cannot have has none: it is not what a 200 would send (RFC 9110 section 8.6).
+            if length == NO_LENGTH and end and size and status != 304:
                 length = size
             return NOTHING, length_line(length) if length >= 0 else b"", 0
         if length == NO_LENGTH and end:

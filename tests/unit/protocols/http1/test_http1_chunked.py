@@ -92,6 +92,9 @@ def test_underscores_in_trailers_follow_the_header_map() -> None:
         b"5;a=b;c;d=e",
         b'5;a="\x80\xff"',
         b'5;a="\t "',
+        b"5 ;a",
+        b"5; a",
+        b'5 \t;\ta = b ; c\t=\t"d" ;e',
     ],
 )
 def test_extensions_are_read_over(line: bytes) -> None:
@@ -115,8 +118,12 @@ def test_extensions_are_read_over(line: bytes) -> None:
         b'5;a="b\\"',
         b"5;a b",
         b"5;a=b c",
-        b"5; a",
-        b"5 ;a",
+        b"5 ",
+        b"5;a ",
+        b"5; ",
+        b"5;a= ",
+        b" 5;a",
+        b"5;\x0ba",
         b"5;caf\xe9",
         b"5;a=\xe9",
         b'5;"a"',
@@ -127,6 +134,13 @@ def test_extensions_are_read_over(line: bytes) -> None:
 )
 def test_malformed_extensions_are_refused(line: bytes) -> None:
     assert refused(line + b"\r\nhello\r\n0\r\n\r\n").status == 400
+
+
+@pytest.mark.parametrize("piece", [b" ", b";a ", b";a =\tb", b' ;a="\\""', b"a"])
+def test_a_long_line_is_looked_at_once(piece: bytes) -> None:
+    """Each of these would take minutes if white space were tried in every way there is."""
+    line = b"5" + b";a" + piece * (100_000 // len(piece)) + b"\x00"
+    assert refused(line + b"\r\n", chunk_line=len(line)).status == 400
 
 
 @pytest.mark.parametrize(

@@ -416,10 +416,50 @@ def test_the_limit_of_the_head(size: int) -> None:
 
 
 def test_the_limits_of_a_request_line_without_end() -> None:
-    one = engine(b"GET /" + b"a" * 25, request_line=28)
+    one = engine(b"GET /" + b"a" * 23 + b"\r", request_line=28)
+    assert one.next_event() is None
+    one = engine(b"GET /" + b"a" * 23, request_line=28)
     assert one.next_event() is None
     one.receive_data(b"a")
     assert refusal(one).status == 414
+
+
+def test_a_request_line_that_has_ended_is_measured_before_the_head_has() -> None:
+    line = b"GET /" + b"a" * 14 + b" HTTP/1.1"
+    one = engine(line + b"\r\nHost: a\r\n", request_line=28)
+    assert one.next_event() is None
+    one = engine(line + b"\r\nHost: a\r\n", request_line=27)
+    assert refusal(one).status == 414
+
+
+def test_field_lines_are_counted_before_the_head_has_ended() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A:b\r\n" * 9
+    one = engine(head + b"A:", fields=10)
+    assert one.next_event() is None
+    one.receive_data(b"b\r\n")
+    assert refusal(one).status == 431
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"GET /x?y HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", ("GET", b"/x?y", "1.1")),
+        (b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", b"/\xff", "1.1")),
+        (b"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", ("-", b"/", "1.1")),
+        (b"GET / HTTP/3.7\r\nHost: a\r\n\r\n", ("GET", b"/", "3.7")),
+        (b"GET / FTP/1.1\r\nHost: a\r\n\r\n", ("GET", b"/", "-")),
+        (b"GET  HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", b"-", "1.1")),
+        (b"GET /\r\n\r\n", ("-", b"-", "-")),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n", ("-", b"-", "-")),
+        (b"\x16\x03\x01", ("-", b"-", "-")),
+    ],
+)
+def test_what_is_known_of_a_request_that_is_refused(
+    head: bytes, words: tuple[str, bytes, str]
+) -> None:
+    one = engine(head)
+    refusal(one)
+    assert one.request_line() == words
 
 
 def test_response_errors_reach_the_application() -> None:

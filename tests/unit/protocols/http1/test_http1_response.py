@@ -131,6 +131,13 @@ def test_later_pieces_without_a_body_are_dropped_too() -> None:
     assert one.dropped_body
 
 
+@pytest.mark.parametrize("head", [False, True])
+def test_a_304_has_no_length_of_a_body_that_is_dropped(head: bool) -> None:
+    """RFC 9110 section 8.6: it would be taken for that of the representation."""
+    data = respond(304, [], b"not allowed", True, one=writer(head=head))
+    assert lines(data) == [b"HTTP/1.1 304 Not Modified"]
+
+
 def test_204_has_no_length() -> None:
     """RFC 9110 section 8.6."""
     assert lines(respond(204, [(b"content-length", b"0")])) == [b"HTTP/1.1 204 No Content"]
