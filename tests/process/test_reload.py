@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import clean_environment, started
-from support.http import ConnectionEnded, RawClient, exchange
+from support.http import ConnectionEnded, RawClient, Response, exchange
 from support.server import Server
 
 APP = """
@@ -280,6 +280,7 @@ def test_server_that_ends_by_itself_is_started_by_the_next_change(site: Path) ->
             assert client.read_to_end() == b""
         server.wait_for_output("the server ended with exit code 7; waiting for a change")
         write_app(site, "three")
+        server.wait_for_output("loaded three")
         assert body(server) == b"three"
 
 
@@ -320,6 +321,7 @@ def test_broken_code_at_the_first_start(site: Path) -> None:
     with developing(site) as server:
         server.wait_for_output("waiting for a change")
         write_app(site, "two")
+        server.wait_for_output("loaded two")
         assert body(server) == b"two"
 
 
@@ -397,3 +399,81 @@ def test_ctrl_c_finishes_what_is_in_flight(site: Path) -> None:
         (site / "leave").write_bytes(b"x")
         assert client.read_response().body == b"finished"
         assert server.wait() == 0
+
+
+# What browsers are told while new code does not start.
+
+PAGE_LOAD = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Dest": "document"}
+FETCHED = {"Accept": "*/*", "Sec-Fetch-Dest": "empty"}
+
+
+def visited(server: Server, fields: dict[str, str], method: str = "GET") -> Response:
+    return exchange(server.port, method, "/", fields.items())
+
+
+def test_a_browser_is_told_that_the_new_code_failed(site: Path) -> None:
+    with developing(site) as server:
+        assert body(server) == b"one"
+        server.wait_for_output("watching ")
+        (site / "site_app.py").write_text("def app(:  # <oh>\n")
+        server.wait_for_output(OLD_STAYS.format(3))
+        page = visited(server, PAGE_LOAD)
+        assert page.status == 500
+        assert page.header("Content-Type") == "text/html; charset=utf-8"
+        assert page.header("Cache-Control") == "no-store"
+        text = page.body.decode()
+        assert "site_app could not be loaded" in text
+        assert "SyntaxError" in text
+        assert "&lt;oh&gt;" in text
+        assert "The code from before still serves everything but page loads" in text
+        # What the page asks with has the same answer.
+        assert page.header("Bascule-Failed") in text
+        asked = visited(server, {**FETCHED, "Bascule-Failed": "1"})
+        assert (asked.status, asked.header("Bascule-Failed")) == (
+            500,
+            page.header("Bascule-Failed"),
+        )
+        # Everything else has the old code.
+        assert visited(server, FETCHED).body == b"one"
+        assert visited(server, PAGE_LOAD, "POST").body == b"one"
+        assert body(server) == b"one"
+        # Another failure is another page.
+        (site / "site_app.py").write_text("import no_such_module_here\n")
+        server.wait_for_output(OLD_STAYS.format(3), times=2)
+        other = visited(server, PAGE_LOAD)
+        assert "no_such_module_here" in other.body.decode()
+        assert other.header("Bascule-Failed") != page.header("Bascule-Failed")
+        write_app(site, "two")
+        wait_for_replacement(server)
+        answer = visited(server, PAGE_LOAD)
+        assert (answer.status, answer.body) == (200, b"two")
+        assert server.stop() == 0
+
+
+def test_a_browser_is_told_where_nothing_serves(site: Path) -> None:
+    (site / "site_app.py").write_text("def app(:\n")
+    with developing(site) as server:
+        server.wait_for_output("waiting for a change")
+        page = visited(server, PAGE_LOAD)
+        assert page.status == 500
+        assert "SyntaxError" in page.body.decode()
+        assert "Nothing is served until it does" in page.body.decode()
+        for fields in (FETCHED, {}):
+            plain = visited(server, fields)
+            assert (plain.status, plain.header("Content-Type")) == (
+                500,
+                "text/plain; charset=utf-8",
+            )
+            assert plain.body.startswith(b"the code did not start\n\nsite_app could not be loaded")
+        write_app(site, "two")
+        server.wait_for_output("loaded two")
+        assert visited(server, PAGE_LOAD).body == b"two"
+        assert server.stop() == 0
+
+
+def test_a_server_that_ended_without_a_word(site: Path) -> None:
+    (site / "site_app.py").write_text("import os\nos._exit(7)\n")
+    with developing(site) as server:
+        server.wait_for_output("waiting for a change")
+        assert b"It ended with exit code 7." in visited(server, PAGE_LOAD).body
+        assert server.stop() == 0

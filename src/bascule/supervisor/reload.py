@@ -9,6 +9,9 @@ old one is told to drain. One that does not come so far (a syntax error, a faile
 why, and the old one goes on. A change while a child starts ends that one and starts the next:
 never more than one starts at a time, and the latest wins.
 
+Browsers are told what has failed by the child that serves, or, where none does, by a thread of
+this process: see `bascule.worker.failure_page`.
+
 Only a first child that refuses its usage (exit code 2) ends this process: then it is the command
 that has to change, not a file. The children end with it, even where it is killed: see
 `bascule.worker.lifeline`.
@@ -35,6 +38,7 @@ from bascule.sockets.bind import close_listeners
 from bascule.sockets.systemd import Notifier
 from bascule.supervisor.sockets import handed_over
 from bascule.supervisor.watch import Watch, directories, named_files
+from bascule.worker.failure_page import FailureServer
 from bascule.worker.lifeline import Lifeline
 from bascule.worker.listeners import listening_sockets
 from bascule.worker.pidfile import PidFile
@@ -66,7 +70,7 @@ def run_reloading(settings: Settings, command: Sequence[str]) -> int:
     try:
         if pid_file is not None:
             pid_file.write()
-        reloader = Reloader(command, sockets, settings.timeout_graceful_shutdown + SPARE)
+        reloader = Reloader(command, sockets, settings)
         return reloader.run(directories(settings), named_files(settings))
     finally:
         close_listeners(sockets)
@@ -115,14 +119,19 @@ class Reloader:
     """
 
     def __init__(
-        self, command: Sequence[str], sockets: Sequence[socket.socket], patience: float
+        self, command: Sequence[str], sockets: Sequence[socket.socket], settings: Settings
     ) -> None:
-        """command: what a child runs. patience: seconds a child may take to stop."""
+        """command: what a child runs."""
         self.command = list(command)
+        self.settings = settings
+        self.sockets = sockets
         self.fds = [sock.fileno() for sock in sockets]
         self.environ = {**os.environ, SOCKETS_VARIABLE: handed_over(sockets)}
-        self.patience = patience
+        # Seconds that a child may take to stop.
+        self.patience = settings.timeout_graceful_shutdown + SPARE
         self.directory = current()
+        # Tells visitors what has failed, while nothing else serves.
+        self.pages: FailureServer | None = None
         self.serving: Child | None = None
         self.starting: Child | None = None
         self.leaving: list[Child] = []
@@ -175,6 +184,7 @@ class Reloader:
     def start(self) -> None:
         """Start a child."""
         self.due = False
+        self.end_pages()
         try:
             self.starting = Child(self.command, self.environ, self.fds, self.directory)
         except OSError as error:
@@ -197,16 +207,17 @@ class Reloader:
             self.take_over(child)
         elif child is not None and (code := child.process.poll()) is not None:
             self.starting = None
+            reason = child.lifeline.why_failed()
             child.lifeline.close()
             if self.first and code == EXIT_USAGE:
                 return code
-            self.say_failed(code)
+            self.say_failed(code, reason)
         child = self.serving
         if child is not None and (code := child.process.poll()) is not None:
             self.serving = None
             child.lifeline.close()
             if self.starting is None and not self.due:
-                logger.info("the server ended with exit code %d; waiting for a change", code)
+                self.wait_without_server(code, "")
         self.look_after_leaving()
         return None
 
@@ -218,16 +229,28 @@ class Reloader:
         self.serving = child
         self.notifier.ready()
 
-    def say_failed(self, code: int) -> None:
+    def say_failed(self, code: int, reason: str) -> None:
         """A child has ended before it served, and has said why."""
         if self.serving is not None and self.serving.process.poll() is None:
+            self.serving.lifeline.tell_failure(reason or ended_with(code))
             logger.error(
-                "the changed code did not start (exit code %d): the old code still serves; "
-                "waiting for a change",
+                "the changed code did not start (exit code %d): the old code still serves, and "
+                "page loads of browsers get the reason; waiting for a change",
                 code,
             )
         else:
-            logger.info("the server ended with exit code %d; waiting for a change", code)
+            self.wait_without_server(code, reason)
+
+    def wait_without_server(self, code: int, reason: str) -> None:
+        """Nothing serves until a file changes; whoever visits is told why."""
+        logger.info("the server ended with exit code %d; waiting for a change", code)
+        self.end_pages()
+        self.pages = FailureServer(self.settings, self.sockets, reason or ended_with(code))
+
+    def end_pages(self) -> None:
+        if self.pages is not None:
+            self.pages.end()
+            self.pages = None
 
     def look_after_leaving(self) -> None:
         """Forget children that have ended; kill those that take too long."""
@@ -245,6 +268,7 @@ class Reloader:
     def finish(self) -> None:
         """End all children, and wait for them."""
         self.notifier.stopping()
+        self.end_pages()
         self.leaving += [one for one in (self.starting, self.serving) if one is not None]
         self.starting = self.serving = None
         self.pass_on()
@@ -316,6 +340,11 @@ class Reloader:
     def on_signal(self, number: int, frame: "FrameType | None") -> None:
         """Remember a signal that says stop."""
         self.caught.append(number)
+
+
+def ended_with(code: int) -> str:
+    """What is known of a child that has not said why it ended."""
+    return f"It ended with exit code {code}. The terminal may say why."
 
 
 def in_foreground() -> bool:

@@ -18,7 +18,7 @@ from bascule.observability.stamps import with_zone_at_start
 from bascule.settings import OPTIONS, Settings
 from bascule.settings.environment import READY_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.supervisor.sockets import inherited_sockets
-from bascule.worker.lifeline import inherited_lifeline
+from bascule.worker.lifeline import failures_told, inherited_lifeline
 from bascule.worker.patched import RELOADER, refuse_patched
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def serve_or_watch(
     directory.settle()
     has_started_over = os.environ.pop(STARTED_OVER_VARIABLE, "") != ""
     before = with_zone_at_start(os.environ)
-    settings = read_settings()
+    with failures_told(lifeline):
+        settings = read_settings()
     workers = OPTIONS["workers"]
     if settings.supervised is not None and (command := start_over()) is not None:
         os.environ.clear()
@@ -84,7 +85,12 @@ def serve_or_watch(
                 "the settings ask for no workers any more, and an upgrade is for a supervisor. "
                 "Restart the server instead, or ask for workers = 1."
             )
-        return ended(lambda: run(settings, sockets, load=load, lifeline=lifeline))
+
+        def serve() -> int:
+            with failures_told(lifeline):
+                return run(settings, sockets, load=load, lifeline=lifeline)
+
+        return ended(serve)
     from bascule.supervisor.run import supervise
 
     def serve_as_worker(

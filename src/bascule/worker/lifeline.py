@@ -1,6 +1,7 @@
 """The line between a supervisor and a server process that it has started: a pair of sockets.
 
-server to supervisor    READY, when it has begun to serve
+server to supervisor    READY, when it has begun to serve; FAILED and why, when it could not
+supervisor to server    why newer code did not start, and a NUL
 end of file             the other one is gone, however it came to its end
 
 A server whose supervisor is gone drains: nobody is left who would pass a signal on to it, and a
@@ -13,14 +14,19 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 
-from bascule.errors import UsageError
+from bascule.errors import StartupError, UsageError
 from bascule.settings.environment import LIFELINE_VARIABLE
+from bascule.settings.findings import listed
 
 logger = logging.getLogger("bascule")
 
 READY = b"ready\n"
+FAILED = b"failed\n"
+# Bytes of a reason at most: it is written at once, into the buffer of the line.
+LONGEST_REASON = 32768
 THREAD_NAME = "bascule lifeline"
 EXIT_ORPHANED = 1
 PATIENCE = 5.0  # seconds, for as long as the settings are not known
@@ -52,7 +58,7 @@ class Lifeline:
         """Whether the server has said that it serves. Never blocks."""
         while not self.ended:
             try:
-                data = self.ours.recv(64)
+                data = self.ours.recv(4096)
             except BlockingIOError:
                 break
             except OSError:
@@ -61,21 +67,41 @@ class Lifeline:
             self.ended = not data
         return self._said.startswith(READY)
 
+    def why_failed(self) -> str:
+        """Why the server did not begin to serve; "" where it has not said."""
+        if self.is_ready() or not self._said.startswith(FAILED):
+            return ""
+        return self._said.removeprefix(FAILED).decode(errors="replace")
+
+    def tell_failure(self, reason: str) -> None:
+        """Tell the server that newer code did not start."""
+        try:
+            self.ours.sendall(shortened(reason) + b"\0")
+        except OSError:
+            pass  # it is gone, or does not read
+
     def close(self) -> None:
         """Let go of both ends. A server that is still there drains."""
         self.ours.close()
         self.theirs.close()
 
 
+def shortened(reason: str) -> bytes:
+    """The beginning of a reason, without a NUL."""
+    return reason.encode(errors="replace").replace(b"\0", b"?")[:LONGEST_REASON]
+
+
 class ServerEnd:
     """The server's end.
 
-    stopping: it drains already, and needs not be told to. patience: seconds that draining may take
-    in a process whose supervisor is gone; after them it ends, whatever it does.
+    failure: why newer code did not start, as the supervisor has told. stopping: it drains already,
+    and needs not be told to. patience: seconds that draining may take in a process whose
+    supervisor is gone; after them it ends, whatever it does.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self.failure = ""
         self.stopping = False
         self.patience = PATIENCE
 
@@ -86,6 +112,13 @@ class ServerEnd:
         except OSError:
             pass  # it is gone, which `watch` notices
 
+    def say_failed(self, reason: str) -> None:
+        """Tell the supervisor why this process cannot serve, before it ends."""
+        try:
+            self._sock.sendall(FAILED + shortened(reason))
+        except OSError:
+            pass
+
     def watch(self) -> None:
         """Have the process drain when the supervisor is gone, by SIGTERM to itself.
 
@@ -95,9 +128,12 @@ class ServerEnd:
         threading.Thread(target=self._watch, name=THREAD_NAME, daemon=True).start()
 
     def _watch(self) -> None:
+        told = b""
         try:
-            while self._sock.recv(64):
-                pass
+            while data := self._sock.recv(4096):
+                *reasons, told = (told + data).split(b"\0")
+                if reasons:
+                    self.failure = reasons[-1].decode(errors="replace")
         except OSError:
             pass
         if not self.stopping:
@@ -107,6 +143,18 @@ class ServerEnd:
             signal.pthread_kill(main, signal.SIGTERM)
         time.sleep(self.patience)
         os._exit(EXIT_ORPHANED)
+
+
+@contextmanager
+def failures_told(lifeline: ServerEnd | None) -> Iterator[None]:
+    """Tell the supervisor of what goes wrong in the block, beside whoever else is told."""
+    try:
+        yield
+    except (UsageError, StartupError) as error:
+        if lifeline is not None:
+            findings = getattr(error, "findings", None)
+            lifeline.say_failed(listed(findings) if findings else str(error))
+        raise
 
 
 def inherited_lifeline(environ: MutableMapping[str, str]) -> ServerEnd | None:

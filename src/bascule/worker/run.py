@@ -245,6 +245,8 @@ class Process:
         )
         slot = None if seat is None else seat.slot
         self.worker = Worker(applications, settings, sockets, self.access, slot, tls)
+        # A server under a reloader tells its visitors when the next one fails.
+        self.worker.failures = lifeline
         if seat is not None:
             seat.describe = self.worker.stacks
         # Who has started it speaks for all its processes.

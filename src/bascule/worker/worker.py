@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bascule.observability.access import AccessLog
     from bascule.observability.board import Slot
     from bascule.sockets.tls import WatchedContext
+    from bascule.worker.failure_page import FailureSource
 
 logger = logging.getLogger("bascule")
 
@@ -98,6 +99,8 @@ class Worker:
         self.watchdog: Watchdog | None = None
         self.starvation = Starvation(lambda: listing(self.in_flight()))
         self.loop_thread = 0
+        # In development: who knows whether newer code has failed to start.
+        self.failures: FailureSource | None = None
         # Whether, when it stops, clients whose connections are idle may still send what they may
         # be sending already.
         self.last_call = True
@@ -163,6 +166,15 @@ class Worker:
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """What connections get: the one application's interface, or the choice among several."""
+        if self.failures is not None:
+            from bascule.worker.failure_page import FailureInterface
+
+            behind = self.make_served(loop) if self.sides else None
+            return FailureInterface(self.failures, behind)
+        return self.make_served(loop)
+
+    def make_served(self, loop: asyncio.AbstractEventLoop) -> Interface:
+        """What calls the applications."""
         made = [(side.application.point, self.make_one(side, loop)) for side in self.sides]
         if len(made) == 1 and made[0][0] == EVERYWHERE:
             return made[0][1]

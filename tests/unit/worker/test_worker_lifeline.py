@@ -8,9 +8,15 @@ import sys
 
 import pytest
 
-from bascule.errors import UsageError
+from bascule.errors import SettingsError, UsageError
 from bascule.settings.environment import LIFELINE_VARIABLE
-from bascule.worker.lifeline import EXIT_ORPHANED, Lifeline, inherited_lifeline
+from bascule.worker.lifeline import (
+    EXIT_ORPHANED,
+    LONGEST_REASON,
+    Lifeline,
+    failures_told,
+    inherited_lifeline,
+)
 
 # Watches its supervisor and otherwise does nothing, whatever it is told.
 STUBBORN = """
@@ -102,3 +108,42 @@ def test_process_that_ignores_the_end_of_its_supervisor_is_ended(line):
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def end(line):
+    """The server's end of `line`."""
+    end = inherited(line)
+    yield end
+    end._sock.close()
+
+
+def test_why_a_server_did_not_start(line, end):
+    assert line.why_failed() == ""
+    reason = "SyntaxError: it is « wrong »\n" * 3000
+    with pytest.raises(UsageError), failures_told(end):
+        raise UsageError(reason)
+    assert not line.is_ready()
+    assert line.why_failed() == reason.encode()[:LONGEST_REASON].decode(errors="replace")
+
+
+def test_a_server_that_serves_has_not_failed(line, end):
+    end.say_ready()
+    with pytest.raises(SettingsError), failures_told(end):
+        raise SettingsError(["one", "two"])
+    assert line.is_ready()
+    assert line.why_failed() == ""
+
+
+def test_findings_are_told_as_a_list(line, end):
+    with pytest.raises(SettingsError), failures_told(end):
+        raise SettingsError(["one", "two"])
+    assert line.why_failed() == "2 settings are wrong:\n  one\n  two"
+
+
+def test_what_nobody_hears_is_no_trouble(line, end):
+    with pytest.raises(UsageError), failures_told(None):
+        raise UsageError("a reason")
+    line.close()
+    line.tell_failure("a reason")
+    end.say_failed("a reason")

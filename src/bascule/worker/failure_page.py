@@ -1,0 +1,237 @@
+"""What a browser shows in development when new code did not start: the reason, until it does.
+
+Somebody who has saved a mistake looks at the browser next. A page of the old code would say that
+nothing has changed, and where no code serves at all the browser would wait in silence. So
+
+    code from before serves   it answers page loads with the reason, status 500, and goes on with
+                              everything else: what scripts fetch, forms that are sent, WebSockets
+    nothing serves            everything is answered with the reason, by whoever waits for a change
+
+The page asks every second whether it still holds, and loads again when the code starts, or fails
+in another way. Rejected: a script in the application's own pages. They would have to be changed on
+their way, whatever their encoding, compression and content security policy.
+"""
+
+import asyncio
+import logging
+import threading
+import zlib
+from collections.abc import Sequence
+from html import escape
+from string import Template
+from typing import TYPE_CHECKING, Protocol
+
+from bascule.interfaces.answers import PLAIN_TEXT
+from bascule.interfaces.exchange import Carrier, Exchange, Interface
+from bascule.protocols.events import Request
+from bascule.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+logger = logging.getLogger("bascule")
+
+# Of a page, which failure it shows; the page sends it back when it asks.
+FAILURE_FIELD = b"bascule-failed"
+# What browsers call a load of a page (Fetch Metadata Request Headers, section 2.1).
+PAGE_LOADS = frozenset({b"document", b"iframe", b"frame"})
+# Seconds until the thread that serves pages has to have ended.
+PATIENCE = 2.0
+
+OLD_CODE = (
+    "The code from before still serves everything but page loads: forms, what scripts fetch, "
+    "WebSockets."
+)
+NO_CODE = "Nothing is served until it does."
+PAGE = Template("""\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>The code did not start</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
+pre { background: #8882; border-left: 4px solid #c33; overflow-x: auto; padding: 1rem }
+@media (prefers-color-scheme: dark) { body { background: #181818; color: #ddd } }
+</style>
+<h1>The code did not start</h1>
+<pre>$reason</pre>
+<p>$consequence This page loads again when the code starts.</p>
+<script>
+const shown = "$failure";
+async function look() {
+  try {
+    const answer = await fetch(location.href, {
+      headers: {"Bascule-Failed": shown}, cache: "no-store", redirect: "manual",
+    });
+    if (answer.headers.get("Bascule-Failed") !== shown) return location.reload();
+  } catch {}
+  setTimeout(look, 1000);
+}
+setTimeout(look, 1000);
+</script>
+""")
+
+
+class FailureSource(Protocol):
+    """Who knows whether new code has failed to start."""
+
+    failure: str
+
+
+class FailureInterface(Interface):
+    """Answers page loads with the reason while there is one, and leaves the rest to `behind`.
+
+    behind: the interface of the application; None where there is none, and everything is answered.
+    """
+
+    __slots__ = ("behind", "source")
+
+    def __init__(self, source: FailureSource, behind: Interface | None = None) -> None:
+        super().__init__(None if behind is None else behind.websockets)
+        self.source = source
+        self.behind = behind
+
+    def exchange(self, request: Request, carrier: Carrier) -> Exchange:
+        failure = self.source.failure
+        if self.behind is not None and not (failure and is_page_load(request)):
+            return self.behind.exchange(request, carrier)
+        return FailureExchange(request, carrier, failure, self.behind is not None)
+
+    def count_running(self) -> int:
+        return 0 if self.behind is None else self.behind.count_running()
+
+    def count_switched(self) -> int:
+        return 0 if self.behind is None else self.behind.count_switched()
+
+    def calls(self) -> list[Exchange]:
+        return [] if self.behind is None else self.behind.calls()
+
+    def close(self) -> None:
+        if self.behind is not None:
+            self.behind.close()
+
+
+def is_page_load(request: Request) -> bool:
+    """Whether a browser wants to show the answer, or the page itself asks.
+
+    Forms that are sent are none: what somebody has typed is not to be lost.
+    """
+    if request.method != "GET":
+        return False
+    fields = dict(request.fields)
+    if FAILURE_FIELD in fields:
+        return True
+    destination = fields.get(b"sec-fetch-dest")
+    if destination is not None:
+        return destination in PAGE_LOADS
+    return b"text/html" in fields.get(b"accept", b"")
+
+
+class FailureExchange(Exchange):
+    """A request that is answered with the reason."""
+
+    __slots__ = ("failure", "old_code")
+
+    def __init__(self, request: Request, carrier: Carrier, failure: str, old_code: bool) -> None:
+        super().__init__(request, carrier)
+        self.failure = failure
+        self.old_code = old_code
+
+    def start(self) -> None:
+        fields = [(b"cache-control", b"no-store")]
+        if is_page_load(self.request):
+            number = f"{zlib.crc32(self.failure.encode()):08x}"
+            fields += [
+                (b"content-type", b"text/html; charset=utf-8"),
+                (FAILURE_FIELD, number.encode()),
+            ]
+            text = PAGE.substitute(
+                reason=escape(self.failure),
+                consequence=OLD_CODE if self.old_code else NO_CODE,
+                failure=number,
+            )
+        else:
+            fields += PLAIN_TEXT
+            text = f"the code did not start\n\n{self.failure}\n"
+        self.carrier.respond(500, fields, text.encode(), True)
+
+    def receive_body(self, data: bytes) -> None:
+        """Nobody reads it."""
+
+    def resume_writing(self) -> None:
+        """Nobody writes any more."""
+
+    def wake_reader(self) -> None:
+        """Nobody waits."""
+
+
+# What the page is served by: how connections are made, and nothing of the application.
+OF_CONNECTIONS = (
+    "http",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_keyfile_password",
+    "ssl_ca_certs",
+    "ssl_cert_reqs",
+    "backlog",
+)
+
+
+def page_settings(settings: Settings) -> Settings:
+    return Settings(
+        {**{name: getattr(settings, name) for name in OF_CONNECTIONS}, "loop_stall": None}
+    )
+
+
+class FailureServer:
+    """Serves the reason on sockets that nobody serves on, in a thread, until `end`.
+
+    settings: for TLS, and the versions of HTTP.
+    """
+
+    def __init__(
+        self, settings: Settings, sockets: "Sequence[socket.socket]", failure: str
+    ) -> None:
+        self.settings = page_settings(settings)
+        self.sockets = sockets
+        self.failure = failure
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bascule failure", daemon=True)
+        self._thread.start()
+        self._begun.wait(PATIENCE)
+
+    def end(self) -> None:
+        """Serve no more. Connections in the kernel's queue stay there, for who serves next."""
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._stop.set)
+            except RuntimeError:
+                pass  # it has ended already
+        self._thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:
+            # Files for TLS that are wrong, mostly; whoever starts next says so.
+            logger.debug("no page says what has failed: %r", error)
+        finally:
+            self._begun.set()
+
+    async def _serve(self) -> None:
+        from bascule.worker.worker import Worker
+
+        self._loop = asyncio.get_running_loop()
+        worker = Worker([], self.settings, self.sockets)
+        worker.failures = self
+        await worker.start()
+        self._begun.set()
+        await self._stop.wait()
+        for acceptor in worker.acceptors:
+            acceptor.close()
+        give_up = asyncio.Event()
+        give_up.set()
+        await worker.drain(give_up)
