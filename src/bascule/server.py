@@ -74,6 +74,7 @@ OF_THE_PROCESS = ("user", "group", "umask", "pid")
 RELOADS = "starts the process again when files change, which `bascule dev` does"
 LOGS = "has no effect: Server leaves logging to you, whose loggers are named bascule"
 WORKERS = "is about workers of a supervisor, which Server has none of"
+HOOKS = "has no effect: whoever starts and stops a Server knows when"
 # What a Server has no use for, and why. Who says it believes that it does something.
 IN_VAIN: Mapping[str, str] = {
     "reload": f"{RELOADS}; Server is part of your process",
@@ -85,6 +86,8 @@ IN_VAIN: Mapping[str, str] = {
     "log_config": LOGS,
     "timeout": WORKERS,
     "max_requests_jitter": WORKERS,
+    "on_worker_start": HOOKS,
+    "on_worker_exit": HOOKS,
     "shutdown_delay": "has no effect: wait that long before you call stop()",
 }
 TO_LISTEN = ("bind", "host", "port", "uds", "fd")

@@ -42,14 +42,29 @@ def load_target(target: str, factory: bool, app_dir: str) -> object:
     application. app_dir: the directory put first on sys.path; "" is the current one. Raises
     TargetError when nothing fitting is there, StartupError when the application raises.
     """
-    directory = absolute(app_dir)
-    if sys.path[:1] != [directory]:
-        sys.path.insert(0, directory)
+    directory = put_first(app_dir)
     name, attribute = split_target(target, directory)
     module = import_app_module(name, attribute, directory)
     found = find_attribute(module, attribute) if attribute else find_app(module, factory)
     label = f"{name}:{attribute}" if attribute else name
     return build(found, label) if factory else checked(found, label)
+
+
+def load_attribute(named: str, app_dir: str) -> object:
+    """Import and return what `module:attribute` names, whatever it is.
+
+    Raises TargetError when it is not there, StartupError when its module raises.
+    """
+    name, _, attribute = named.partition(":")
+    return find_attribute(import_app_module(name, attribute, put_first(app_dir)), attribute)
+
+
+def put_first(app_dir: str) -> str:
+    """Have modules looked for there first; returns its path."""
+    directory = absolute(app_dir)
+    if sys.path[:1] != [directory]:
+        sys.path.insert(0, directory)
+    return directory
 
 
 def split_target(target: str, directory: str) -> tuple[str, str]:

@@ -10,13 +10,15 @@ LOCATE = os.path.join(os.path.dirname(__file__), "locate.py")
 DJANGO = os.path.join(os.path.dirname(os.path.dirname(__file__)), "django", "")
 
 
-def startup_message(label: str, error: BaseException) -> str:
-    """Say that `label` raised while it was loaded, and show where.
+def startup_message(
+    label: str, error: BaseException, failed: str = "could not be loaded; its code"
+) -> str:
+    """Say that `label` raised, and show where. failed: in words, while what.
 
     The frames before the application's are ours and the import system's; they explain nothing to
     its author.
     """
-    lines = [f"{label} could not be loaded; its code raised {_named(error)}\n", _trace(error)]
+    lines = [f"{label} {failed} raised {_named(error)}\n", _trace(error)]
     if isinstance(error, ModuleNotFoundError) and error.name and _is_absent(error.name):
         lines.append(
             f"{error.name} is not installed for {sys.executable}. Is that the environment of the "

@@ -91,6 +91,20 @@ class Account(Text):
         return account
 
 
+class FunctionName(Text):
+    """A function, as module:function; either part may be dotted."""
+
+    def __init__(self) -> None:
+        super().__init__("MODULE:FUNCTION")
+
+    def parse(self, value: object) -> str:
+        name = super().parse(value)
+        module, _, function = name.partition(":")
+        if not all(piece.isidentifier() for piece in [*module.split("."), *function.split(".")]):
+            raise ValueError("is not module:function; give a name such as mysite.hooks:started")
+        return name
+
+
 class Mask(Kind[int]):
     """A mask of file permissions. Text is octal, as the shell's umask has it."""
 

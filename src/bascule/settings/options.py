@@ -8,6 +8,7 @@ from bascule.settings.kinds import (
     Choice,
     Count,
     Flag,
+    FunctionName,
     Listing,
     Mask,
     Maybe,
@@ -289,6 +290,20 @@ class Options:
         PROCESSES,
         "Ask the application for this path before anybody else can: it serves when it has "
         "answered with a status below 500.",
+    )
+    on_worker_start = Option(
+        Maybe(FunctionName()),
+        None,
+        PROCESSES,
+        "Call this function, module:function, in each worker, with its process number, when the "
+        "application has been imported and before the worker accepts connections.",
+    )
+    on_worker_exit = Option(
+        Maybe(FunctionName()),
+        None,
+        PROCESSES,
+        "Call this function, module:function, with the process number of each worker that has "
+        "ended: in the worker, or where that was killed, in a process that the supervisor starts.",
     )
     health_bind = Option(
         Maybe(BindAddress()),

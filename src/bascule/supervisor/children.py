@@ -29,6 +29,8 @@ class Child:
         self.pid = 0
         # What it has said of why it does not serve.
         self.complaint = ""
+        # The application was told of its start, and not of its end yet.
+        self.owes_end = False
 
     @property
     def name(self) -> str:

@@ -30,6 +30,7 @@ from bascule.sockets.systemd import Notifier
 from bascule.supervisor.children import Child, Forked, Forks, Parent
 from bascule.supervisor.control import Control, Counts, is_whole_line
 from bascule.supervisor.decide import decide
+from bascule.supervisor.exit_calls import ExitCalls
 from bascule.supervisor.health import answer, is_whole_head
 from bascule.supervisor.nursery import Nurseries
 from bascule.supervisor.small_server import Peer, SmallServer
@@ -84,7 +85,8 @@ class Master:
     `release` closes them. command: what starts this program again. reopen_logs: opens the files of
     its own log again. notifier: to the service manager. taking_over: called when it takes the
     place of another supervisor. preload: the application is imported once, by nurseries.
-    directory: where the program is started again.
+    directory: where the program is started again. exit_calls: the application wants to be told of
+    the end of workers.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Master:
         taking_over: Callable[[], None],
         preload: bool = False,
         directory: str | None = None,
+        exit_calls: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.policy = policy
@@ -113,6 +116,7 @@ class Master:
             if preload
             else Forks(self, CAUGHT)
         )
+        self.exit_calls = ExitCalls(CAUGHT) if exit_calls else None
         self.upgrade = Upgrade(command, listeners, directory)
         self.reopen_logs = reopen_logs
         self.notifier = notifier
@@ -147,6 +151,7 @@ class Master:
                     self.wait()
                 self.close_to_questions()
                 self.parent.end()
+                self.finish_exit_calls()
             except Forked:
                 for server in self.servers:
                     server.leave()
@@ -166,7 +171,7 @@ class Master:
             key.data()
         self.notifier.beat(self.clock())
         if self.clock() >= due:
-            self.parent.reap()
+            self.reap()
             self.happen(Looked(tuple(self.seen())))
             for server in self.servers:
                 server.tick()
@@ -305,6 +310,11 @@ class Master:
                     self.taking_over()
                     self.upgrade.take_over()
                     self.open_to_questions()
+            case "begun":
+                child.pid = message["pid"]
+                child.owes_end = True
+            case "told":
+                child.owes_end = False
             case "failed":
                 child.complaint = message["text"]
             case "stacks":
@@ -322,6 +332,8 @@ class Master:
         del self.children[child.serial]
         self.board.give_back(child.slot)
         self.happen(Ended(child.serial, how, code))
+        if self.exit_calls is not None and child.owes_end:
+            self.exit_calls.begin(child.pid)
 
     def last_words(self, child: Child) -> None:
         """Read what it said last, before its end is told."""
@@ -363,6 +375,23 @@ class Master:
             slot.accepting,
         )
 
+    def reap(self) -> None:
+        """Some process may have ended."""
+        self.parent.reap()
+        if self.exit_calls is not None:
+            self.exit_calls.reap()
+
+    def finish_exit_calls(self) -> None:
+        """Wait until the end of the last workers has been told; not after one more signal."""
+        while self.exit_calls is not None and self.exit_calls.running:
+            numbers = b""
+            for key, _ in self.selector.select(LOOK):
+                if key.fileobj is self.signals:
+                    numbers = self.signals.recv(4096)
+            if any(isinstance(EVENTS.get(number), StopWanted) for number in numbers):
+                self.exit_calls.give_up()
+            self.exit_calls.reap()
+
     def seen(self) -> Iterator[Seen]:
         for serial, child in self.children.items():
             slot = child.slot
@@ -403,7 +432,7 @@ class Master:
 
     def on_signal(self, number: int) -> None:
         if number == signal.SIGCHLD:
-            self.parent.reap()
+            self.reap()
         elif number == signal.SIGUSR1:
             self.reopen_logs()
             self.parent.reopen_logs()

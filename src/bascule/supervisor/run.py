@@ -19,6 +19,7 @@ from bascule.sockets.channel import MOST_DESCRIPTORS
 from bascule.sockets.systemd import Notifier
 from bascule.sockets.unix import open_unix_listener
 from bascule.supervisor.children import WorkerForked, why_not
+from bascule.supervisor.exit_calls import ExitCallForked, call_exit_hook
 from bascule.supervisor.master import Master
 from bascule.supervisor.nursery import NurseryForked, Prepare
 from bascule.supervisor.sockets import inherited_sockets
@@ -66,6 +67,7 @@ def supervise(
     listeners = open_all(settings, sockets)
     pid_file = PidFile(settings.pid) if settings.pid is not None else None
     seat = nursery = None
+    ended = 0
     try:
         if prepare is not None and len(listeners.served) >= MOST_DESCRIPTORS:
             raise UsageError(
@@ -84,6 +86,7 @@ def supervise(
             partial(replace_predecessor, pid_file),
             prepare is not None,
             start,
+            settings.on_worker_exit is not None,
         )
         if pid_file is not None and not master.upgrade.is_successor:
             pid_file.write()
@@ -94,6 +97,8 @@ def supervise(
         seat = forked.seat
     except NurseryForked as forked:
         nursery = forked.process
+    except ExitCallForked as forked:
+        ended = forked.pid
     finally:
         close_listeners(listeners.all if seat is None else [*listeners.health, *listeners.control])
         if pid_file is not None:
@@ -102,6 +107,8 @@ def supervise(
     # Behind the clauses above: what the worker raises has nothing to do with how it came to be.
     if seat is not None:
         sys.exit(serve_seated(serve, listeners.served, seat, None, start))
+    if ended:
+        call_exit_hook(settings, ended, start)
     assert nursery is not None
     assert prepare is not None
     hatched = nursery.tend(partial(prepared, prepare, start))

@@ -34,6 +34,7 @@ from bascule.sockets.systemd import Notifier
 from bascule.speed import is_compiled, is_pure_forced
 from bascule.worker import forks
 from bascule.worker.applications import Load, find_applications, load_module
+from bascule.worker.hooks import Hooks
 from bascule.worker.lifeline import THREAD_NAME, ServerEnd
 from bascule.worker.listeners import listening_sockets
 from bascule.worker.patched import check_patches, refuse_failed_patch
@@ -108,6 +109,7 @@ def run(
             identity.assume()
         if loaded is None:
             loaded = Loaded(load_applications(settings, app, mounts, websocket, load), tls)
+        hooks = Hooks(settings, nothing if seat is None else seat.say_told)
         process = Process(
             settings,
             loaded.applications,
@@ -118,6 +120,7 @@ def run(
             pid_file,
             seat,
             ready,
+            hooks,
         )
         return process.run()
     finally:
@@ -214,7 +217,7 @@ class Process:
     sockets: to serve on. opened: those of them to close when it stops; emptied then. tls: what
     encrypts them. lifeline: to the reloader that has started it, if there is one. pid_file: to
     remove when the process ends without a way back to its caller. seat: its place under a
-    supervisor. ready: told when it serves.
+    supervisor. ready: told when it serves. hooks: the application's.
     """
 
     def __init__(
@@ -228,6 +231,7 @@ class Process:
         pid_file: PidFile | None,
         seat: "Seat | None",
         ready: Ready | None,
+        hooks: Hooks,
     ) -> None:
         self.settings = settings
         self.applications = applications
@@ -237,6 +241,7 @@ class Process:
         self.pid_file = pid_file
         self.seat = seat
         self.ready = ready
+        self.hooks = hooks
         self.code = EXIT_OK
         # Told twice to stop.
         self.is_forced = False
@@ -256,12 +261,23 @@ class Process:
 
     def run(self) -> int:
         """Run the loop from start to drained."""
-        with forks.restored(CAUGHT):
-            forks.hold(self.descriptors)
-            code = self.run_loop()
-            # Of a second signal: nothing is left that it could have to end.
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        return EXIT_FORCED if self.is_forced else code
+        self.hooks.begin()
+        if self.seat is not None:
+            self.seat.say_begun()
+        try:
+            with forks.restored(CAUGHT):
+                forks.hold(self.descriptors)
+                code = self.run_loop()
+                # Of a second signal: nothing is left that it could have to end.
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:
+            # With signals as they were, so that one more ends a function that hangs.
+            self.hooks.end()
+        if self.is_forced:
+            code = EXIT_FORCED
+        if self.worker.left_running:
+            self.leave(code)
+        return code
 
     def descriptors(self) -> list[int]:
         """What no process that the application forks is to have."""
@@ -275,9 +291,8 @@ class Process:
         except BaseException:
             close_loop(loop)
             raise
-        if self.worker.left_running:
-            self.leave(EXIT_FORCED if self.is_forced else code)
-        close_loop(loop)
+        if not self.worker.left_running:
+            close_loop(loop)
         return code
 
     def leave(self, code: int) -> None:
@@ -396,6 +411,10 @@ class Process:
         """Where clients reach it."""
         scheme = "https" if self.settings.ssl_certfile else "http"
         return [describe(sock, scheme) for sock in self.sockets]
+
+
+def nothing() -> None:
+    """For whoever need not be told."""
 
 
 def kind_of(application: Application) -> str | BothSides:

@@ -70,6 +70,14 @@ class Seat:
         """It serves. lines: what it serves, for people."""
         self.channel.send("ready", lines=lines, pid=os.getpid())
 
+    def say_begun(self) -> None:
+        """Its start was told to the application, so its end is to be, by somebody."""
+        self.channel.send("begun", pid=os.getpid())
+
+    def say_told(self) -> None:
+        """Its end was told."""
+        self.channel.send("told")
+
     def say_failed(self, text: str) -> None:
         """It will not serve, and why."""
         self.channel.send("failed", text=text)

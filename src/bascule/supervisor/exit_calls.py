@@ -1,0 +1,97 @@
+"""--on-worker-exit for workers that could not call it, such as those that were killed.
+
+The function is called in a process of its own, forked for that from the supervisor. Rejected: the
+supervisor itself, which would have to import the application's code, could then never read it
+anew, and would hang where that hangs; and a nursery, which not every server has, and which may be
+what has ended.
+
+The process imports the module of the function and nothing else of the application.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+from bascule import directory
+from bascule.errors import EXIT_CRASH, StartupError, UsageError
+from bascule.settings import Settings
+from bascule.supervisor.children import Forked, exit_status, fork
+from bascule.worker import forks
+from bascule.worker.hooks import find_hook
+from bascule.worker.privileges import wanted_identity
+from bascule.worker.run import end_process
+from bascule.worker.seat import UNHEARD
+
+logger = logging.getLogger("bascule")
+
+# Seconds that a call may take, the import included.
+PATIENCE = 30.0
+
+
+class ExitCallForked(Forked):
+    """This process is to call the function. pid: of the worker that has ended."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+
+class ExitCalls:
+    """The processes, as the supervisor has them. caught: the signals that it catches."""
+
+    def __init__(self, caught: Sequence[int]) -> None:
+        self.caught = caught
+        # When each is to have ended.
+        self.running: dict[int, float] = {}
+
+    def begin(self, pid: int) -> None:
+        """Have the end of the worker with this process number told. Raises ExitCallForked in the
+        process that does it."""
+        try:
+            child = fork(self.caught)
+        except OSError as error:
+            logger.error(
+                "--on-worker-exit is not called for the process %d: %s", pid, error.strerror
+            )
+            return
+        if child == 0:
+            raise ExitCallForked(pid)
+        self.running[child] = time.monotonic() + PATIENCE
+
+    def give_up(self) -> None:
+        """Wait for none any longer."""
+        for child in self.running:
+            os.kill(child, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Some may have ended, others take too long."""
+        for child, until in list(self.running.items()):
+            if exit_status(child) is not None:
+                del self.running[child]
+            elif time.monotonic() >= until:
+                logger.error("--on-worker-exit has not returned after %g s; killing it", PATIENCE)
+                os.kill(child, signal.SIGKILL)
+                self.running[child] = float("inf")
+
+
+def call_exit_hook(settings: Settings, pid: int, start: str) -> NoReturn:
+    """Be the process that calls the function, and end. start: the directory to be in."""
+    for number in UNHEARD:
+        # Ctrl-C is for the server.
+        forks.catch(number, forks.nothing)
+    try:
+        directory.come_back(start)
+        for name, value in settings.app_environment.items():
+            os.environ.setdefault(name, value)
+        identity = wanted_identity(settings.user, settings.group)
+        if identity is not None:
+            identity.assume()
+        hook = find_hook(settings, "on_worker_exit")
+        if hook is not None:
+            hook.end(pid)
+    except (UsageError, StartupError) as error:
+        logger.error("the end of the process %d cannot be told: %s", pid, error)
+        end_process(EXIT_CRASH)
+    end_process(0)

@@ -1,0 +1,86 @@
+"""Functions of the application that are told of a worker's start and of its end.
+
+    --on-worker-start    when the application has been imported, before its lifespan begins and
+                         before the worker accepts. If it raises, the worker does not start.
+    --on-worker-exit     when everything has stopped. If it raises, that is logged. Where a worker
+                         has ended without having called it, killed above all, the supervisor has a
+                         process of its own call it (`supervisor/exit_calls.py`).
+
+Both are called with the worker's process number, as prometheus_client's mark_process_dead is, or
+with nothing where they take nothing. Both are looked for when the application has been imported,
+as modules of a Django project cannot be imported before. Whoever has been told of the start of a
+worker is told of its end.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from bascule.errors import StartupError, TargetError
+from bascule.interfaces.detect import describe, is_async, takes_nothing
+from bascule.interfaces.locate import load_attribute
+from bascule.interfaces.traces import startup_message
+from bascule.settings import OPTIONS, Settings
+
+logger = logging.getLogger("bascule")
+
+
+class Hook:
+    """A function, as it is called. label: its setting and its name."""
+
+    def __init__(self, label: str, function: Callable[..., Any]) -> None:
+        self.label = label
+        self.function = function
+        self.arguments = 0 if takes_nothing(function) else 1
+
+    def begin(self, pid: int) -> None:
+        """Tell of a start. Raises StartupError."""
+        try:
+            self.function(*(pid,)[: self.arguments])
+        except (Exception, SystemExit) as error:
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            raise StartupError(startup_message(self.label, error, "failed; it")) from None
+
+    def end(self, pid: int) -> None:
+        """Tell of an end; what it raises is logged."""
+        try:
+            self.function(*(pid,)[: self.arguments])
+        except (Exception, SystemExit):
+            logger.exception("%s failed for the process %d", self.label, pid)
+
+
+def find_hook(settings: Settings, name: str) -> Hook | None:
+    """The function that a setting names; None for none. Raises TargetError or StartupError."""
+    named = getattr(settings, name)
+    if named is None:
+        return None
+    label = f"{OPTIONS[name].flag} {named}"
+    try:
+        function: Any = load_attribute(named, settings.app_dir)
+    except TargetError as error:
+        raise TargetError(f"{label}: {error}") from None
+    if not callable(function) or is_async(function):
+        raise TargetError(f"{label}: it is {describe(function)}; it has to be a plain function")
+    return Hook(label, function)
+
+
+class Hooks:
+    """Both, in a worker. told: called when the end has been told."""
+
+    def __init__(self, settings: Settings, told: Callable[[], None] = lambda: None) -> None:
+        """Raises TargetError or StartupError."""
+        self.start = find_hook(settings, "on_worker_start")
+        self.exit = find_hook(settings, "on_worker_exit")
+        self.told = told
+
+    def begin(self) -> None:
+        """The worker begins. Raises StartupError."""
+        if self.start is not None:
+            self.start.begin(os.getpid())
+
+    def end(self) -> None:
+        """The worker ends."""
+        if self.exit is not None:
+            self.exit.end(os.getpid())
+            self.told()
