@@ -344,3 +344,66 @@ def test_zerocopysend_of_what_has_no_descriptor_can_be_answered_otherwise(serve:
         await body(send, b"in memory")
 
     assert serve(answer).request("GET").body == b"in memory"
+
+
+async def send_by(kind: str, send: Any, path: Path) -> None:
+    """Send a file by one of the two extensions."""
+    if kind == "pathsend":
+        await send({"type": "http.response.pathsend", "path": str(path)})
+    else:
+        with path.open("rb") as file:
+            await zerocopy(send, file)
+
+
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])
+def test_a_file_longer_than_what_is_left_of_the_length_breaks_the_response_off(
+    serve: Serve, make_file: MakeFile, kind: str
+) -> None:
+    @app
+    async def answer(receive: Any, send: Any) -> None:
+        await start(send, 200, [(b"content-length", b"10")])
+        await body(send, b"12345", more=True)
+        await send_by(kind, send, make_file(10))
+
+    served = serve(answer)
+    client = served.connect()
+    with pytest.raises(ConnectionEnded):
+        client.request("GET")
+    served.wait_until_idle()
+    assert "5 octets longer than its Content-Length" in served.taken_log()
+
+
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])
+def test_after_a_file_that_was_refused_the_response_goes_on(
+    serve: Serve, make_file: MakeFile, kind: str
+) -> None:
+    """Nothing of it was sent, so the application may send something else."""
+
+    @app
+    async def answer(receive: Any, send: Any) -> None:
+        await start(send, 200, [(b"content-length", b"10")])
+        await body(send, b"12345", more=True)
+        try:
+            await send_by(kind, send, make_file(10))
+        except Exception:
+            await body(send, b"67890")
+
+    assert serve(answer).request("GET").body == b"1234567890"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"offset": -1}, {"count": -1}, {"file": None}], ids=["offset", "count", "file"]
+)
+def test_zerocopysend_of_nonsense_becomes_500(
+    serve: Serve, make_file: MakeFile, wrong: dict[str, Any]
+) -> None:
+    @app
+    async def answer(receive: Any, send: Any) -> None:
+        await start(send, 200)
+        with make_file(10).open("rb") as file:
+            await send({"type": "http.response.zerocopysend", "file": file, **wrong})
+
+    served = serve(answer)
+    assert served.request("GET").status == 500
+    served.wait_until_idle()
+    assert "raised" in served.taken_log()

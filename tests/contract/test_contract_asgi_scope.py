@@ -45,7 +45,7 @@ def test_has_these_keys_and_types(serve: Serve, protocol: type[Http1Client]) -> 
     client.request("GET", "/some/path?a=1&b=%20")
     scope = app.next()
     assert scope["type"] == "http"
-    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.5"}
+    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.3"}
     assert scope["http_version"] == protocol.http_version
     assert scope["method"] == "GET"
     assert scope["scheme"] == "http"
@@ -82,13 +82,26 @@ def test_is_a_plain_dict_that_applications_may_change(serve: Serve) -> None:
 
 
 def test_announces_the_extensions(serve: Serve) -> None:
-    scope = scope_of(serve, "GET", "/")
-    assert scope["extensions"] == {
-        "http.response.trailers": {},
-        "http.response.pathsend": {},
-        "http.response.zerocopysend": {},
-        "http.response.early_hint": {},
-    }
+    """Not those that leave files to the server, for middleware that compresses would not see
+    them."""
+    extensions = scope_of(serve, "GET", "/")["extensions"]
+    assert set(extensions.pop("bascule.stopping")) == {"is_set", "wait", "event"}
+    assert extensions == {"http.response.trailers": {}, "http.response.early_hint": {}}
+
+
+@pytest.mark.parametrize(
+    ("said", "announced"),
+    [
+        ("all", {"trailers", "early_hint", "pathsend", "zerocopysend", "bascule.stopping"}),
+        ("none", set()),
+        ("http.response.pathsend", {"pathsend"}),
+        ("+http.response.pathsend", {"trailers", "early_hint", "pathsend", "bascule.stopping"}),
+        ("-bascule.stopping,-http.response.trailers", {"early_hint"}),
+    ],
+)
+def test_announces_what_it_is_told_to(serve: Serve, said: str, announced: set[str]) -> None:
+    extensions = scope_of(serve, "GET", "/", asgi_extensions=said)["extensions"]
+    assert {name.removeprefix("http.response.") for name in extensions} == announced
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "PATCH", "QUERY"])

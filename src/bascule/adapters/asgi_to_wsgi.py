@@ -19,11 +19,14 @@ class ASGIToWSGI:
         application = SomeWSGIMiddleware(ASGIToWSGI(asgi_application))
 
     Its loop and its lifespan begin with the first request and end with the process, or with
-    `close`. What the application raises, the server gets.
+    `close`. What the application raises, the server gets. With `pathsend` it is offered to leave
+    files to the server (`wsgi.file_wrapper`), which ASGI middleware that changes responses does
+    not see then.
     """
 
-    def __init__(self, app: ASGI3App) -> None:
+    def __init__(self, app: ASGI3App, pathsend: bool = False) -> None:
         self.app = app
+        self.pathsend = pathsend
         self.backgrounds = Backgrounds(app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -34,7 +37,9 @@ class ASGIToWSGI:
             from bascule.adapters.websocket_for_asgi import serve_websocket
 
             return serve_websocket(background, environ, start_response)
-        call = LoopCall(background, environ, environ_scope(environ, background.state))
+        call = LoopCall(
+            background, environ, environ_scope(environ, background.state, self.pathsend)
+        )
         return call.begin(start_response)
 
     def close(self) -> None:

@@ -45,6 +45,9 @@ def scope_environ(scope: Scope, multithread: bool) -> Environ:
         "wsgi.input_terminated": True,
         "asgi.scope": scope,
     }
+    stopping = scope.get("extensions", {}).get("bascule.stopping")
+    if stopping is not None and "event" in stopping:
+        environ["bascule.stopping"] = stopping["event"]
     server = scope.get("server")
     if server is not None and server[1] is not None:
         environ["SERVER_NAME"] = server[0]

@@ -1,13 +1,18 @@
 """The ASGI scope of a WSGI environ."""
 
+import asyncio
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from bascule.types import Environ, Headers, Scope
 
 ASGI_VERSION = "3.0"
-SPEC_VERSION = "2.5"
+# With a later version, frameworks that stream do not listen for the client's leaving any more.
+HTTP_SPEC_VERSION = "2.3"
+WEBSOCKET_SPEC_VERSION = "2.5"
 REMEMBERED_NAMES = 1024
+# Seconds between two looks at an event that only threads can wait for.
+LOOK_EVERY = 0.2
 
 # RFC 3986 section 3.3: what a path may have unquoted.
 PATH_SAFE = "/!$&'()*+,;=:@~"
@@ -23,14 +28,14 @@ NAMES: dict[str, bytes] = {
 WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
-def environ_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
-    """The scope of an HTTP request (ASGI HTTP specification 2.5)."""
+def environ_scope(environ: Environ, state: dict[str, Any] | None, pathsend: bool = False) -> Scope:
+    """The scope of an HTTP request (ASGI HTTP specification 2.3)."""
     root = environ.get("SCRIPT_NAME", "")
     octets = (root + environ.get("PATH_INFO", "")).encode("latin-1")
     extensions: dict[str, Any] = {}
     scope: Scope = {
         "type": "http",
-        "asgi": {"version": ASGI_VERSION, "spec_version": SPEC_VERSION},
+        "asgi": {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION},
         "http_version": http_version(environ.get("SERVER_PROTOCOL", "HTTP/1.1")),
         "method": environ["REQUEST_METHOD"].upper(),
         "scheme": environ.get("wsgi.url_scheme", "http"),
@@ -43,10 +48,12 @@ def environ_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
         "server": address(environ.get("SERVER_NAME"), environ.get("SERVER_PORT")),
         "extensions": extensions,
     }
-    if "wsgi.file_wrapper" in environ:
+    if pathsend and "wsgi.file_wrapper" in environ:
         extensions["http.response.pathsend"] = {}
     if "wsgi.early_hints" in environ:
         extensions["http.response.early_hint"] = {}
+    if "bascule.stopping" in environ:
+        extensions["bascule.stopping"] = stopping_extension(environ["bascule.stopping"])
     if state is not None:
         scope["state"] = state.copy()
     return scope
@@ -56,12 +63,27 @@ def websocket_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
     """The scope of a WebSocket (ASGI WebSocket specification 2.5)."""
     scope = environ_scope(environ, state)
     scope["type"] = "websocket"
+    scope["asgi"]["spec_version"] = WEBSOCKET_SPEC_VERSION
     scope["scheme"] = WEBSOCKET_SCHEMES.get(scope["scheme"], scope["scheme"])
+    extensions = scope["extensions"]
     scope["extensions"] = {"websocket.http.response": {}}
+    if "bascule.stopping" in extensions:
+        scope["extensions"]["bascule.stopping"] = extensions["bascule.stopping"]
     offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
     scope["subprotocols"] = [name.strip() for name in offered.split(",") if name.strip()]
     del scope["method"]
     return scope
+
+
+def stopping_extension(event: Any) -> dict[str, Any]:
+    """What `bascule.interfaces.stopping` offers, made of the event that WSGI gets. On this loop
+    nobody sets anything, so whoever waits has to look."""
+
+    async def wait() -> None:
+        while not event.is_set():
+            await asyncio.sleep(LOOK_EVERY)
+
+    return {"is_set": event.is_set, "wait": wait, "event": event}
 
 
 def http_version(protocol: str) -> str:

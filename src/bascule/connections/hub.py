@@ -358,6 +358,12 @@ class Hub:
         """No connection is open and no application call is running."""
         return not self.connections and self.interface.count_running() == 0
 
+    @property
+    def deserted(self) -> bool:
+        """No connection is open, and every call that is running sends to nobody."""
+        interface = self.interface
+        return not self.connections and interface.count_running() == interface.count_deserted()
+
 
 DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()

@@ -1,26 +1,40 @@
-"""ASGI HTTP (ASGI 3.0, HTTP specification 2.5): one request, one call of the application.
+# cython: binding=True
+"""ASGI HTTP (ASGI 3.0, HTTP specification 2.3): one request, one call of the application.
 
     AsgiInterface    one application in one worker: makes the call that a request asks for
     AsgiExchange     `receive` and `send` of one request, and the rules about their order
 
-A disconnect cancels nothing behind the application's back: `receive` says http.disconnect, `send`
-raises OSError. Tasks and awaitables are in `asgi_call`.
+Why 2.3, and not 2.5. From 2.4 on `send` raises OSError when the client has gone, and frameworks
+rely on it: Starlette then no longer listens to `receive` while it streams. A stream that waits for
+its next event sends nothing, so it would never learn that its client has gone. Announced 2.3, they
+listen, and nothing of the later versions is missed.
+
+What is sent to a client that has gone is dropped (`send_to_nobody`). An application that neither
+listens nor stops would then never end, so it gets the OSError of 2.4: at once where it does not
+listen, and after a moment where it was told and goes on all the same. The same holds for the body
+of a response that has none on the wire (HEAD, 204, 304): the response is complete with its head,
+`receive` says http.disconnect, and what the application still sends is dropped.
+
+When the server stops, an application that listens while it sends a stream of events is told
+http.disconnect, and the stream ends (`tick`). Nothing is cancelled behind the application's back.
+Tasks and awaitables are in `asgi_call`.
 """
 
 import os
 from typing import Any
 
-from bascule.errors import ResponseError
+from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.asgi_call import (
     READY,
     AsgiCall,
     AsgiCaller,
     Drained,
-    Extensions,
+    GiveWay,
     ReadyAwaitable,
     Receive,
     checked_body,
+    mark_async,
 )
 from bascule.interfaces.exchange import Carrier, Exchange
 from bascule.protocols.events import Request
@@ -32,6 +46,20 @@ HEAD_KEPT = 1  # http.response.start was received; the head leaves with the firs
 SENDING = 2
 BEFORE_TRAILERS = 3
 COMPLETE = 4
+DROPPING = 5  # complete for the client; the application still sends a body that is dropped
+
+# Seconds for which an application that was told http.disconnect may go on sending: it has to reach
+# the task that sends, through every middleware in between.
+TOLD_GRACE = 1.0
+
+# Seconds of silence after which a client that has closed its sending side counts as gone.
+FORSAKEN_AFTER = 3.0
+
+# Messages that end the body where nothing says that more comes.
+BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")
+
+# RFC 9110 section 15.3.5 and 15.4.5: these have no body, whatever the method.
+BODILESS = (204, 304)
 
 EXPECTED = (
     "before http.response.start",
@@ -39,19 +67,33 @@ EXPECTED = (
     "in the middle of the body",
     "where http.response.trailers were announced",
     "after the response",
+    "after the response",
 )
 
 
 class AsgiExchange(AsgiCall):
-    """One request to an ASGI application, and its response."""
+    """One request to an ASGI application, and its response.
+
+    listening: `receive` waits, or has said http.disconnect; whoever reads the body is not counted.
+    unheard_since: when the first message was dropped, on the loop's clock. deserted: counted in
+    `interface.deserted`. has_sent: since the last tick. quiet_since: while the server stops.
+    stop_due: the stream is to end because the server stops; stop_told: and `receive` has said so.
+    """
 
     __slots__ = (
+        "deserted",
         "end_told",
         "fields",
+        "has_sent",
+        "listening",
+        "quiet_since",
         "response_trailers",
         "state",
         "status",
+        "stop_due",
+        "stop_told",
         "trailers_follow",
+        "unheard_since",
     )
 
     def __init__(self, interface: "AsgiInterface", request: Request, carrier: Carrier) -> None:
@@ -73,29 +115,35 @@ class AsgiExchange(AsgiCall):
         self.response_trailers: list[tuple[bytes, bytes]] = []
         self.trailers_follow = False
         self.end_told = False
+        self.listening = False
+        self.deserted = False
+        self.has_sent = False
+        self.stop_due = False
+        self.stop_told = False
+        self.unheard_since = 0.0
+        self.quiet_since = 0.0
         self.waiters = []
         self.task = None
 
     def scope(self) -> Scope:
-        """The HTTP connection scope (ASGI HTTP specification 2.5)."""
+        """The HTTP connection scope (ASGI HTTP specification 2.3)."""
         endpoint = self.ends()
-        # New for each: the application may add to them.
-        extensions: Extensions = {
-            "http.response.trailers": {},
-            "http.response.pathsend": {},
-            "http.response.zerocopysend": {},
-            "http.response.early_hint": {},
-        }
-        scope = self.interface.scope("http", self.request, endpoint, extensions)
+        interface = self.interface
+        extensions = interface.offer(interface.extensions)
+        scope = interface.scope("http", self.request, endpoint, extensions)
         scope["method"] = self.request.method
         scope["scheme"] = endpoint.scheme
         return scope
 
     def judge_return(self) -> None:
         """The application returned: was the response complete, or was nobody left to get one?"""
-        if self.state == COMPLETE or self.disconnected:
+        if self.is_unheard() or self.state >= COMPLETE:
             return
-        if self.finished_sending:
+        if self.stop_told or (
+            self.interface.stopping.is_begun and self.state != IDLE and self.is_event_stream()
+        ):
+            self.end_for_stop()
+        elif self.finished_sending:
             self.state = COMPLETE
             self.carrier.abort()
         else:
@@ -104,9 +152,9 @@ class AsgiExchange(AsgiCall):
     def fail(self, what: str, error: BaseException | None) -> None:
         """The application will not finish the response: a 500 if there is time, else an aborted
         connection."""
-        if error is not None or not self.disconnected:
+        if error is not None or not self.is_unheard():
             self.log_failure(what, error)
-        if self.state == COMPLETE or self.disconnected:
+        if self.is_unheard() or self.state >= COMPLETE:
             return
         if self.state <= HEAD_KEPT:
             self.state = COMPLETE
@@ -114,6 +162,108 @@ class AsgiExchange(AsgiCall):
         else:
             self.state = COMPLETE
             self.carrier.abort()
+
+    def finish(self) -> None:
+        """The application runs no more."""
+        self.set_deserted(False)
+        AsgiCall.finish(self)
+
+    # When nobody is there any more, or will be soon.
+
+    def is_unheard(self) -> bool:
+        return self.disconnected or self.state == DROPPING
+
+    def disconnect(self) -> None:
+        """The client is gone: nothing more can be received or sent."""
+        if not self.listening and HEAD_KEPT <= self.state < COMPLETE:
+            self.set_deserted(True)
+        Exchange.disconnect(self)
+
+    def finish_sending(self) -> None:
+        """The client has closed its side some time ago; told at every tick. Only writing to it can
+        show whether it is gone. A response that has begun, and is quiet in the hands of an
+        application that does not listen, is broken off."""
+        Exchange.finish_sending(self)
+        if self.state == SENDING and not self.listening and self.quiet_time() >= FORSAKEN_AFTER:
+            self.carrier.abort()
+
+    def set_deserted(self, deserted: bool) -> None:
+        """Count the call among those that stream to nobody, or no longer."""
+        if deserted != self.deserted:
+            self.deserted = deserted
+            self.interface.deserted += 1 if deserted else -1
+
+    def send_to_nobody(self, kind: str, message: Message) -> Any:
+        """A message that no client gets. Raises ClientDisconnected where a stream would not
+        end otherwise."""
+        if message.get("more_body", False) or message.get("more_trailers", False):
+            now = self.interface.loop.time()
+            if self.unheard_since == 0.0:
+                self.unheard_since = now
+            if (self.disconnected and not self.listening) or now - self.unheard_since > TOLD_GRACE:
+                raise ClientDisconnected("the client closed the connection")
+            # Whoever listens is in another task, which is to have its turn.
+            return GiveWay()
+        if kind == "http.response.trailers" or (kind in BODIES and not self.trailers_follow):
+            # What the application does behind its response is waited for when the server stops.
+            self.state = COMPLETE
+            self.set_deserted(False)
+        return READY
+
+    def tick(self) -> None:
+        """While the server stops: see whether this is a stream that should end now."""
+        if (
+            self.interface.stopping.is_begun
+            and not self.stop_due
+            and HEAD_KEPT <= self.state <= SENDING
+            and self.should_end()
+        ):
+            self.stop_due = True
+            self.wake_reader()
+
+    def should_end(self) -> bool:
+        """Whether the response is one that goes on for ever, as far as can be told.
+
+        A declared length comes to its end by itself. A stream of events does not, and its clients
+        come back; it has a moment to end by itself. Of others nobody knows, so they are only ended
+        when they were quiet for half of the time that there is: a download never is, and a report
+        that is slow to make has that.
+        """
+        stopping = self.interface.stopping
+        names = {name.lower(): value for name, value in self.fields}
+        if b"content-length" in names:
+            return False
+        if self.is_event_stream():
+            elapsed = self.interface.loop.time() - stopping.begun_at
+            return bool(elapsed >= stopping.events_for)
+        return self.state == SENDING and self.quiet_time() >= stopping.quiet_for
+
+    def quiet_time(self) -> float:
+        """Seconds for which nothing was sent, as far as they were looked at."""
+        now: float = self.interface.loop.time()
+        if self.has_sent or self.carrier.congested or self.quiet_since == 0.0:
+            self.has_sent = False
+            self.quiet_since = now
+        return now - self.quiet_since
+
+    def is_event_stream(self) -> bool:
+        """Server-sent events."""
+        for name, value in self.fields:
+            if name.lower() == b"content-type":
+                return value.lower().startswith(b"text/event-stream")
+        return False
+
+    def end_for_stop(self) -> None:
+        """The application has ended a stream because the server stops. A stream of events is
+        complete with each event; of anything else the client must see that something is
+        missing."""
+        if not self.is_event_stream():
+            self.state = COMPLETE
+            self.carrier.abort()
+        elif self.state == HEAD_KEPT:
+            self.carrier_respond(b"", True)
+        else:
+            self.carrier_send(b"", True)
 
     # From the application.
 
@@ -123,37 +273,44 @@ class AsgiExchange(AsgiCall):
             not self.body
             and not self.body_ended
             and not self.finished_sending
-            and self.state != COMPLETE
+            and self.state < COMPLETE
         ):
             self.carrier.want_body()
         return Receive(self)
 
     def next_message(self) -> Message | None:
         """What `receive` returns now, or None."""
-        if self.state != COMPLETE and not self.finished_sending:
+        if self.state < COMPLETE and not self.finished_sending:
             if self.body or (self.body_ended and not self.end_told):
                 self.end_told = self.body_ended
+                self.listening = False
                 return {
                     "type": "http.request",
                     "body": self.take_body(),
                     "more_body": not self.body_ended,
                 }
-            return None
+            self.listening = True
+            if not self.stop_due:
+                return None
+            self.stop_told = True
+        self.listening = True
+        self.set_deserted(False)
         return {"type": "http.disconnect"}
 
-    def send(self, message: Message) -> ReadyAwaitable | Drained:
+    def send(self, message: Message) -> ReadyAwaitable | Drained | GiveWay:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
         kind = message["type"]
-        if self.disconnected:
-            self.check_connected()
         state = self.state
+        if self.disconnected or state == DROPPING:
+            nobody: ReadyAwaitable | GiveWay = self.send_to_nobody(kind, message)
+            return nobody
         if kind == "http.response.body" and HEAD_KEPT <= state <= SENDING:
             self.send_body(message)
         elif kind == "http.response.start" and state == IDLE:
             self.keep_head(message)
         else:
             self.send_other(kind, message)
-        if self.state != COMPLETE and self.carrier.congested:
+        if self.state < COMPLETE and self.carrier.congested:
             return Drained(self)
         return READY
 
@@ -176,11 +333,12 @@ class AsgiExchange(AsgiCall):
             body = checked_body(body)
         more = message.get("more_body", False)
         end = not more and not self.trailers_follow
+        self.has_sent = True
         if self.state == HEAD_KEPT:
             self.carrier_respond(body, end)
         else:
             self.carrier_send(body, end)
-        if not more and self.trailers_follow:
+        if not more and self.trailers_follow and self.state == SENDING:
             self.state = BEFORE_TRAILERS
 
     def carrier_respond(self, body: bytes, end: bool) -> None:
@@ -194,6 +352,16 @@ class AsgiExchange(AsgiCall):
             raise
         if end:
             self.wake_reader()
+        elif self.request.method == "HEAD" or self.status in BODILESS:
+            self.drop_body()
+
+    def drop_body(self) -> None:
+        """The response is complete with its head (RFC 9110 section 9.3.2), whatever follows."""
+        self.state = DROPPING
+        self.carrier.send(b"", True)
+        if not self.listening:
+            self.set_deserted(True)
+        self.wake_reader()
 
     def carrier_send(self, body: bytes, end: bool) -> None:
         """Send body. The state changes first: with the end of a response the carrier is somebody
@@ -211,7 +379,7 @@ class AsgiExchange(AsgiCall):
     def send_other(self, kind: str, message: Message) -> None:
         """Everything that is not the usual start and body."""
         state = self.state
-        if state == COMPLETE:
+        if state >= COMPLETE:
             raise RuntimeError(f"{kind!r} after the response was complete")
         if kind == "http.response.trailers" and state == BEFORE_TRAILERS:
             self.send_trailers(message)
@@ -241,12 +409,10 @@ class AsgiExchange(AsgiCall):
             size = file_size(file)
             if self.state == HEAD_KEPT:
                 self.announce(size)
-            self.state = COMPLETE
-            self.carrier.send_file(file, 0, size, True)
-            self.wake_reader()
         except BaseException:
             file.close()
             raise
+        self.carrier_send_file(file, 0, size, False)
 
     def announce(self, size: int) -> None:
         """Send the kept head before a file whose length is known; declare the length if nobody
@@ -258,37 +424,68 @@ class AsgiExchange(AsgiCall):
                 self.fields = [*self.fields, (b"content-length", b"%d" % size)]
         elif declared != [b"%d" % size]:
             self.state = IDLE
-            raise ResponseError(
-                f"a file of {size} octets with a Content-Length of {declared[0]!r}"
-            )
+            raise ResponseError(f"a file of {size} bytes with a Content-Length of {declared[0]!r}")
         self.carrier_respond(b"", False)
 
     def send_zerocopy(self, message: Message) -> None:
         """http.response.zerocopysend: a part of a file that the application keeps open."""
-        file = message["file"]
+        kept = message["file"]
         offset = message.get("offset")
         if offset is None:
-            offset = file.tell()
+            offset = kept.tell()
         count = message.get("count")
         if count is None:
-            count = max(file_size(file) - offset, 0)
-        end = not message.get("more_body", False)
-        if self.state == HEAD_KEPT:
+            count = max(file_size(kept) - offset, 0)
+        if offset < 0 or count < 0:
+            raise ResponseError(f"a file from {offset} on, {count} bytes of it")
+        more = message.get("more_body", False)
+        end = not more and not self.trailers_follow
+        # Everything that can fail comes before the head.
+        file = os.fdopen(os.dup(kept.fileno()), "rb", buffering=0)
+        try:
+            if self.state == HEAD_KEPT:
+                if end:
+                    self.announce(count)
+                else:
+                    self.carrier_respond(b"", False)
+        except BaseException:
+            file.close()
+            raise
+        self.carrier_send_file(file, offset, count, more)
+
+    def carrier_send_file(self, file: Any, offset: int, count: int, more: bool) -> None:
+        """Send a file, which is the carrier's from then on. As `carrier_send`."""
+        end = not more and not self.trailers_follow
+        if self.state == DROPPING:
+            # The head was all there is.
+            file.close()
             if end:
-                self.announce(count)
-            else:
-                self.carrier_respond(b"", False)
+                self.state = COMPLETE
+                self.set_deserted(False)
+            return
+        self.has_sent = True
         if end:
             self.state = COMPLETE
-        self.carrier.send_file(
-            os.fdopen(os.dup(file.fileno()), "rb", buffering=0), offset, count, end
-        )
+        try:
+            self.carrier.send_file(file, offset, count, end)
+        except BaseException:
+            self.state = SENDING
+            file.close()
+            raise
+        if end:
+            self.wake_reader()
+        elif not more:
+            self.state = BEFORE_TRAILERS
 
     def whereabouts(self) -> str:
         return "sending" if self.state >= SENDING else AsgiCall.whereabouts(self)
 
     def is_congested(self) -> bool:
-        return self.state != COMPLETE and not self.disconnected and self.carrier.congested
+        return self.state < COMPLETE and not self.disconnected and self.carrier.congested
+
+
+mark_async(AsgiExchange.receive)
+mark_async(AsgiExchange.send)
 
 
 class AsgiInterface(AsgiCaller):

@@ -6,6 +6,9 @@ from bascule.protocols.events cimport Request
 cdef class ReadyAwaitable:
     pass
 
+cdef class GiveWay:
+    cdef bint given
+
 cdef class Wakeup:
     cdef public bint _asyncio_future_blocking
     cdef object loop
@@ -44,6 +47,7 @@ cdef class AsgiCall(Exchange):
     cpdef judge_return(self)
     cpdef fail(self, str what, object error)
     cpdef finish(self)
+    cpdef bint is_unheard(self) except -1
     cpdef Wakeup wait(self)
     cpdef log_failure(self, str what, object error)
 
@@ -55,11 +59,16 @@ cdef class AsgiCaller(Interface):
     cdef str mounted
     cdef public object state
     cdef public set started
+    cdef public object stopping
+    cdef public dict extensions
+    cdef public dict websocket_extensions
+    cdef bint tls
     cdef object eager
     cdef public object step
     cdef public object context
     cdef public object base_context
 
+    cpdef dict offer(self, dict extensions)
     cdef begin_task(self, AsgiCall call)
     @cython.locals(raw_path=bytes, stripped=str, root_path=str)
     cpdef scope(self, str kind, Request request, Endpoint endpoint, dict extensions)

@@ -6,19 +6,25 @@
                      wait for
     Wakeup           what their task waits on
     ReadyAwaitable   the one they return when there is not
+    GiveWay          the one that `send` returns for what it drops
 
 `receive` and `send` are not coroutine functions. They return objects that carry the whole
 coroutine protocol, because applications await them, hand them to create_task, and wrap them in
-wait_for. Nothing is created for the common case, a `send` to a client that keeps up.
+wait_for. Nothing is created for the common case, a `send` to a client that keeps up. They are
+marked as coroutine functions all the same (`mark_async`), because some libraries ask before they
+await. Methods of a compiled class can only be marked where Cython is told `binding=True`, which is
+the first line of the modules that have them.
 
 What the messages are, and their order, is in `asgi` for HTTP and in `asgi_websocket`.
 """
 
+import asyncio.coroutines
 import contextvars
+import inspect
 import logging
 import sys
 from asyncio import AbstractEventLoop, CancelledError, Task, current_task
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -26,15 +32,17 @@ from bascule.errors import ResponseError
 from bascule.interfaces import sending
 from bascule.interfaces.exchange import Endpoint, Exchange, Interface, WebSocketPlan
 from bascule.interfaces.leaving import forget_frames, is_disconnect
+from bascule.interfaces.stopping import Stopping
 from bascule.protocols.events import Request
 from bascule.stacks import task_stack
-from bascule.types import ASGI3App, Message, Scope
+from bascule.types import ANNOUNCED, ASGI3App, AsgiExtension, Message, Scope
 
 logger = logging.getLogger("bascule.asgi")
 
 ASGI_VERSION = "3.0"
-# Of the HTTP and of the WebSocket specification, which are one document.
-SPEC_VERSION = "2.5"
+# Why not a later one is said in `asgi`.
+HTTP_SPEC_VERSION = "2.3"
+WEBSOCKET_SPEC_VERSION = "2.5"
 # A name that is given costs less than one that asyncio has to count up.
 TASK_NAME = "bascule request"
 
@@ -71,6 +79,38 @@ class ReadyAwaitable:
 
 
 READY = ReadyAwaitable()
+
+
+class GiveWay:
+    """An awaitable that lets the other tasks of the loop have their turn, and returns None."""
+
+    __slots__ = ("given",)
+
+    def __init__(self) -> None:
+        self.given = False
+
+    def __await__(self) -> "GiveWay":
+        return self
+
+    def __iter__(self) -> "GiveWay":
+        return self
+
+    def __next__(self) -> None:
+        # A task that gets None instead of something to wait on goes on in the next turn.
+        if self.given:
+            raise StopIteration
+        self.given = True
+
+    def send(self, value: object) -> None:
+        """One step of the coroutine protocol."""
+        self.__next__()
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
+        """Raise what is thrown in."""
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class Wakeup:
@@ -225,6 +265,14 @@ sending.install(Receive)
 sending.install(Drained)
 
 
+def mark_async(function: Any) -> None:
+    """Have `iscoroutinefunction` of inspect, asyncio and asgiref say yes to this function."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        function._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine")  # noqa: B009
+
+
 class AsgiCall(Exchange):
     """One call of an ASGI application. Subclasses know the messages and their order.
 
@@ -250,7 +298,7 @@ class AsgiCall(Exchange):
         """ASGI `receive`."""
         raise NotImplementedError
 
-    def send(self, message: Message) -> ReadyAwaitable | Drained:
+    def send(self, message: Message) -> ReadyAwaitable | Drained | GiveWay:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
         raise NotImplementedError
 
@@ -270,6 +318,10 @@ class AsgiCall(Exchange):
         """The application has raised, or broken its promise."""
         raise NotImplementedError
 
+    def is_unheard(self) -> bool:
+        """Nobody is there for what the application sends."""
+        return self.disconnected
+
     # The call.
 
     def start(self) -> None:
@@ -286,7 +338,7 @@ class AsgiCall(Exchange):
             self.fail("was cancelled", None)
             raise
         except BaseException as error:
-            if self.disconnected and is_disconnect(error):
+            if self.is_unheard() and is_disconnect(error):
                 # The application let the OSError of `send` end it, which is the usual way to stop.
                 forget_frames(error)
             else:
@@ -358,6 +410,8 @@ class AsgiCaller(Interface):
 
     state: what lifespan startup left, copied into each scope; None when there was no lifespan.
     started: the calls that did not finish in their first step, and with them their tasks.
+    extensions: what HTTP scopes announce; whoever uses it copies it. stopping: whether the server
+    stops.
     root_path: where the application is, for clients: what a proxy has `stripped` from each path,
     and the path it is `mounted` at here.
     """
@@ -367,13 +421,17 @@ class AsgiCaller(Interface):
         "base_context",
         "context",
         "eager",
+        "extensions",
         "loop",
         "mounted",
         "root_path",
         "started",
         "state",
         "step",
+        "stopping",
         "stripped",
+        "tls",
+        "websocket_extensions",
     )
 
     def __init__(
@@ -385,8 +443,10 @@ class AsgiCaller(Interface):
         websockets: WebSocketPlan | None = None,
         mounted: str = "",
     ) -> None:
-        self.running = self.switched = 0
+        self.running = self.switched = self.deserted = 0
         self.websockets = websockets
+        self.stopping = Stopping()
+        self.announce(ANNOUNCED)
         self.app = app
         self.loop = loop
         self.stripped = root_path
@@ -400,6 +460,25 @@ class AsgiCaller(Interface):
         self.eager = start_eagerly if sys.version_info >= (3, 12) else start_in_place
         self.step: Callable[[], None] | None = None
         self.context: contextvars.Context | None = None
+
+    def announce(self, names: Iterable[AsgiExtension], stopping: Stopping | None = None) -> None:
+        """Have scopes announce these extensions, `stopping` among them if it is asked for."""
+        if stopping is not None:
+            self.stopping = stopping
+        wanted: Extensions = {name: {} for name in names}
+        if "bascule.stopping" in wanted:
+            wanted["bascule.stopping"] = self.stopping.extension()
+        # Its content is the connection's.
+        self.tls = wanted.pop("tls", None) is not None
+        self.extensions = {name: wanted[name] for name in wanted if name[:10] != "websocket."}
+        self.websocket_extensions = {name: wanted[name] for name in wanted if name[:5] != "http."}
+
+    def offer(self, extensions: Extensions) -> Extensions:
+        """The extensions for one scope, new for each: the application may add to them."""
+        offered = {}
+        for name, content in extensions.items():
+            offered[name] = content.copy()
+        return offered
 
     def begin_task(self, call: AsgiCall) -> None:
         """Run the first step of the call now and leave the rest, if there is any, to the loop."""
@@ -433,7 +512,7 @@ class AsgiCaller(Interface):
             path = stripped + path
         scope: Scope = {
             "type": kind,
-            "asgi": {"version": ASGI_VERSION, "spec_version": SPEC_VERSION},
+            "asgi": {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION},
             "http_version": request.http_version,
             "path": path,
             "raw_path": raw_path,
@@ -444,7 +523,7 @@ class AsgiCaller(Interface):
             "server": endpoint.server,
             "extensions": extensions,
         }
-        if endpoint.tls is not None:
+        if endpoint.tls is not None and self.tls:
             extensions["tls"] = {
                 key: list(value) if type(value) is list else value
                 for key, value in endpoint.tls.items()

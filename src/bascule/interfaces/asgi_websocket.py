@@ -1,3 +1,4 @@
+# cython: binding=True
 """ASGI WebSockets (ASGI 3.0, WebSocket specification 2.5): one WebSocket, one call.
 
     state         meaning                                      messages that are in order
@@ -15,12 +16,14 @@ from bascule.errors import ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.asgi_call import (
     READY,
+    WEBSOCKET_SPEC_VERSION,
     AsgiCall,
     AsgiCaller,
     Drained,
     ReadyAwaitable,
     Receive,
     checked_body,
+    mark_async,
 )
 from bascule.interfaces.exchange import Carrier
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocketSession
@@ -76,9 +79,10 @@ class AsgiWebSocket(AsgiCall):
     def scope(self) -> Scope:
         """The WebSocket connection scope (ASGI WebSocket specification 2.5)."""
         endpoint = self.ends()
-        scope = self.interface.scope(
-            "websocket", self.request, endpoint, {"websocket.http.response": {}}
-        )
+        interface = self.interface
+        extensions = interface.offer(interface.websocket_extensions)
+        scope = interface.scope("websocket", self.request, endpoint, extensions)
+        scope["asgi"]["spec_version"] = WEBSOCKET_SPEC_VERSION
         scope["scheme"] = "wss" if endpoint.scheme == "https" else "ws"
         offer = self.request.websocket
         scope["subprotocols"] = list(offer.subprotocols) if offer is not None else []
@@ -267,6 +271,10 @@ class AsgiWebSocket(AsgiCall):
         if carrier is not None:
             return carrier.congested
         return state == DENYING and self.carrier.congested
+
+
+mark_async(AsgiWebSocket.receive)
+mark_async(AsgiWebSocket.send)
 
 
 def checked_text(text: object, name: str) -> str:

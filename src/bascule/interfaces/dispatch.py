@@ -72,6 +72,9 @@ class DispatchInterface(Interface):
     def count_switched(self) -> int:
         return sum(one.count_switched() for one in self.interfaces)
 
+    def count_deserted(self) -> int:
+        return sum(one.count_deserted() for one in self.interfaces)
+
     def calls(self) -> list[Exchange]:
         return [call for one in self.interfaces for call in one.calls()]
 

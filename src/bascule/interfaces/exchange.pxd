@@ -57,9 +57,11 @@ cdef class Exchange:
 cdef class Interface:
     cdef public int running
     cdef public int switched
+    cdef public int deserted
     cdef public object websockets
 
     cpdef Exchange exchange(self, Request request, Carrier carrier)
     cpdef int count_running(self) except -1
     cpdef int count_switched(self) except -1
+    cpdef int count_deserted(self) except -1
     cpdef close(self)

@@ -296,15 +296,17 @@ class Interface:
     """Makes exchanges for one application.
 
     running: applications called that have not returned yet; `switched` of them have accepted a
-    WebSocket, and may run for days. websockets: None where a WebSocket handshake is served as the
+    WebSocket, and may run for days. deserted: those that send a response nobody gets any more, and
+    have not been told. websockets: None where a WebSocket handshake is served as the
     plain request that it also is.
     """
 
-    __slots__ = ("running", "switched", "websockets")
+    __slots__ = ("deserted", "running", "switched", "websockets")
 
     def __init__(self, websockets: WebSocketPlan | None = None) -> None:
         self.running = 0
         self.switched = 0
+        self.deserted = 0
         self.websockets = websockets
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
@@ -318,6 +320,10 @@ class Interface:
     def count_switched(self) -> int:
         """`switched`, over all applications behind this interface."""
         return self.switched
+
+    def count_deserted(self) -> int:
+        """`deserted`, over all applications behind this interface."""
+        return self.deserted
 
     def calls(self) -> list[Exchange]:
         """The calls that have not returned, whether their clients are still there or not; those

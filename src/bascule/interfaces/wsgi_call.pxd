@@ -61,6 +61,7 @@ cdef class WsgiCaller(Interface):
     cdef public object body_buffer
     cdef public bint multiprocess
     cdef public bint beside_asgi
+    cdef public object stopping
     cdef public object warn
 
     cdef dict environ_base(self, Endpoint endpoint)

@@ -24,6 +24,7 @@ from bascule.interfaces.exchange import (
     Interface,
     WebSocketPlan,
 )
+from bascule.interfaces.stopping import Stopping
 from bascule.interfaces.threads import ThreadPool
 from bascule.interfaces.wsgi_body import BodyBuffer
 from bascule.protocols.events import Request
@@ -399,6 +400,7 @@ class WsgiCaller(Interface):
         "root_path",
         "socket_pool",
         "sockets",
+        "stopping",
         "warn",
     )
 
@@ -413,13 +415,14 @@ class WsgiCaller(Interface):
         mounted: str = "",
         beside: "WsgiCaller | None" = None,
     ) -> None:
-        self.running = self.switched = 0
+        self.running = self.switched = self.deserted = 0
         # On the loop's own thread nothing can wait for a message.
         self.websockets = websockets if threads else None
         self.warn = warn
         self.queue_timeout = 0.0
         self.queue_limit = QUEUE_LIMIT
         self.body_buffer = BodyBuffer(app)
+        self.stopping = Stopping().event
         self.multiprocess = self.beside_asgi = False
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None
@@ -441,6 +444,7 @@ class WsgiCaller(Interface):
             base = endpoint.environ = connection_environ(
                 endpoint, self.pool is not None, self.multiprocess
             )
+            base["bascule.stopping"] = self.stopping
         return base
 
     def socket_threads(self) -> ThreadPool | None:

@@ -20,6 +20,7 @@ from bascule.settings.kinds import (
 )
 from bascule.settings.option import Option
 from bascule.settings.web_kinds import (
+    AsgiExtensions,
     BindAddress,
     Host,
     Mount,
@@ -31,6 +32,7 @@ from bascule.settings.web_kinds import (
     RootPath,
     SocketPath,
 )
+from bascule.types import ANNOUNCED
 
 APPLICATION = "Application"
 ADDRESS = "Address"
@@ -122,6 +124,16 @@ class Options:
         "auto",
         APPLICATION,
         "ASGI lifespan events; auto goes on without them when the application does not know them.",
+    )
+    asgi_extensions = Option(
+        AsgiExtensions(),
+        ANNOUNCED,
+        APPLICATION,
+        "The ASGI extensions that scopes announce. +NAME adds one to the default, such as "
+        "+http.response.pathsend or +http.response.zerocopysend; -NAME leaves one out; names "
+        "alone replace it, and so do all and none.",
+        reason="Frameworks that are offered http.response.pathsend send files by it, and "
+        "middleware that compresses responses does not see those.",
     )
 
     bind = Option(

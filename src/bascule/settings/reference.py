@@ -7,6 +7,7 @@ from typing import Any
 from bascule.settings.kinds import Flag, Listing, Maybe, Seconds, Whole, Words
 from bascule.settings.option import Option
 from bascule.settings.options import OPTIONS
+from bascule.settings.web_kinds import AsgiExtensions
 
 INTRODUCTION = """\
 # Settings
@@ -115,6 +116,7 @@ def written(option: Option[Any]) -> str:
         Flag: "true or false",
         Listing: "a list of texts",
         Words: "a list of texts",
+        AsgiExtensions: "a list of texts",
         Whole: "a number",
         Seconds: "a number",
     }

@@ -1,12 +1,13 @@
 """The kinds of settings that only a web server has: addresses, response fields, the root path."""
 
 import re
-from typing import Any
+from typing import Any, cast, get_args
 
 from bascule.address import Address, parse_address, parse_port, parse_tcp_address
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.protocols.peers import TrustedPeers
-from bascule.settings.kinds import Kind, Path, Whole
+from bascule.settings.kinds import NONE, Kind, Path, Text, Whole, Words
+from bascule.types import ANNOUNCED, AsgiExtension
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 FORBIDDEN_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5
@@ -47,6 +48,42 @@ class BindAddress(Kind[Address]):
 
     def plain(self, value: Any) -> str:
         return str(value)
+
+
+class AsgiExtensions(Words[AsgiExtension]):
+    """Names of ASGI extensions: a list of them, or changes (+NAME, -NAME) to the default."""
+
+    all = "all"
+
+    def __init__(self) -> None:
+        self.names: tuple[AsgiExtension, ...] = get_args(AsgiExtension)
+        super().__init__(cast("Kind[AsgiExtension]", Text("NAME")), ",")
+
+    def parse(self, value: object) -> tuple[AsgiExtension, ...]:
+        said = [str(word).strip().lower() for word in self._items(value)]
+        if said == [NONE]:
+            return ()
+        if said == [self.all]:
+            return self.names
+        changes = [word for word in said if word[:1] in ("+", "-")]
+        if changes and changes != said:
+            raise ValueError("has names with + or - and names without; give one kind of them")
+        for word in said:
+            if word.lstrip("+-") not in self.names:
+                raise ValueError(
+                    f"has {word!r}, which is no ASGI extension; give some of "
+                    f"{', '.join(self.names)}, or {self.all}, or {NONE}"
+                )
+        wanted: set[str] = {*ANNOUNCED} if changes else {*said}
+        for word in changes:
+            if word[0] == "+":
+                wanted.add(word[1:])
+            else:
+                wanted.discard(word[1:])
+        return tuple(name for name in self.names if name in wanted)
+
+    def plain(self, value: Any) -> Any:
+        return list(value) or [NONE]
 
 
 class Mount(Kind[tuple[MountPoint, str]]):

@@ -376,6 +376,8 @@ class Process:
                 signal.setitimer(signal.ITIMER_REAL, FORCED_GRACE)
 
         forks.catch(signal.SIGALRM, lambda number, frame: self.leave(EXIT_FORCED))
+        # Where sse-starlette looks for `should_exit`.
+        setattr(on_signal, "__self__", self.worker)  # noqa: B010
         forks.catch(signal.SIGTERM, on_signal)
         if self.seat is None:
             forks.catch(signal.SIGINT, on_signal)

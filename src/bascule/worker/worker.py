@@ -25,6 +25,7 @@ from bascule.interfaces.application import EVERYWHERE, Application
 from bascule.interfaces.exchange import Interface
 from bascule.interfaces.hybrid import Hybrid, HybridInterface
 from bascule.interfaces.lifespan import Lifespan
+from bascule.interfaces.stopping import Stopping
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
 from bascule.observability.stall import Watchdog
@@ -59,6 +60,8 @@ logger = logging.getLogger("bascule")
 WARN_EVERY = 10.0
 # A client that is in its TLS handshake when the server stops gets this many seconds to finish it.
 HANDSHAKE_GRACE = 2.0
+# Calls that send a response to nobody get this long to end by themselves when the server stops.
+DESERTED_GRACE = 2.0
 # What is left of the application gets this long to notice that it was cancelled.
 CANCEL_GRACE = 1.0
 # The same where somebody has asked to stop at once.
@@ -91,6 +94,8 @@ class Worker:
             )
             for side in self.sides
         }
+        # A response that goes on quietly may have half of the time, in case it comes to an end.
+        self.stopping = Stopping(settings.timeout_graceful_shutdown / 2)
         self.wsgi: WsgiInterface | None = None
         self.hub: Hub | None = None
         self.acceptors: list[Acceptor] = []
@@ -232,6 +237,7 @@ class Worker:
         interface.body_buffer.limit = settings.limit_body_buffer
         interface.queue_limit = settings.limit_queue or settings.limit_connections
         interface.multiprocess = self.slot is not None
+        interface.stopping = self.stopping.event
         self.wsgi = interface
         return interface
 
@@ -245,7 +251,11 @@ class Worker:
         from bascule.interfaces.asgi import AsgiInterface
 
         settings = self.settings
-        return AsgiInterface(app, loop, settings.root_path, state, websockets(settings), mounted)
+        interface = AsgiInterface(
+            app, loop, settings.root_path, state, websockets(settings), mounted
+        )
+        interface.announce(settings.asgi_extensions, self.stopping)
+        return interface
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         settings = self.settings
@@ -332,6 +342,12 @@ class Worker:
     # What it is doing.
 
     @property
+    def should_exit(self) -> bool:
+        """Whether it stops, by the name that Uvicorn's server has for it: sse-starlette asks the
+        object behind the handler of SIGTERM."""
+        return self.stopping.is_begun
+
+    @property
     def stuck(self) -> int:
         """How many calls do not end although they were told to; a loop that is blocked now counts
         as one more. May be asked in any thread."""
@@ -360,6 +376,7 @@ class Worker:
         self.stop_accepting()
         hub = self.hub
         if hub is not None:
+            self.stopping.begin(hub.loop.time())
             hub.drain()
             if not self.last_call:
                 hub.tick()
@@ -429,10 +446,8 @@ class Worker:
             await lifespan.abandon()
 
     async def until_quiet(self, hub: Hub, give_up: asyncio.Event) -> None:
-        patience = hub.loop.time() + HANDSHAKE_GRACE
-        while not hub.quiet or (
-            any(acceptor.pending for acceptor in self.acceptors) and hub.loop.time() < patience
-        ):
+        began = hub.loop.time()
+        while not self.is_drained(hub, hub.loop.time() - began):
             if give_up.is_set():
                 return
             # In steps of a tick: a response that ends now may have been the last.
@@ -441,6 +456,12 @@ class Worker:
                     await give_up.wait()
             except TimeoutError:
                 pass
+
+    def is_drained(self, hub: Hub, elapsed: float) -> bool:
+        """Whether nothing is in flight any more that is worth waiting for."""
+        if elapsed < HANDSHAKE_GRACE and any(one.pending for one in self.acceptors):
+            return False
+        return hub.quiet or (elapsed >= DESERTED_GRACE and hub.deserted)
 
     async def until_cancelled(self, hub: Hub, give_up: asyncio.Event) -> None:
         """Give what was cut off the time to notice: tasks are cancelled, threads find their client

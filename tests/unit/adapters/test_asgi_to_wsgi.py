@@ -30,8 +30,8 @@ def adapt() -> Iterator[Any]:
     """Make adapters; at the end their loops must end."""
     made = []
 
-    def make(application: Any) -> ASGIToWSGI:
-        made.append(ASGIToWSGI(application))
+    def make(application: Any, **options: Any) -> ASGIToWSGI:
+        made.append(ASGIToWSGI(application, **options))
         return made[-1]
 
     yield make
@@ -656,11 +656,32 @@ def test_pathsend_goes_by_the_file_wrapper(adapt: Any, tmp_path: Path) -> None:
         await send({"type": "http.response.pathsend", "path": str(file)})
 
     environ = environ_of(**{"wsgi.file_wrapper": FileWrapper})
-    called = WsgiCalled(adapt(application), environ)
+    called = WsgiCalled(adapt(application, pathsend=True), environ)
     assert type(called.result) is FileWrapper
     assert called.headers == [("content-length", "10")]
     assert called.rest() == b"0123456789"
-    assert "http.response.pathsend" not in environ_scope(environ_of(), None)["extensions"]
+
+
+def test_pathsend_is_offered_where_it_is_wanted_and_possible() -> None:
+    """Middleware that compresses does not see what goes by it."""
+    able = environ_of(**{"wsgi.file_wrapper": FileWrapper})
+    assert "http.response.pathsend" in environ_scope(able, None, True)["extensions"]
+    assert "http.response.pathsend" not in environ_scope(able, None)["extensions"]
+    assert "http.response.pathsend" not in environ_scope(environ_of(), None, True)["extensions"]
+
+
+def test_the_stop_of_the_server_can_be_asked_for_and_waited_for(adapt: Any) -> None:
+    event = threading.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        stopping = scope["extensions"]["bascule.stopping"]
+        before = stopping["is_set"]()
+        event.set()
+        await stopping["wait"]()
+        await respond(send, f"{before} {stopping['event'].is_set()}".encode())
+
+    called = WsgiCalled(adapt(application), environ_of(**{"bascule.stopping": event}))
+    assert called.rest() == b"False True"
 
 
 def test_early_hints(adapt: Any) -> None:
@@ -694,7 +715,7 @@ def test_the_scope_of_an_environ() -> None:
     )
     assert scope == {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "2",
         "method": "POST",
         "scheme": "https",

@@ -699,6 +699,17 @@ def test_a_file_is_iterated_where_the_server_offers_nothing(file: Path) -> None:
     assert of_call(with_file(file)).body == b"0123456789"
 
 
+def test_the_stop_of_the_server_can_be_asked_for() -> None:
+    event = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [str(environ["bascule.stopping"] is event).encode()]
+
+    scope = http_scope(extensions={"bascule.stopping": {"event": event}})
+    assert of_call(app, scope).body == b"True"
+
+
 def test_a_file_goes_by_pathsend(file: Path) -> None:
     called = of_call(with_file(file), http_scope(extensions={"http.response.pathsend": {}}))
     assert called.sent[1] == {"type": "http.response.pathsend", "path": str(file)}

@@ -187,7 +187,9 @@ def test_the_oserror_of_send_is_a_quiet_way_to_end(rig, caplog):
     client = rig.connect()
     client.send(request())
     client.reset()
-    error = rig.calls[0].send({"type": "http.response.start", "status": 200}).exception()
+    rig.calls[0].start()
+    error = rig.calls[0].body(b"for nobody").exception()
+    assert isinstance(error, OSError)
     rig.calls[0].fail(error)
     assert caplog.records == []
     rig.assert_nothing_left()

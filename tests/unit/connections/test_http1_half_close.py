@@ -80,6 +80,8 @@ def test_half_a_body_ends_the_exchange(rig):
     client.send_eof()
     assert client.lost
     assert call.receive().result() == DISCONNECT
+    assert call.body(b"x").exception() is None
+    rig.pass_time(5)
     assert isinstance(call.body(b"x").exception(), OSError)
     call.end()
     rig.assert_nothing_left()

@@ -47,6 +47,8 @@ def test_a_broken_body_is_refused_while_nothing_is_answered(rig):
     client.send(b"Z\r\n")
     assert statuses(client) == [400]
     assert call.receive().result() == {"type": "http.disconnect"}
+    assert call.body(b"x").exception() is None
+    rig.pass_time(5)
     assert isinstance(call.body(b"x").exception(), OSError)
     call.end()
     client.send_eof()

@@ -9,6 +9,7 @@ from bascule.mounting import MountPoint
 from bascule.settings.kinds import Kind
 from bascule.settings.web_kinds import (
     SERVERS_OWN_FIELDS,
+    AsgiExtensions,
     BindAddress,
     Host,
     Mount,
@@ -19,6 +20,7 @@ from bascule.settings.web_kinds import (
     RootPath,
     SocketPath,
 )
+from bascule.types import ANNOUNCED
 
 
 def refusal(kind: Kind[Any], given: object) -> str:
@@ -231,3 +233,46 @@ def test_a_pid_file_is_no_port(given: object, how: str) -> None:
         f"looks like an address, and would be the name of a file; to listen there give {how}, "
         f"for a file of that name ./{given}"
     )
+
+
+NAMES = ("http.response.trailers", "tls")
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("tls,http.response.trailers", NAMES),
+        (["TLS", "http.response.trailers"], NAMES),
+        ([" tls , tls,http.response.trailers"], NAMES),
+        ("none", ()),
+        ([], ()),
+        ("all", AsgiExtensions().names),
+        ("+tls", ANNOUNCED),
+        ("-tls", tuple(name for name in ANNOUNCED if name != "tls")),
+    ],
+)
+def test_asgi_extensions(said: object, value: tuple[str, ...]) -> None:
+    kind = AsgiExtensions()
+    assert kind.parse(said) == value
+    assert kind.parse(kind.plain(value)) == value
+
+
+def test_asgi_extensions_that_are_added() -> None:
+    assert set(AsgiExtensions().parse("+http.response.pathsend")) == {
+        *ANNOUNCED,
+        "http.response.pathsend",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("pathsend", "'pathsend', which is no ASGI extension"),
+        ("+tls,http.response.trailers", "give one kind of them"),
+        ("all,tls", "'all', which is no ASGI extension"),
+        (3, "is not a list"),
+    ],
+)
+def test_asgi_extensions_that_are_none(said: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        AsgiExtensions().parse(said)
