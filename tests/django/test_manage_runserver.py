@@ -19,7 +19,7 @@ from manage_site import (
     write,
 )
 
-from support.http import RawClient
+from support.http import RawClient, exchange
 from support.needs import needs_ipv6
 from support.websocket_client import Frame, WebSocketClient, text
 
@@ -264,6 +264,11 @@ def test_a_syntax_error_is_shown_and_mended(shop: Path, file: str, said: str) ->
     with managing(shop, *RELOADING) as server:
         change(server, path, "# here", BROKEN, said)
         assert "SyntaxError" in server.output()
+        if file != "models.py":  # there Django's own command waits, and nobody serves
+            page = exchange(server.port, "GET", "/", [("Accept", "text/html")])
+            assert (page.status, page.header("Content-Type")) == (500, "text/html; charset=utf-8")
+            reason = b"SyntaxError" if "Not serving" in said else b"It ended with exit code 1."
+            assert reason in page.body
         assert "bascule/" not in server.output()
         change(server, path, BROKEN, MENDED, "mended")
         assert body(server, "/") == "one thread"

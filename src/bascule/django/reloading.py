@@ -25,10 +25,12 @@ from django.core.management.base import CommandError
 from django.utils import autoreload
 
 from bascule.errors import BasculeError
+from bascule.settings import Settings
 from bascule.settings.environment import SOCKETS_VARIABLE
-from bascule.supervisor.reload import STOP_SIGNALS, in_foreground
+from bascule.supervisor.reload import STOP_SIGNALS, ended_with, in_foreground
 from bascule.supervisor.sockets import handed_over
 from bascule.supervisor.watch import Watch as FileWatch
+from bascule.worker.failure_page import FailureServer
 from bascule.worker.run import Ready, Stop
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Parent:
         self, sockets: "Sequence[socket.socket]", patience: float, directory: str
     ) -> None:
         self.command = [str(one) for one in autoreload.get_child_arguments()]
+        self.sockets = sockets
         self.fds = [sock.fileno() for sock in sockets]
         self.environ = {
             **os.environ,
@@ -84,7 +87,10 @@ class Parent:
                     break
                 if code != CHANGED and not self.stopping.is_set():
                     logger.info("the server ended with exit code %d; waiting for a change", code)
+                    # What it would be served by is in settings that could not be read.
+                    pages = FailureServer(Settings(), self.sockets, ended_with(code))
                     self.wait_for_change()
+                    pages.end()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, former in before.items():

@@ -6,6 +6,7 @@ static files.
 """
 
 import os
+import re
 import socket
 import sys
 from argparse import ArgumentParser
@@ -34,6 +35,7 @@ from bascule.settings import DEVELOPMENT, OPTIONS, Settings
 from bascule.sockets.bind import close_listeners, open_listeners
 from bascule.supervisor.reload import SPARE
 from bascule.supervisor.sockets import inherited_sockets
+from bascule.worker.failure_page import FailureServer
 from bascule.worker.run import Ready, Stop, run
 
 NAME = "manage.py runserver"
@@ -42,6 +44,8 @@ NAME = "manage.py runserver"
 GRACE = cast(float, DEVELOPMENT["timeout_graceful_shutdown"])
 HIGHEST_PORT = 65535
 SETTINGS_FILES = ("bascule.toml", "pyproject.toml")
+# Of what checks say, for terminals.
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 class Command(DjangoCommand):
@@ -85,9 +89,19 @@ class Command(DjangoCommand):
     def serve_watched(self, options: dict[str, Any]) -> int:
         # Django's own command is the parent where the project could not be loaded at first.
         sockets = inherited_sockets(os.environ) or self.listen()
-        return Watch(files_beside_modules()).run(
-            lambda ready: self.serve(sockets, options, ready), self.say_why_not
-        )
+        pages: list[FailureServer] = []
+
+        def say(error: CommandError) -> None:
+            self.say_why_not(error)
+            pages.append(FailureServer(settings_for_pages(), sockets, COLOURS.sub("", str(error))))
+
+        try:
+            return Watch(files_beside_modules()).run(
+                lambda ready: self.serve(sockets, options, ready), say
+            )
+        finally:
+            for page in pages:
+                page.end()
 
     def say_why_not(self, error: CommandError) -> None:
         """The server does not run, but will after a change."""
@@ -207,6 +221,15 @@ class Command(DjangoCommand):
             # What comes behind it is about flags that this command does not have.
             self.stderr.write(f"Error: {str(error).partition(chr(10))[0]}")
             sys.exit(1)
+
+
+def settings_for_pages() -> Settings:
+    """How connections are made, as far as that can be known of a project that does not start."""
+    try:
+        return settings_here(this_project(), {}, DEVELOPMENT, NAME)
+    except (Exception, SystemExit):
+        # What is wrong has been said.
+        return Settings()
 
 
 def files_beside_modules() -> list[Path]:
