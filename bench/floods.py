@@ -1,16 +1,20 @@
 """How long an honest client waits beside connections that keep the server's loop busy.
 
-    python bench/floods.py [--attackers N] [--seconds S] [--python PATH] [options of bascule serve]
+    python bench/floods.py [--attackers N] [--seconds S] [--flood NAME] [--python PATH] [options]
 
-Each attacker writes one of these as fast as the server reads it, again when it is through, and
-reads what comes back:
+Each attacker writes one of these as fast as the server reads it, again when it is through, for
+HTTP/2 on a new connection, and reads what comes back:
 
     requests   100,000 pipelined GET requests
     chunks     an upload of 500,000 chunks of one byte
+    streams    100,000 GET requests over HTTP/2
+    pieces     two uploads over HTTP/2 as long as a window, in pieces of one byte
+    pings      a WebSocket with 500,000 pings
+    messages   a WebSocket with 500,000 messages of one byte (ASGI: the application echoes them)
 
 Meanwhile a client asks again and again for a small page, each time on a new connection. The
 numbers are in milliseconds: the median of its waits, and the longest. The aim is 20 ms at most
-beside one attacker, and 50 ms beside twenty. What is left of the command line goes to the server.
+beside one attacker, and 50 ms beside twenty. The options are those of `bascule serve`.
 Both interfaces are measured; `--threads 0` is an option of the server.
 """
 
@@ -29,15 +33,48 @@ from pathlib import Path
 
 BENCH = Path(__file__).parent
 DEADLINE = 20.0
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+# `:method: GET`, `:scheme: http`, `:path: /` and `:authority: a`; and the same of a POST.
+HEAD = bytes((0x82, 0x86, 0x84, 0x41, 1)) + b"a"
+POST_HEAD = bytes((0x83,)) + HEAD[1:]
+WINDOW = 131072
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame of HTTP/2."""
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def pieces(stream: int) -> bytes:
+    return frame(1, 4, stream, POST_HEAD) + frame(0, 0, stream, b"x") * WINDOW
+
+
 FLOODS = {
     "requests": GET * 100_000,
     "chunks": UPLOAD + b"1\r\nx\r\n" * 500_000 + b"0\r\n\r\n",
+    "streams": PREFACE + b"".join(frame(1, 5, number, HEAD) for number in range(1, 200_000, 2)),
+    "pieces": PREFACE + pieces(1) + pieces(3),
+    "pings": HANDSHAKE + b"\x89\x80\0\0\0\0" * 500_000,
+    "messages": HANDSHAKE + b"\x81\x81\0\0\0\0x" * 500_000,
 }
+# Their connections cannot be used again, or are closed by the server.
+ONCE = ("streams", "pieces", "pings", "messages")
 APPS = {
     "asgi": """
 async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+        return
     if scope["type"] != "http":
         raise RuntimeError("no lifespan here")
     while (await receive()).get("more_body"):
@@ -59,11 +96,11 @@ def app(environ, start_response):
 class Flood:
     """Attackers in a process of their own, so that they do not slow the honest client down."""
 
-    def __init__(self, port: int, count: int, octets: bytes) -> None:
+    def __init__(self, port: int, count: int, flood: str) -> None:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                attack(port, count, octets)
+                attack(port, count, FLOODS[flood], flood in ONCE)
             finally:
                 os._exit(0)
 
@@ -72,22 +109,45 @@ class Flood:
         os.waitpid(self.pid, 0)
 
 
-def attack(port: int, count: int, octets: bytes) -> None:
+def attack(port: int, count: int, octets: bytes, once: bool) -> None:
     selector = selectors.DefaultSelector()
-    for _ in range(count):
+
+    def connect() -> None:
         sock = socket.create_connection(("127.0.0.1", port), DEADLINE)
         sock.setblocking(False)
         selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, [0])
+
+    def reconnect(sock: socket.socket) -> None:
+        if not once:
+            raise SystemExit("the server has closed an attacker's connection")
+        selector.unregister(sock)
+        sock.close()
+        connect()
+
+    for _ in range(count):
+        connect()
     while True:
         for key, _ in selector.select():
             sock: socket.socket = key.fileobj
-            with contextlib.suppress(BlockingIOError):
-                key.data[0] += sock.send(memoryview(octets)[key.data[0] :])
-                if key.data[0] == len(octets):
-                    key.data[0] = 0
-            with contextlib.suppress(BlockingIOError):
+            try:
                 if not sock.recv(262144):
-                    raise SystemExit("the server has closed an attacker's connection")
+                    reconnect(sock)
+                    continue
+            except BlockingIOError:
+                pass
+            except OSError:
+                reconnect(sock)
+                continue
+            if key.data[0] == len(octets):
+                # Its end is sent, and the server's awaited.
+                continue
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                key.data[0] += sock.send(memoryview(octets)[key.data[0] :])
+            if key.data[0] == len(octets) and once:
+                sock.shutdown(socket.SHUT_WR)
+                selector.modify(sock, selectors.EVENT_READ, key.data)
+            elif key.data[0] == len(octets):
+                key.data[0] = 0
 
 
 @contextlib.contextmanager
@@ -129,7 +189,7 @@ def ask(port: int) -> float:
 
 
 def measure(port: int, flood: str, attackers: int, seconds: float) -> list[float]:
-    running = Flood(port, attackers, FLOODS[flood])
+    running = Flood(port, attackers, flood)
     try:
         waited = []
         ends_at = time.monotonic() + seconds
@@ -147,10 +207,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--attackers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument(
+        "--flood", choices=FLOODS, action="append", help="only this; may be given again"
+    )
     options, rest = parser.parse_known_args(arguments)
     for interface in APPS:
         with served(options.python, interface, rest) as port:
-            for flood in FLOODS:
+            for flood in options.flood or FLOODS:
                 waited = measure(port, flood, options.attackers, options.seconds)
                 print(
                     f"{interface} {flood:10} {len(waited):5} answers, "

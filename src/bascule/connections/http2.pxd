@@ -16,6 +16,7 @@ cdef class Http2Connection(StreamOwner):
     cdef public int phase
     cdef bint busy
     cdef bint pumping
+    cdef public bint turn_due
     cdef bint flush_due
     cdef bint reading_paused
     cdef public double deadline
@@ -51,6 +52,7 @@ cdef class Http2Connection(StreamOwner):
     cdef finish(self)
     cdef linger(self)
     cpdef abort(self)
+    cdef regulate_reading(self)
     cdef pause_reading(self)
     cdef resume_reading(self)
     cpdef drain(self)

@@ -14,6 +14,10 @@ nothing more either; so nothing grows.
     CLOSING     the last frames are being flushed               the write deadline
     LINGERING   they are, what still comes is thrown away       the linger deadline
 
+A connection takes so many frames in one turn of the loop, and gives its transport so many bytes.
+What is left over has its turn when every other connection has had one (`go_on`, `flush`). Reading
+pauses while more than `READ_AHEAD` is left over.
+
 The client is to see the GOAWAY that ends a connection. A socket that is closed while the client
 still sends is reset, and what it has not read yet is lost with it. So the connection waits for the
 client to close, for a bounded time.
@@ -61,8 +65,16 @@ CLOSED = 4
 # Octets that may wait in the engine, beside what one read brings, while it looks at nothing.
 READ_AHEAD = 65536
 # How much of the bodies is taken out of the engine at a time: as much as a transport takes before
-# it asks to pause.
+# it asks to pause; and how many times in one turn of the loop, for a client that reads as fast.
 WRITTEN_AT_ONCE = 65536
+WRITES_A_TURN = 8
+# Frames that are looked at in one turn of the loop, and how many more a request counts for: four
+# requests are all of it, as over HTTP/1.1. Twenty connections that do their worst must still come
+# round within 50 ms.
+FRAMES_A_TURN = 64
+REQUEST_FRAMES = 15
+# Bytes that wait to be written until all that was received has had its turn.
+GATHERED = 16384
 
 
 class Http2Connection(StreamOwner):
@@ -81,6 +93,7 @@ class Http2Connection(StreamOwner):
         "sockets",
         "ticked",
         "transport",
+        "turn_due",
         "unstarted",
         "windows",
         "writes",
@@ -104,6 +117,9 @@ class Http2Connection(StreamOwner):
         self.phase = FRESH
         self.busy = False
         self.pumping = False
+        self.turn_due = False
+        # Not renewed for each read: a turn of the loop brings many, under TLS one for each record.
+        self.engine.turn = FRAMES_A_TURN
         self.flush_due = False
         self.reading_paused = False
         self.deadline = self.opening_deadline = hub.now + hub.deadlines.request_head
@@ -127,9 +143,10 @@ class Http2Connection(StreamOwner):
         if self.phase >= CLOSING:
             return
         self.engine.receive_data(data)
-        self.pump()
-        if self.engine.buffered > READ_AHEAD and self.engine.choked:
-            self.pause_reading()
+        if not self.turn_due:
+            self.pump()
+        if self.engine.buffered > READ_AHEAD:
+            self.regulate_reading()
 
     def eof_received(self) -> bool:
         """The client has closed its sending side; it may still read."""
@@ -137,7 +154,8 @@ class Http2Connection(StreamOwner):
         if self.phase == LINGERING:
             return False
         self.finished_at = self.hub.now
-        self.pump()
+        if not self.turn_due:
+            self.pump()
         return self.endpoint.tls is None
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -161,17 +179,18 @@ class Http2Connection(StreamOwner):
                 carrier.proceed()
         for transport in tuple(self.sockets.values()):
             transport.proceed()
-        if not self.engine.choked:
-            self.resume_reading()
+        if not self.engine.choked and not self.turn_due:
             self.pump()
 
     # Events of the engine.
 
     def pump(self) -> None:
-        """Take every event there is, then write what came of them."""
+        """Take the events there are, as many as are left of this turn, then write what came of
+        them."""
         if self.pumping or self.phase >= CLOSING:
             return
         engine = self.engine
+        engine.cut_short = False
         self.pumping = True
         try:
             while True:
@@ -180,7 +199,7 @@ class Http2Connection(StreamOwner):
                     self.take(event)
                     continue
                 self.start_exchanges()
-                if not engine.choked:
+                if engine.cut_short or not engine.choked:
                     break
                 # The engine looks on when what it has written is taken.
                 self.write()
@@ -188,7 +207,19 @@ class Http2Connection(StreamOwner):
                     break
         finally:
             self.pumping = False
-        self.flush()
+        if not engine.cut_short or len(engine.outgoing) >= GATHERED:
+            self.flush()
+        if engine.cut_short and self.phase < CLOSING:
+            self.turn_due = True
+            self.hub.loop.call_soon(self.go_on)
+        if self.reading_paused:
+            self.regulate_reading()
+
+    def go_on(self) -> None:
+        """The turn of what was left over has come."""
+        self.turn_due = False
+        self.engine.turn = FRAMES_A_TURN
+        self.pump()
 
     def take(self, event: Any) -> None:
         """Any event."""
@@ -222,6 +253,7 @@ class Http2Connection(StreamOwner):
         """A request: make its exchange; start it if it is complete."""
         hub = self.hub
         self.busy = True
+        self.engine.turn -= REQUEST_FRAMES
         stream = self.engine.streams[request.stream_id]
         carrier = StreamCarrier(self, stream, request)
         self.carriers[request.stream_id] = carrier
@@ -280,6 +312,7 @@ class Http2Connection(StreamOwner):
             carrier.refuse(refused.status, refused.reason, refused.fields)
             return
         self.busy = True
+        self.engine.turn -= REQUEST_FRAMES
         self.warn(f"{refused.status} {refused.reason}")
         body = refused.reason.encode() + b"\n"
         stream = self.engine.streams[refused.stream_id]
@@ -360,15 +393,20 @@ class Http2Connection(StreamOwner):
                 self.deadline = self.hub.now + self.hub.keep_alive
 
     def write(self) -> None:
-        """Give the transport what it takes."""
+        """Give the transport what it takes, as much as one turn may have."""
         engine, transport = self.engine, self.transport
-        while not self.writing_paused and not transport.is_closing():
+        for _ in range(WRITES_A_TURN):
+            if self.writing_paused or transport.is_closing():
+                return
             outgoing = engine.take_outgoing(WRITTEN_AT_ONCE)
             if not outgoing:
-                break
+                return
             transport.write(outgoing)
             if engine.relieved:
                 self.relieve()
+        if engine.wants_to_write and not self.flush_due:
+            self.flush_due = True
+            self.hub.loop.call_soon(self.flush)
 
     def relieve(self) -> None:
         """Streams have room again."""
@@ -417,6 +455,14 @@ class Http2Connection(StreamOwner):
         """Close now; what is not written yet is lost."""
         if self.phase != CLOSED:
             self.transport.abort()
+
+    def regulate_reading(self) -> None:
+        """Pause while more is left over than may wait; else read on."""
+        waits = self.turn_due or self.engine.choked
+        if waits and self.engine.buffered > READ_AHEAD:
+            self.pause_reading()
+        else:
+            self.resume_reading()
 
     def pause_reading(self) -> None:
         if not self.reading_paused:
@@ -485,12 +531,13 @@ class Http2Connection(StreamOwner):
         elif engine.draining:
             if now >= self.deadline and not engine.drain_acked:
                 engine.finish_drain()
-                if not engine.streams and not engine.in_block and not self.writing_paused:
+                idle = not engine.streams and not engine.in_block and not self.turn_due
+                if idle and not self.writing_paused:
                     # A client that has not answered the ping does not read; it sends nothing
                     # either. There is nobody to linger for.
                     self.write()
                     self.close()
-        elif not engine.streams and now >= self.deadline:
+        elif not engine.streams and now >= self.deadline and not self.turn_due:
             # Idle for too long: what comes now may be lost, and the client will know it.
             engine.finish_drain()
         self.flush()

@@ -14,6 +14,8 @@ cdef class WebSocketConnection(WebSocketCarrier):
     cdef public WebSocketSession session
     cdef public int phase
     cdef bint pumping
+    cdef public bint turn_due
+    cdef int left
     cdef bint reading_paused
     cdef bint failed
     cdef bint pinged
@@ -25,14 +27,19 @@ cdef class WebSocketConnection(WebSocketCarrier):
     cpdef begin(self, bytes rest, bint eof)
     @cython.locals(session=WebSocketSession)
     cpdef data_received(self, bytes data)
+    @cython.locals(session=WebSocketSession)
+    cdef pump_in_place(self)
     @cython.locals(engine=WebSocketEngine)
     cpdef pump(self)
+    cdef begin_turn(self, int events)
     cdef take(self, object event)
     cdef end(self, int code, str reason, bint echo)
     cdef answer_ping(self, bytes payload)
     cdef write(self, bytes data)
     @cython.locals(engine=WebSocketEngine)
     cpdef close(self, int code, str reason)
+    cdef regulate_reading(self)
+    cdef pause_reading(self)
     cdef resume_reading(self)
     cdef flush(self)
     cdef linger(self)

@@ -12,6 +12,10 @@ connection it gets a stream that looks like a transport.
     LINGERING   what still comes is thrown away                    the linger deadline
     FLUSHING    what was written is being flushed                  the write deadline
     CLOSED      the connection is gone
+
+A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
+its turn when every other connection has had one (`go_on`), so that floods of pings and of tiny
+messages keep nobody waiting. Reading pauses while more than `READ_AHEAD` is left over.
 """
 
 from typing import Any
@@ -33,6 +37,16 @@ LINGERING = 2
 FLUSHING = 3
 CLOSED = 4
 
+# Octets that may wait in the engine, beside what one read brings, for their turn.
+READ_AHEAD = 65536
+# Events that are taken in one turn of the loop, each of which may be answered in place, and frames
+# that are looked at for them. Twenty connections that do their worst must still come round within
+# 50 ms.
+EVENTS_A_TURN = 8
+FRAMES_A_TURN = 64
+# The same when the client closes a TLS connection without a Close frame: there is no next turn.
+EVENTS_AT_THE_END = 1024
+
 PING = b"bascule"
 MESSAGE = (str, bytes)
 
@@ -47,6 +61,7 @@ class WebSocketConnection(WebSocketCarrier):
         "failed",
         "heard",
         "hub",
+        "left",
         "phase",
         "pinged",
         "pong_due",
@@ -54,6 +69,7 @@ class WebSocketConnection(WebSocketCarrier):
         "reading_paused",
         "session",
         "transport",
+        "turn_due",
         "writes",
     )
 
@@ -73,6 +89,9 @@ class WebSocketConnection(WebSocketCarrier):
         self.congested = False
         self.phase = OPEN
         self.pumping = False
+        self.turn_due = False
+        # Not renewed for each read: a turn of the loop brings many, under TLS one for each record.
+        self.begin_turn(EVENTS_A_TURN)
         self.reading_paused = False
         self.failed = False
         self.pinged = False
@@ -104,6 +123,13 @@ class WebSocketConnection(WebSocketCarrier):
             return
         self.heard = self.hub.now
         self.engine.receive_data(data)
+        if not self.turn_due:
+            self.pump_in_place()
+        if self.engine.buffered > READ_AHEAD:
+            self.regulate_reading()
+
+    def pump_in_place(self) -> None:
+        """Have a turn in a callback of the loop: a task that it wakes may go on at once."""
         session = self.session
         session.in_place = True
         self.pump()
@@ -111,11 +137,16 @@ class WebSocketConnection(WebSocketCarrier):
 
     def eof_received(self) -> bool:
         """The client has closed its sending side. A WebSocket has no half-close: the transport
-        closes."""
+        closes, without TLS when what came before has had its turn."""
         self.engine.receive_eof()
-        if self.phase <= CLOSING:
+        if self.phase > CLOSING:
+            return False
+        if self.endpoint.tls is not None:
+            self.begin_turn(EVENTS_AT_THE_END)
             self.pump()
-        return False
+        elif not self.turn_due:
+            self.pump()
+        return self.turn_due and self.endpoint.tls is None
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, from whichever side."""
@@ -139,16 +170,19 @@ class WebSocketConnection(WebSocketCarrier):
     # Events of the engine.
 
     def pump(self) -> None:
-        """Take every event there is, until the session has enough."""
+        """Take the events there are, as many as are left of this turn, until the session has
+        enough."""
         if self.pumping:
             return
         self.pumping = True
         engine = self.engine
+        engine.cut_short = False
         try:
             while self.phase <= CLOSING and not (self.session.held and self.phase == OPEN):
-                event = engine.next_event()
+                event = engine.next_event() if self.left else None
                 if event is None:
                     break
+                self.left -= 1
                 if isinstance(event, MESSAGE):
                     # After our Close frame messages have no reader any more.
                     if self.phase == OPEN:
@@ -157,6 +191,23 @@ class WebSocketConnection(WebSocketCarrier):
                     self.take(event)
         finally:
             self.pumping = False
+        spent = self.left == 0 or engine.cut_short
+        if spent and not self.turn_due and self.phase <= CLOSING:
+            self.turn_due = True
+            self.hub.loop.call_soon(self.go_on)
+        if self.reading_paused:
+            self.regulate_reading()
+
+    def go_on(self) -> None:
+        """The turn of what was left over has come."""
+        self.turn_due = False
+        if self.phase <= CLOSING:
+            self.begin_turn(EVENTS_A_TURN)
+            self.pump_in_place()
+
+    def begin_turn(self, events: int) -> None:
+        self.left = events
+        self.engine.turn = max(events, FRAMES_A_TURN)
 
     def take(self, event: Any) -> None:
         """Every event but a message."""
@@ -233,13 +284,26 @@ class WebSocketConnection(WebSocketCarrier):
             self.hub.loop.call_soon(self.pump)
 
     def hold(self) -> None:
+        self.pause_reading()
+
+    def proceed(self) -> None:
+        self.regulate_reading()
+        if not self.turn_due:
+            self.pump()
+
+    def regulate_reading(self) -> None:
+        """Pause while the session has enough, or while more is left over than may wait; else read
+        on."""
+        enough = self.session.held and self.phase == OPEN
+        if enough or (self.turn_due and self.engine.buffered > READ_AHEAD):
+            self.pause_reading()
+        else:
+            self.resume_reading()
+
+    def pause_reading(self) -> None:
         if not self.reading_paused:
             self.reading_paused = True
             self.transport.pause_reading()
-
-    def proceed(self) -> None:
-        self.resume_reading()
-        self.pump()
 
     def resume_reading(self) -> None:
         if self.reading_paused and self.phase <= LINGERING:

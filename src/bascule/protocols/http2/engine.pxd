@@ -88,6 +88,8 @@ cdef class Http2Engine:
     cdef public long long sent
     cdef public long long updates
     cdef public double age
+    cdef public long long turn
+    cdef public bint cut_short
     cdef public ReceiveWindow window
     cdef public bytearray outgoing
 

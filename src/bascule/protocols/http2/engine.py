@@ -2,8 +2,8 @@
 on what a peer sends.
 
     receive_data(octets), receive_eof()   only buffer
-    next_event()                          one event, or None: octets are missing, or the peer does
-                                          not read what it is sent
+    next_event()                          one event, or None: bytes are missing, the peer does not
+                                          read what it is sent, or `cut_short` is set
     send_head, send_data, send_trailers   put a response into its stream; raise ResponseError for
                                           the application's mistakes
     consume(stream, octets)               the application has read so much: the window opens
@@ -147,6 +147,8 @@ SETTLED = 1.0
 # Seconds that the rest of a request may take whose response is complete: from one piece of it to
 # the next, as for a client that is to read a refusal over HTTP/1.1, and in all.
 REST_PATIENCE = 2.0
+# Of `turn`, where nobody sets it.
+NO_TURNS = 2**62
 REST_IN_ALL = 30.0
 
 
@@ -171,6 +173,7 @@ class Http2Engine:
         "block_size",
         "block_stream",
         "buffer",
+        "cut_short",
         "decoder",
         "drain_acked",
         "draining",
@@ -210,6 +213,7 @@ class Http2Engine:
         "settings_acked",
         "state",
         "streams",
+        "turn",
         "updates",
         "window",
     )
@@ -272,6 +276,8 @@ class Http2Engine:
         self.send_window = FIRST_WINDOW
         self.sent = 0
         self.updates = 0
+        self.turn = NO_TURNS
+        self.cut_short = False
         self.age = 0.0
         self.window = ReceiveWindow(self.own.connection_window, self.own.widest_connection)
         self.outgoing = bytearray(self.preface(websockets))
@@ -345,7 +351,9 @@ class Http2Engine:
         """Nothing is under way, and one of the sides wants nothing more."""
         if self.state == OVER:
             return True
-        return not self.streams and (self.drain_acked or self.peer_leaving or self.eof)
+        # At the end of the octets, not before: requests may still be among them.
+        ended = self.state == ENDED
+        return not self.streams and (self.drain_acked or self.peer_leaving or ended)
 
     def next_event(self) -> Event | None:
         """The next event, or None when there is none yet."""
@@ -357,8 +365,12 @@ class Http2Engine:
             return None
         try:
             while len(self.outgoing) < self.most_unsent:
+                if self.turn <= 0:
+                    self.cut_short = True
+                    return None
                 if not self.frame_is_here():
                     return self.closed()
+                self.turn -= 1
                 event = self.take_frame()
                 if event is not None:
                     return event

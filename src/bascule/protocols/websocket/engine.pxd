@@ -30,6 +30,8 @@ cdef class WebSocketEngine:
     cdef bytearray pending
     cdef bint eof
     cdef public int state
+    cdef public long long turn
+    cdef public bint cut_short
     cdef public bint close_sent
     cdef public bint close_received
     cdef long long left

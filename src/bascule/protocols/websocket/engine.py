@@ -2,7 +2,8 @@
 It never raises on what a peer sends.
 
     receive_data(octets), receive_eof()   only buffer
-    next_event()                          one event, or None: octets are missing
+    next_event()                          one event, or None: bytes are missing, or `cut_short` is
+                                          set
     send_text, send_binary, send_ping,    return what to write; raise ResponseError for the
     send_pong, send_close                 application's mistakes
 
@@ -47,6 +48,9 @@ HEADER = 0
 PAYLOAD = 1
 OVER = 2
 
+# Of `turn`, where nobody sets it.
+NO_TURNS = 2**62
+
 NO_CODE = 1005
 # A Close frame is a code of two octets and a reason.
 LONGEST_REASON = LONGEST_CONTROL - 2
@@ -70,12 +74,17 @@ def may_close_with(code: int) -> bool:
 
 
 class WebSocketEngine:
-    """One WebSocket after its handshake."""
+    """One WebSocket after its handshake.
+
+    turn: frames, and pieces of their payloads, that are still looked at before whoever calls lets
+    others have their turn. cut_short: `next_event` has found none left.
+    """
 
     __slots__ = (
         "buffer",
         "close_received",
         "close_sent",
+        "cut_short",
         "deflate",
         "eof",
         "final",
@@ -93,6 +102,7 @@ class WebSocketEngine:
         "position",
         "size",
         "state",
+        "turn",
         "unfinished",
     )
 
@@ -107,6 +117,8 @@ class WebSocketEngine:
         # What came while `buffer` was not used up.
         self.pending: bytearray | None = None
         self.eof = False
+        self.turn = NO_TURNS
+        self.cut_short = False
         self.state = HEADER
         self.close_sent = False
         self.close_received = False
@@ -150,6 +162,10 @@ class WebSocketEngine:
         """The next event, or None when there is none yet, or none will ever come."""
         try:
             while self.state != OVER:
+                if self.turn <= 0:
+                    self.cut_short = True
+                    return None
+                self.turn -= 1
                 before = self.position
                 event = self.next_frame() if self.state == HEADER else self.take_payload()
                 if event is not None:

@@ -1,0 +1,217 @@
+"""What one HTTP/2 connection may do in one turn of the loop, so that no other waits for it."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from connection_rig import Rig
+
+from bascule.connections.http2 import (
+    FRAMES_A_TURN,
+    READ_AHEAD,
+    REQUEST_FRAMES,
+    WRITES_A_TURN,
+    WRITTEN_AT_ONCE,
+)
+from bascule.interfaces.asgi import AsgiInterface
+from support import http2_frames as h2
+from support.transport import END, FakeTransport
+
+REQUESTS_A_TURN = FRAMES_A_TURN // (1 + REQUEST_FRAMES)
+COUNT = 100
+REQUESTS = b"".join(h2.headers(number) for number in range(1, 2 * COUNT, 2))
+PLENTY = 2**30
+
+
+class Answering:
+    """A rig whose application answers at once, without a turn of the loop in between."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.calls = 0
+        rig.hub.http2 = True
+
+    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        self.calls += 1
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
+        self.calls += 1
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    def turns(self) -> list[int]:
+        """How many calls there were in each turn of the loop, until it rests."""
+        counts = []
+        while not self.rig.loop.is_at_rest:
+            before = self.calls
+            self.rig.loop.turn()
+            counts.append(self.calls - before)
+        return counts
+
+
+@pytest.fixture(params=["ASGI", "WSGI on the loop"])
+def answering(request: Any, make_rig: Callable[..., Rig]) -> Answering:
+    if request.param == "ASGI":
+        answering = Answering(make_rig())
+        rig = answering.rig
+        rig.interface = rig.hub.interface = AsgiInterface(answering.asgi, rig.loop)
+    else:
+        answering = Answering(make_rig(lambda *args: answering.wsgi(*args), threads=0))
+    return answering
+
+
+def connected(rig: Rig) -> FakeTransport:
+    rig.hub.http2 = True
+    client = rig.connect()
+    client.send(h2.PREFACE + h2.settings() + h2.settings(ack=True))
+    return client
+
+
+def answered(client: FakeTransport) -> int:
+    """How many responses the client has had the end of."""
+    return sum(frame.end for frame in h2.frames_of(client.received))
+
+
+def test_requests_have_so_many_in_a_turn(answering):
+    client = connected(answering.rig)
+    client.send_soon(REQUESTS)
+    counts = answering.turns()
+    assert max(counts) == REQUESTS_A_TURN
+    assert answered(client) == sum(counts) == COUNT
+
+
+def test_another_client_waits_for_one_turn_only(answering):
+    rig = answering.rig
+    floods = [connected(rig) for _ in range(20)]
+    honest = connected(rig)
+    for flood in floods:
+        flood.send_soon(REQUESTS)
+    honest.send_soon(h2.headers(1))
+    rig.loop.turn()
+    assert answered(honest) == 1
+    begun = {(flood.protocol.engine.last_id + 1) // 2 for flood in floods}
+    assert begun == {REQUESTS_A_TURN}
+    rig.loop.settle()
+    assert {answered(flood) for flood in floods} == {COUNT}
+
+
+def test_responses_to_one_read_leave_in_one_write(answering):
+    client = connected(answering.rig)
+    writes = []
+    write = client.write
+    client.write = lambda data: (writes.append(len(data)), write(data))
+    client.send(REQUESTS)
+    assert answered(client) == COUNT
+    assert len(writes) == 1
+
+
+def test_what_comes_meanwhile_gets_no_turn_of_its_own(answering):
+    client = connected(answering.rig)
+    for number in range(1, 2 * COUNT, 2):
+        client.send_soon(h2.headers(number))
+        client.send_soon(h2.ping() * 5)
+    assert max(answering.turns()) <= REQUESTS_A_TURN
+    assert answered(client) == COUNT
+
+
+def test_a_client_that_goes_between_two_turns(answering):
+    client = connected(answering.rig)
+    client.send_soon(REQUESTS)
+    answering.rig.loop.turn()
+    client.reset()
+    assert answering.calls <= 2 * REQUESTS_A_TURN
+    answering.rig.assert_nothing_left()
+
+
+def test_an_end_behind_requests_loses_none(answering):
+    client = connected(answering.rig)
+    client.send_soon(REQUESTS)
+    client.send_soon(END)
+    answering.rig.loop.settle()
+    assert answered(client) == COUNT
+    assert client.lost
+    answering.rig.assert_nothing_left()
+
+
+def test_a_drain_between_two_turns_loses_none(answering):
+    """The client had sent them before it could learn of the drain."""
+    client = connected(answering.rig)
+    client.send_soon(REQUESTS)
+    answering.rig.loop.turn()
+    answering.rig.drain()
+    assert answered(client) == COUNT
+    assert not client.closing
+    client.send(h2.ping(b"bascule\0", ack=True))
+    assert h2.frames_of(client.received)[-1].kind == "goaway"
+    client.send_eof()
+    answering.rig.assert_nothing_left()
+
+
+def test_a_failure_between_two_turns_is_the_end(answering):
+    client = connected(answering.rig)
+    client.send_soon(REQUESTS + h2.data(0, b"x") + h2.ping() * 200)
+    answering.rig.loop.settle()
+    assert answering.calls == COUNT
+    assert h2.frames_of(client.received)[-1].kind == "goaway"
+
+
+def test_tiny_pieces_of_a_body_have_so_many_in_a_turn(rig):
+    client = connected(rig)
+    count = 10 * FRAMES_A_TURN
+    client.send(h2.headers(1, h2.POST, end=False))
+    client.send_soon(h2.data(1, b"x") * count)
+    received = [0]
+    while not rig.loop.is_at_rest:
+        rig.loop.turn()
+        received.append(client.protocol.engine.streams[1].received)
+    steps = [after - before for before, after in pairwise(received)]
+    assert max(steps) == FRAMES_A_TURN
+    assert received[-1] == count
+    message = rig.calls[0].receive().result()
+    assert message["body"] == b"x" * count
+
+
+def test_the_read_ahead_is_bounded_while_frames_have_their_turns(rig):
+    client = connected(rig)
+    client.send(h2.headers(1, h2.POST, end=False))
+    piece = h2.data(1, b"x") * 6000
+    for _ in range(6):
+        client.send_soon(piece)
+    most = 0
+    while not rig.loop.is_at_rest:
+        rig.loop.turn()
+        most = max(most, client.protocol.engine.buffered)
+    assert READ_AHEAD < most <= READ_AHEAD + len(piece)
+    assert client.protocol.engine.streams[1].received == 6 * 6000
+    assert client.reading
+
+
+def test_frames_without_an_event_have_turns_too(rig):
+    client = connected(rig)
+    rig.hub.http2 = True
+    client.send_soon(h2.ping() * 500)
+    rig.loop.turn()
+    assert client.protocol.engine.buffered >= 17 * (500 - FRAMES_A_TURN)
+    rig.loop.settle()
+    frames = h2.frames_of(client.received)
+    assert sum(frame.kind == "ping" for frame in frames) == 500
+
+
+def test_a_client_that_reads_as_fast_as_is_written_gets_so_much_in_a_turn(rig):
+    client = connected(rig)
+    client.send(h2.window_update(0, PLENTY) + h2.headers(1) + h2.window_update(1, PLENTY))
+    rig.calls[0].start()
+    before = len(client.received)
+    size = 20 * WRITES_A_TURN * WRITTEN_AT_ONCE
+    rig.calls[0].send_soon({"type": "http.response.body", "body": bytes(size)})
+    most = 0
+    while not rig.loop.is_at_rest:
+        rig.loop.turn()
+        most = max(most, len(client.received) - before)
+        before = len(client.received)
+    assert len(client.received) > size
+    # A frame more fits in where there was room for a byte.
+    assert most <= WRITES_A_TURN * (WRITTEN_AT_ONCE + 17000)
