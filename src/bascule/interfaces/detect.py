@@ -25,8 +25,8 @@ Interface = Literal["asgi3", "asgi2", "wsgi"]
 ENVIRON_NAMES = ("environ", "env")
 # Where a wrapper keeps what it wraps: functools.wraps and wrapt, then what people call it.
 INSIDE = ("__wrapped__", "app", "application", "_app", "_application", "wrapped", "_wrapped")
-# Wrappers in wrappers that are looked at; some proxy may contain itself.
-DEEPEST = 20
+# Wrappers in wrappers that are looked at: a mock has another one in each attribute.
+DEEPEST = 10
 SHAPES = "WSGI takes (environ, start_response), ASGI takes (scope, receive, send)"
 
 
@@ -94,10 +94,10 @@ def insides(app: Any) -> Iterator[Callable[..., Any]]:
         elif callable(inner := attribute(call, "__wrapped__")):
             # A class whose method has been decorated: sentry-sdk does it to Django's handlers.
             yield MethodType(inner, app)
-    for name in INSIDE:
-        inner = attribute(app, name)
-        if callable(inner) and inner is not app:
-            yield inner
+    named = (attribute(app, name) for name in INSIDE)
+    nearest = next((one for one in named if callable(one) and one is not app), None)
+    if nearest is not None:
+        yield nearest
 
 
 def attribute(thing: object, name: str) -> Any:

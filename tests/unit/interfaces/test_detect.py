@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import MagicMock
 
 import bottle
 import falcon
@@ -368,6 +369,7 @@ def nobody_there() -> Any:
         functools.partial(watched(anything)),
         functools.wraps(view)(lambda *args: None),
         ItsOwnInside(),
+        MagicMock(),
         LocalProxy(lambda: Flask("x")),
     ],
 )
