@@ -34,7 +34,7 @@ from bascule.connections.endpoint import (
     endpoint_of,
     printable_peer,
 )
-from bascule.connections.hub import Hub
+from bascule.connections.hub import TOO_MUCH_UNSENT, Hub
 from bascule.connections.stall import StallWatch
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import TEXT
@@ -569,6 +569,9 @@ class Http1Connection(Carrier):
             # The transport has said so to this protocol, and says it once.
             successor.pause_writing()
 
+    def is_crowded(self) -> bool:
+        return self.hub.unsent >= TOO_MUCH_UNSENT
+
     def want_body(self) -> None:
         proceed = self.engine.send_continue()
         if proceed:
@@ -768,7 +771,8 @@ class Http1Connection(Carrier):
         """Abort when the client has not taken an octet for the length of the write deadline."""
         size = self.transport.get_write_buffer_size()
         busy = size > 0 or self.file_task is not None
-        if self.writes.is_stalled(busy, size, now, self.hub.deadlines.write):
+        self.hub.counted += size
+        if self.writes.is_stalled(busy, size, now, self.hub.patience(self.exchange)):
             self.hub.warn(
                 "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
             )

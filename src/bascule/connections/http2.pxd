@@ -60,4 +60,6 @@ cdef class Http2Connection(StreamOwner):
     cdef tick_lingering(self, double now)
     cdef check_patience(self, double now)
     cdef watch_writes(self)
+    @cython.locals(hub=Hub, carrier=StreamCarrier, exchange=Exchange)
+    cdef double patience(self) except? -1
     cdef check_writes(self, double now)

@@ -383,6 +383,8 @@ class Http2Connection(StreamOwner):
         if self.sockets:
             self.settle_sockets()
             self.write()
+        if self.crowd and not self.holds_back():
+            self.let_in()
         engine = self.engine
         if engine.finished:
             if not engine.outgoing:
@@ -545,10 +547,20 @@ class Http2Connection(StreamOwner):
     def watch_writes(self) -> None:
         self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)
 
+    def patience(self) -> float:
+        """Seconds for which the client may take nothing, whichever of its streams waits."""
+        hub = self.hub
+        for carrier in self.carriers.values():
+            exchange = carrier.exchange
+            if exchange is not None and exchange.holds_up():
+                return hub.patience(exchange)
+        return hub.patience(None)
+
     def check_writes(self, now: float) -> None:
         """Abort when the client has not taken an octet for the length of the write deadline."""
         size = self.transport.get_write_buffer_size()
-        engine, patience = self.engine, self.hub.deadlines.write
+        engine, patience = self.engine, self.patience()
+        self.hub.counted += size + engine.unsent
         stalled = self.writes.is_stalled(size > 0, size, now, patience)
         # Or its window has been shut for as long, before all the streams.
         if self.windows.is_stalled(engine.held_shut, engine.sent, now, patience) or stalled:

@@ -20,7 +20,12 @@ cdef class StreamOwner:
     cdef public Endpoint endpoint
     cdef public bint writing_paused
     cdef public double finished_at
+    cdef public list crowd
 
+    @cython.locals(unsent=cython.longlong)
+    cpdef bint holds_back(self) except -1
+    @cython.locals(carrier=StreamCarrier, exchange=Exchange)
+    cdef let_in(self)
     cpdef written(self)
     cpdef completed(self, StreamCarrier carrier)
     cpdef switched(self, StreamCarrier carrier, StreamTransport transport)
@@ -51,6 +56,7 @@ cdef class StreamCarrier(Carrier):
     cpdef proceed(self)
     @cython.locals(exchange=Exchange)
     cpdef lost(self)
+    cpdef bint is_crowded(self) except -1
     @cython.locals(owner=StreamOwner)
     cdef sent(self, bint end)
     @cython.locals(stream=Stream, owner=StreamOwner, size=cython.longlong, data=bytes)

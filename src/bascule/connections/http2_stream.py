@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from bascule.connections.endpoint import NOWHERE, printable_peer
-from bascule.connections.hub import Hub
+from bascule.connections.hub import MOST_UNSENT, TOO_MUCH_UNSENT, Hub
 from bascule.connections.stall import StallWatch
 from bascule.errors import ResponseError
 from bascule.interfaces.answers import TEXT
@@ -33,6 +33,11 @@ logger = logging.getLogger("bascule.http")
 # How much of a file is read at a time, when there is room for it.
 FILE_PIECE = 65536
 
+# Bytes of responses that may wait for the client of one connection before no further calls are
+# begun for it: many usual pages. Where too much waits in all, each connection has its share.
+CONNECTION_UNSENT = 524288
+FAIR_SHARE = 65536
+
 # Of the answer to a handshake, what only HTTP/1.1 says (RFC 8441 section 5).
 ONLY_HTTP1 = (b"upgrade", b"connection", b"sec-websocket-accept")
 
@@ -41,10 +46,10 @@ class StreamOwner:
     """The connection, as its streams see it.
 
     writing_paused: more is written than the client reads. finished_at: when it closed its sending
-    side, or 0.
+    side, or 0. crowd: streams whose calls have not begun, because too much waits for the client.
     """
 
-    __slots__ = ("endpoint", "engine", "finished_at", "hub", "writing_paused")
+    __slots__ = ("crowd", "endpoint", "engine", "finished_at", "hub", "writing_paused")
 
     def __init__(self, hub: Hub, engine: Http2Engine) -> None:
         self.hub = hub
@@ -52,6 +57,22 @@ class StreamOwner:
         self.endpoint = NOWHERE
         self.writing_paused = False
         self.finished_at = 0.0
+        self.crowd: list["StreamCarrier"] = []
+
+    def holds_back(self) -> bool:
+        """As of `Carrier`."""
+        unsent = self.engine.unsent
+        if unsent < FAIR_SHARE:
+            return False
+        return unsent >= CONNECTION_UNSENT or self.hub.unsent >= MOST_UNSENT
+
+    def let_in(self) -> None:
+        """Those that wait for room find out whether there is some."""
+        crowd, self.crowd = self.crowd, []
+        for carrier in crowd:
+            exchange = carrier.exchange
+            if exchange is not None:
+                exchange.resume_writing()
 
     def written(self) -> None:
         """Something is to be sent; it will be, with whatever else comes in this turn."""
@@ -296,6 +317,16 @@ class StreamCarrier(Carrier):
             "an application that speaks the WebSocket protocol itself needs HTTP/1.1"
         )
 
+    def is_crowded(self) -> bool:
+        return self.owner.hub.unsent >= TOO_MUCH_UNSENT
+
+    def holds_back(self) -> bool:
+        return self.owner.holds_back()
+
+    def wait_for_room(self) -> None:
+        self.owner.crowd.append(self)
+        self.owner.written()
+
     def want_body(self) -> None:
         stream = self.stream
         engine = self.owner.engine
@@ -415,7 +446,7 @@ class StreamCarrier(Carrier):
             if not shut:
                 return
             self.writes = StallWatch()
-        if self.writes.is_stalled(shut, waiting, now, owner.hub.deadlines.write):
+        if self.writes.is_stalled(shut, waiting, now, owner.hub.patience(self.exchange)):
             owner.hub.warn("write", f"{printable_peer(self.endpoint)} reads nothing: stream reset")
             owner.engine.reset(stream, CANCEL)
             owner.written()

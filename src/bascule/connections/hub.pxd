@@ -33,6 +33,8 @@ cdef class Hub:
     cdef public double now
     cdef public double read_at
     cdef public long long served
+    cdef public long long unsent
+    cdef public long long counted
     cdef public object slot
 
     cpdef opened(self, object connection)
@@ -46,4 +48,5 @@ cdef class Hub:
     cpdef expire(self, Carrier carrier, Exchange exchange)
     cpdef expire_handshake(self, Carrier carrier, Exchange exchange)
     cpdef double look_at_clock(self)
+    cpdef double patience(self, Exchange exchange) except? -1
     cpdef replaced(self, object connection, object successor)

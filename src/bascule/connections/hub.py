@@ -28,6 +28,12 @@ TICK = 0.25
 # The most that the hub's clock counts from one look to the next, in seconds.
 LONGEST_STEP = 2 * TICK
 
+# Bytes of responses that wait for clients, of all connections together. Past the first, clients
+# that take nothing are cut sooner, and none with HTTP/2 gets more than its share. Past the second,
+# threads wait for their clients, whatever waits for the threads.
+MOST_UNSENT = 64 * 1024 * 1024
+TOO_MUCH_UNSENT = 4 * MOST_UNSENT
+
 TOO_MANY = b"more requests than this server takes at once\n"
 TOO_LATE = b"the application did not answer in time\n"
 
@@ -41,7 +47,9 @@ class Deadlines:
         first must be the balancer, or it meets a closed connection and answers 502.
     request_head: from the first octet of a head to its last; a restart at each octet would be
     slowloris' friend.
-    write: without the client taking an octet of what was written.
+    write: without the client taking an octet of what was written. write_contended: the same, where
+        the response holds a thread that other requests wait for, or too much waits for clients in
+        all.
     body_grace, body_rate: after the grace, a request body must have come at this many octets a
     second on average.
     last_call: when the worker stops, a client whose connection is idle has this long to send what
@@ -66,6 +74,7 @@ class Deadlines:
     first_call: float = 2.0
     request_head: float = 30.0
     write: float = 60.0
+    write_contended: float = 5.0
     body_grace: float = 30.0
     body_rate: float = 240.0
     linger: float = 2.0
@@ -121,6 +130,8 @@ class Hub:
     max_running: requests at once, 0 for no limit. request_timeout: seconds until a response has
     begun, 0 for no limit. keep_alive: of the deadlines, wanted most often.
     set_accepting: pauses and resumes the listening sockets.
+    unsent: bytes of responses that wait for their clients, when the last tick looked; counted: as
+    far as this one has.
     served: requests begun. slot: where the number of connections is written down for others to
     see.
     proxy_fields: judges the fields of proxies, None where they are the application's business.
@@ -134,6 +145,7 @@ class Hub:
         "access",
         "compress",
         "connections",
+        "counted",
         "date_header",
         "deadlines",
         "defaults",
@@ -157,6 +169,7 @@ class Hub:
         "served",
         "set_accepting",
         "slot",
+        "unsent",
         "warn",
         "websocket_limits",
         "websockets",
@@ -190,6 +203,7 @@ class Hub:
         self.draining = False
         self.served = 0
         self.slot: "Slot | None" = None
+        self.unsent = self.counted = 0
         self.websockets = 0
         self.websocket_limits = WebSocketLimits()
         self.compress = True
@@ -304,6 +318,13 @@ class Hub:
         carrier.respond(503, TRY_AGAIN, TOO_LATE, True)
         exchange.disconnect()
 
+    def patience(self, exchange: Exchange | None) -> float:
+        """Seconds for which a client may take nothing of its response."""
+        deadlines = self.deadlines
+        if self.unsent >= MOST_UNSENT or (exchange is not None and exchange.holds_up()):
+            return min(deadlines.write, deadlines.write_contended)
+        return deadlines.write
+
     def replaced(self, connection: Connection, successor: Connection) -> None:
         """A connection goes on as something else."""
         self.connections.discard(connection)
@@ -320,8 +341,10 @@ class Hub:
         """Let every connection look at its deadlines."""
         now = self.look_at_clock()
         self.set_date()
+        self.counted = 0
         for connection in tuple(self.connections):
             connection.tick(now)
+        self.unsent = self.counted
         self.overdue.tick(self.read_at)
         if self.slot is not None:
             self.slot.requests = self.served

@@ -23,6 +23,9 @@ cdef class Carrier:
     cpdef inform(self, int status, list fields)
     cpdef accept(self, object session, str subprotocol, list fields)
     cpdef tunnel(self, Exchange exchange, object sock)
+    cpdef bint is_crowded(self) except -1
+    cpdef bint holds_back(self) except -1
+    cpdef wait_for_room(self)
     cpdef want_body(self)
     cpdef hold_body(self)
     cpdef abort(self)
@@ -49,6 +52,7 @@ cdef class Exchange:
     cpdef wake_reader(self)
     cpdef catch_up(self)
     cpdef tick(self)
+    cpdef bint holds_up(self) except -1
     @cython.locals(endpoint=Endpoint)
     cpdef Endpoint ends(self)
     cpdef bytes take_body(self)

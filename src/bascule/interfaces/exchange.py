@@ -124,6 +124,21 @@ class Carrier:
         ResponseError."""
         raise NotImplementedError
 
+    def is_crowded(self) -> bool:
+        """More waits for all clients together than should: a response should run ahead of its
+        own no further than it must. May be asked in any thread."""
+        return False
+
+    def holds_back(self) -> bool:
+        """So much of other responses waits for this client that no further call should begin. May
+        be asked in any thread; `wait_for_room` has the exchange told, by `resume_writing`, when
+        that has changed."""
+        return False
+
+    def wait_for_room(self) -> None:
+        """See `holds_back`. Carriers that never hold back are never asked."""
+        raise NotImplementedError
+
     def want_body(self) -> None:
         """The application waits for the request body: answer 100-continue, go on reading."""
         raise NotImplementedError
@@ -245,6 +260,10 @@ class Exchange:
 
     def is_running(self) -> bool:
         """The application has been called, or will be, and has not returned."""
+        return False
+
+    def holds_up(self) -> bool:
+        """The call does nothing but wait for its client, in a thread that others wait for."""
         return False
 
     def expire(self) -> None:

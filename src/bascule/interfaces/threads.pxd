@@ -13,6 +13,7 @@ cdef class ThreadPool:
     cdef public list seats
     cdef public object growing
     cdef public object posted
+    cdef public long long posted_bytes
     cdef public bint closed
     cdef bint submitted
     cdef bint waking
@@ -24,6 +25,7 @@ cdef class ThreadPool:
     cdef grow(self)
     cdef stay_small(self, object error)
     cdef take_calls(self, Seat seat)
+    cdef let_loop_catch_up(self)
     cdef bint leave_idle(self, object gate) except -1
     cpdef post(self, object call)
     cpdef close(self)

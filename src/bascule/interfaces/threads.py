@@ -24,12 +24,19 @@ import threading
 from asyncio import AbstractEventLoop
 from collections import deque
 from threading import get_ident
+from time import sleep
 from typing import Protocol
 
 logger = logging.getLogger("bascule.wsgi")
 
 # Seconds until a pool that has no thread at all tries again to start one.
 TRY_AGAIN_AFTER = 1.0
+
+# Bytes of responses that may be posted and not carried out, before threads let the loop go first:
+# for so many seconds at a time, and so many times.
+MOST_POSTED = 262144
+CATCHING_UP = 0.0005
+MOST_TRIES = 200
 
 
 class Call(Protocol):
@@ -54,7 +61,8 @@ class Seat:
 class ThreadPool:
     """At most `limit` threads.
 
-    seats: one for each thread that has begun, in any order. calls: those that wait.
+    seats: one for each thread that has begun, in any order. calls: those that wait. posted_bytes:
+    of responses that the loop has not carried out; roughly, for threads add to it without a lock.
 
     Everything shared between threads is changed by single operations on lists and deques, which
     the interpreter's lock makes atomic; `growing` guards what is not.
@@ -69,6 +77,7 @@ class ThreadPool:
         "loop",
         "name",
         "posted",
+        "posted_bytes",
         "seats",
         "submitted",
         "threads",
@@ -86,6 +95,7 @@ class ThreadPool:
         self.seats: list[Seat] = []
         self.growing = threading.Lock()
         self.posted: deque[Call] = deque()
+        self.posted_bytes = 0
         self.closed = False
         self.submitted = False
         self.waking = False
@@ -119,6 +129,7 @@ class ThreadPool:
         try:
             while posted:
                 posted.popleft().flush()
+            self.posted_bytes = 0
         finally:
             # One of them raised: that is for the loop to report, and nothing to the others.
             if posted:
@@ -218,6 +229,8 @@ class ThreadPool:
                 return
             if calls and not self.waking:
                 self.wake_one()
+            if self.posted_bytes > MOST_POSTED:
+                self.let_loop_catch_up()
             seat.call = call
             try:
                 call.run()
@@ -228,6 +241,14 @@ class ThreadPool:
                 del error
             finally:
                 seat.call = None
+
+    def let_loop_catch_up(self) -> None:
+        """What calls have posted is in nobody's account yet. Threads that go on for as long as
+        the interpreter lets them would fill memory faster than the loop, one among them, sees."""
+        tries = MOST_TRIES
+        while tries and self.posted_bytes > MOST_POSTED and not self.closed:
+            tries -= 1
+            sleep(CATCHING_UP)
 
     def leave_idle(self, gate: threading.Lock) -> bool:
         """Not idle after all; False when somebody has chosen this thread to be woken already."""

@@ -19,6 +19,8 @@ cdef class ThreadedExchange(WsgiExchange):
     cdef bint struck
     cdef object collected
     cdef bint passed_on
+    cdef public bint blocked
+    cdef public bint parked
     cdef long long received
     cdef long long consumed
     cdef long long queued
@@ -45,10 +47,13 @@ cdef class ThreadedExchange(WsgiExchange):
     cpdef bint is_congested(self) except -1
     cpdef end_call(self)
     cpdef armed_event(self)
+    cdef park(self)
     cdef refuse(self, object error)
     cdef break_off(self, object error)
     cpdef run(self)
     cpdef put_operation(self, tuple operation)
+    cdef count(self, Py_ssize_t size)
     cdef wait_for_client(self)
+    cdef bint is_ahead(self) except -1
     cpdef next_piece(self)
     cdef wait_for_body(self)

@@ -49,9 +49,11 @@ from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
 from bascule.types import Environ
 
-# Response octets a thread may be ahead of the client before it waits. The transport holds as much
-# again.
-RESPONSE_HIGH_WATER = 65536
+# Response bytes a thread may be ahead of a client that does not keep up before it waits for it.
+# Usual pages fit, however slow their clients are: their threads are free at once. Where too much
+# waits for clients already, it is only what the transport holds as well.
+RESPONSE_HIGH_WATER = 524288
+CROWDED_HIGH_WATER = 65536
 
 # Operations from a thread to the loop.
 RESPOND = 0
@@ -62,12 +64,14 @@ READ_ON = 4
 ABORT = 5
 DONE = 6
 SHED = 7
+PARK = 8
 
 
 class ThreadedExchange(WsgiExchange):
     """An exchange whose application runs in a thread."""
 
     __slots__ = (
+        "blocked",
         "collected",
         "consumed",
         "error",
@@ -76,6 +80,7 @@ class ThreadedExchange(WsgiExchange):
         "exposed",
         "outbox",
         "over",
+        "parked",
         "passed_on",
         "pool",
         "queued",
@@ -107,6 +112,10 @@ class ThreadedExchange(WsgiExchange):
         # Octets of the response: queued is written by the thread, written by the loop.
         self.queued = 0
         self.written = 0
+        # The thread waits for the client.
+        self.blocked = False
+        # The call waits, without a thread, until its client has taken other responses.
+        self.parked = False
 
     # LOOP SIDE
 
@@ -213,6 +222,9 @@ class ThreadedExchange(WsgiExchange):
         """
         pool = self.pool
         if self.started:
+            if self.blocked:
+                # It may be that too much waited for clients, and does no more.
+                self.wake_thread()
             self.check_queue()
             return
         running = self.interface.running - self.interface.sockets
@@ -257,8 +269,11 @@ class ThreadedExchange(WsgiExchange):
     def withdraw(self) -> bool:
         """Call the application no more; False when a thread has it already."""
         pool = self.pool
-        if self.returned or pool is None or not pool.withdraw(self):
+        if self.returned or pool is None:
             return False
+        if not (self.parked or pool.withdraw(self)):
+            return False
+        self.parked = False
         self.carry_out((DONE,))
         return True
 
@@ -272,6 +287,9 @@ class ThreadedExchange(WsgiExchange):
     def resume_writing(self) -> None:
         self.written = self.queued
         self.wake_thread()
+        if self.parked and self.pool is not None:
+            self.parked = False
+            self.pool.submit(self)
 
     def wake_reader(self) -> None:
         self.wake_thread()
@@ -309,6 +327,8 @@ class ThreadedExchange(WsgiExchange):
             self.interface.running -= 1
             if self.passed_on and self.consumed == 0 and not self.disconnected:
                 self.tell_unread()
+        elif kind == PARK:
+            self.park()
         elif self.over or self.disconnected or self.error is not None:
             # The carrier is gone, or carries another exchange by now.
             if kind == SEND_FILE:
@@ -336,6 +356,14 @@ class ThreadedExchange(WsgiExchange):
             self.error = ResponseError("the response was broken off")
             self.carrier.abort()
 
+    def park(self) -> None:
+        """The call has not begun: it waits, without a thread, until its client has taken more."""
+        if self.disconnected:
+            self.carry_out((DONE,))
+        else:
+            self.parked = True
+            self.carrier.wait_for_room()
+
     def refuse(self, error: ResponseError) -> None:
         """HTTP does not allow what the application sent; it learns of it at its next call, the log
         at once."""
@@ -361,6 +389,10 @@ class ThreadedExchange(WsgiExchange):
 
     def is_running(self) -> bool:
         return self.started and not self.returned
+
+    def holds_up(self) -> bool:
+        pool = self.pool
+        return self.blocked and pool is not None and len(pool.calls) > 0 and bool(pool.is_full())
 
     def expire(self) -> None:
         """Take the call back if it waits, else interrupt it."""
@@ -417,6 +449,11 @@ class ThreadedExchange(WsgiExchange):
         if timeout and waited > timeout:
             self.put_operation((SHED,))
             self.end_call()
+            return
+        if self.carrier.holds_back():
+            # The next request is another client's.
+            self.waited = 0.0
+            self.put_operation((PARK,))
             return
         try:
             if self.body_ended and len(self.body) <= 1:
@@ -498,8 +535,15 @@ class ThreadedExchange(WsgiExchange):
         if exposed:
             self.expose()
 
+    def count(self, size: int) -> None:
+        """So many bytes are about to be posted."""
+        self.queued += size
+        pool = self.pool
+        if pool is not None:
+            pool.posted_bytes += size
+
     def put_head(self, body: bytes, end: bool) -> None:
-        self.queued += len(body)
+        self.count(len(body))
         self.put_operation((RESPOND, self.status, self.reason, self.fields, body, end))
         if not end:
             self.wait_for_client()
@@ -509,7 +553,7 @@ class ThreadedExchange(WsgiExchange):
             raise self.error
         if self.disconnected:
             self.check_connected()
-        self.queued += len(data)
+        self.count(len(data))
         self.put_operation((SEND, data, end))
         if not end:
             self.wait_for_client()
@@ -525,12 +569,24 @@ class ThreadedExchange(WsgiExchange):
 
     def wait_for_client(self) -> None:
         """Wait while too much is queued. The connection's write deadline ends it at the latest."""
-        while self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
+        if self.queued - self.written < CROWDED_HIGH_WATER:
+            return
+        while self.is_ahead():
             if self.error is not None:
                 raise self.error
             event = self.armed_event()
-            if self.queued - self.written >= RESPONSE_HIGH_WATER and not self.disconnected:
+            self.blocked = True
+            if self.is_ahead():
                 event.wait()
+            self.blocked = False
+
+    def is_ahead(self) -> bool:
+        """The thread is so far ahead of its client that it waits."""
+        ahead = self.queued - self.written
+        return not self.disconnected and (
+            ahead >= RESPONSE_HIGH_WATER
+            or (ahead >= CROWDED_HIGH_WATER and self.carrier.is_crowded())
+        )
 
     def armed_event(self) -> threading.Event:
         """The event that `wake_thread` sets. What is waited for must be looked at once more before

@@ -27,7 +27,7 @@ from bascule.interfaces.exchange import Carrier
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message, WebSocketSession
 from bascule.interfaces.wsgi_call import WsgiCaller
 from bascule.interfaces.wsgi_socket import BINARY, PING, TEXT, WebSocket, closed_error
-from bascule.interfaces.wsgi_threaded import DONE, RESPONSE_HIGH_WATER, ThreadedExchange
+from bascule.interfaces.wsgi_threaded import CROWDED_HIGH_WATER, DONE, ThreadedExchange
 from bascule.protocols.events import Request
 from bascule.types import Environ
 
@@ -304,7 +304,7 @@ class WebSocketCall(ThreadedExchange):
 
     def is_behind(self) -> bool:
         """The client has much to read, and may still read it."""
-        return self.queued - self.written >= RESPONSE_HIGH_WATER and self.is_open()
+        return self.queued - self.written >= CROWDED_HIGH_WATER and self.is_open()
 
     def is_open(self) -> bool:
         """Neither side has closed, and the application has made no mistake."""

@@ -44,6 +44,7 @@ from bascule.worker.plan import (
     websockets,
 )
 from bascule.worker.starvation import Starvation
+from bascule.worker.trim import Trimmer
 
 if TYPE_CHECKING:
     from bascule.connections.proxies import ProxyFields
@@ -103,6 +104,7 @@ class Worker:
         self.ticker: asyncio.Task[None] | None = None
         self.watchdog: Watchdog | None = None
         self.starvation = Starvation(lambda: listing(self.in_flight()))
+        self.trimmer = Trimmer()
         self.loop_thread = 0
         # In development: who knows whether newer code has failed to start.
         self.failures: FailureSource | None = None
@@ -328,6 +330,8 @@ class Worker:
                 # Room may also come from a connection that failed before it was one.
                 self.set_accepting(True)
             now = time.monotonic()
+            calls = hub.interface.count_running()
+            self.trimmer.look(hub.unsent, len(hub.connections), calls, now)
             self.limited.flush(now)
             if self.heartbeat is not None:
                 self.heartbeat(now)

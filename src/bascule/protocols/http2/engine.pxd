@@ -86,6 +86,7 @@ cdef class Http2Engine:
     cdef public long long peer_initial_window
     cdef public long long send_window
     cdef public long long sent
+    cdef public long long unsent
     cdef public long long updates
     cdef public double age
     cdef public long long turn

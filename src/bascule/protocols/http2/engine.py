@@ -160,8 +160,9 @@ class Http2Engine:
     streams that were congested and are not any more; for the connection to take. last_id: the
     highest stream that was accepted. seen_id: the highest that was named. answered: streams whose
     responses are complete, and whose requests are not. sent: octets of bodies
-    that have left. settings_acked: the peer has taken notice of our SETTINGS. peer_leaving: it has
-    sent GOAWAY. draining: no new streams are wanted; drain_acked: and the peer knows.
+    that have left; unsent: that wait in the streams. settings_acked: the peer has taken notice of
+    our SETTINGS. peer_leaving: it has sent GOAWAY. draining: no new streams are wanted;
+    drain_acked: and the peer knows.
     """
 
     __slots__ = (
@@ -214,6 +215,7 @@ class Http2Engine:
         "state",
         "streams",
         "turn",
+        "unsent",
         "updates",
         "window",
     )
@@ -274,7 +276,7 @@ class Http2Engine:
         self.settings_acked = False
         self.peer_initial_window = FIRST_WINDOW
         self.send_window = FIRST_WINDOW
-        self.sent = 0
+        self.sent = self.unsent = 0
         self.updates = 0
         self.turn = NO_TURNS
         self.cut_short = False
@@ -1030,6 +1032,7 @@ class Http2Engine:
             if stream.send_window < size:
                 size = stream.send_window
             piece = stream.dequeue(size)
+            self.unsent -= len(piece)
             self.add_data(stream, piece, stream.ending and not stream.queued)
             if not stream.queued or stream.send_window <= 0:
                 scheduler.remove(stream)
@@ -1151,6 +1154,7 @@ class Http2Engine:
             return
         if size:
             stream.enqueue(data)
+            self.unsent += size
         stream.ending = end
         if stream.send_window > 0:
             self.scheduler.add(stream)
@@ -1200,6 +1204,7 @@ class Http2Engine:
         stream.closed = True
         stream.congested = False
         stream.queue = None
+        self.unsent -= stream.queued
         stream.queued = 0
         stream.trailers = None
         self.streams.pop(stream.id, None)
