@@ -484,6 +484,22 @@ def test_a_manage_py_that_is_the_whole_project(tmp_path: Path) -> None:
         assert body(server, "/") == "all of it"
 
 
+def test_a_database_that_does_not_answer_is_named(shop: Path) -> None:
+    os.mkfifo(shop / "gate")
+    append(
+        shop / "shop/settings.py",
+        """
+        from django.core.management.base import BaseCommand
+        BaseCommand.check_migrations = lambda self: open("gate").read()
+        """,
+    )
+    waiting = "not ready yet: waiting for the database"
+    with managing(shop, *ONCE, wait_for=waiting) as server:
+        assert "listening" not in server.output()
+        (shop / "gate").write_text("")
+        server.wait_for_output("listening on")
+
+
 def test_from_another_directory(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     program = str(shop / "manage.py")

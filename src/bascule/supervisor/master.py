@@ -132,6 +132,8 @@ class Master:
         self.told = False
         # Workers whose stacks the log is to have.
         self.shown: set[int] = set()
+        # What workers that start have said that they wait for, since one was ready.
+        self.waited_for: set[str] = set()
         # A signal that came by a nursery first; 0 for none.
         self.expected = 0
 
@@ -301,6 +303,7 @@ class Master:
         match message["kind"]:
             case "ready":
                 child.pid = message["pid"]
+                self.waited_for.clear()
                 if not self.told:
                     self.told = True
                     for line in message["lines"]:
@@ -315,6 +318,10 @@ class Master:
                 child.owes_end = True
             case "told":
                 child.owes_end = False
+            case "waiting":
+                if message["text"] not in self.waited_for:
+                    self.waited_for.add(message["text"])
+                    logger.info(message["text"])
             case "failed":
                 child.complaint = message["text"]
             case "stacks":

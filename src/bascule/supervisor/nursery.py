@@ -39,6 +39,7 @@ from dataclasses import dataclass
 
 from bascule.observability import logs
 from bascule.observability.board import Slot
+from bascule.observability.waiting import waiting_for
 from bascule.sockets.channel import Channel, Message, channel_pair
 from bascule.supervisor.children import (
     Child,
@@ -229,7 +230,7 @@ class Nurseries:
             nursery.complaint = message["text"]
         elif kind == "passed on":
             self.household.signalled(message["number"])
-        elif kind == "stacks":
+        elif kind in ("stacks", "waiting"):
             for child, _ in list(nursery.waiting.values()):
                 self.household.said(child, message)
         elif message["serial"] in nursery.forked:
@@ -410,7 +411,8 @@ class NurseryProcess:
         listener = threading.Thread(target=self.listen, name="bascule supervisor", daemon=True)
         listener.start()
         try:
-            loaded = prepare()
+            with waiting_for("the import of the application", self.say_waiting):
+                loaded = prepare()
             let_go_of_databases()
         except Exception as error:
             text, code = why_not(error)
@@ -429,6 +431,10 @@ class NurseryProcess:
                 ", ".join(thread.name for thread in threads),
             )
         return loaded
+
+    def say_waiting(self, text: str) -> None:
+        """The import takes long."""
+        self.channel.send("waiting", text=text)
 
     def listen(self) -> None:
         """In a thread, until the supervisor has heard that all is loaded: imports may hang."""

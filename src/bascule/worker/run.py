@@ -28,6 +28,7 @@ from bascule.observability import logs
 from bascule.observability.access import AccessLog
 from bascule.observability.banner import BothSides, banner
 from bascule.observability.stall import WATCHDOG
+from bascule.observability.waiting import waiting_for
 from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe
 from bascule.sockets.systemd import Notifier
@@ -107,8 +108,11 @@ def run(
             pid_file.write()
         if identity is not None:
             identity.assume()
+        tell = logger.info if seat is None else seat.say_waiting
         if loaded is None:
-            loaded = Loaded(load_applications(settings, app, mounts, websocket, load), tls)
+            with waiting_for(f"the import of {named(settings)}", tell):
+                found = load_applications(settings, app, mounts, websocket, load)
+            loaded = Loaded(found, tls)
         hooks = Hooks(settings, nothing if seat is None else seat.say_told)
         process = Process(
             settings,
@@ -253,6 +257,7 @@ class Process:
         # A server under a reloader tells its visitors when the next one fails.
         self.worker.failures = lifeline
         if seat is not None:
+            self.worker.tell = seat.say_waiting
             seat.describe = self.worker.stacks
         # Who has started it speaks for all its processes.
         alone = lifeline is None and seat is None
@@ -261,7 +266,8 @@ class Process:
 
     def run(self) -> int:
         """Run the loop from start to drained."""
-        self.hooks.begin()
+        with waiting_for("--on-worker-start", self.worker.tell):
+            self.hooks.begin()
         if self.seat is not None:
             self.seat.say_begun()
         try:
@@ -413,6 +419,12 @@ class Process:
         """Where clients reach it."""
         scheme = "https" if self.settings.ssl_certfile else "http"
         return [describe(sock, scheme) for sock in self.sockets]
+
+
+def named(settings: Settings) -> str:
+    """What is imported, for people."""
+    targets = [settings.target, *(target for _, target in settings.mount), settings.websocket]
+    return ", ".join(target for target in targets if target) or "the application"
 
 
 def nothing() -> None:

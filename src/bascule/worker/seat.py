@@ -78,6 +78,10 @@ class Seat:
         """Its end was told."""
         self.channel.send("told")
 
+    def say_waiting(self, text: str) -> None:
+        """What its start waits for, which takes long."""
+        self.channel.send("waiting", text=text)
+
     def say_failed(self, text: str) -> None:
         """It will not serve, and why."""
         self.channel.send("failed", text=text)

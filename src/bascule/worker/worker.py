@@ -29,6 +29,7 @@ from bascule.interfaces.stopping import Stopping
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
 from bascule.observability.stall import Watchdog
+from bascule.observability.waiting import Tell, waiting_for
 from bascule.protocols.peers import TrustedPeers
 from bascule.settings import Settings
 from bascule.stacks import thread_stack
@@ -108,6 +109,8 @@ class Worker:
         self.loop_thread = 0
         # In development: who knows whether newer code has failed to start.
         self.failures: FailureSource | None = None
+        # Told what a start waits for, if that takes long.
+        self.tell: Tell = logger.info
         # Whether, when it stops, clients whose connections are idle may still send what they may
         # be sending already.
         self.last_call = True
@@ -139,7 +142,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         self.tls = self.tls or tls_context(self.settings)
         for lifespan in self.lifespans.values():
-            await lifespan.startup()
+            with waiting_for("lifespan startup", self.tell):
+                await lifespan.startup()
         self.hub = hub = self.make_hub(loop, self.make_interface(loop))
         self.loop_thread = threading.get_ident()
         after = stall_after(self.settings)
@@ -150,7 +154,8 @@ class Worker:
         if self.settings.warm_up is not None:
             from bascule.worker.warm_up import warm_up
 
-            await warm_up(hub, self.settings.warm_up)
+            with waiting_for(f"the answer to --warm-up {self.settings.warm_up}", self.tell):
+                await warm_up(hub, self.settings.warm_up)
         proxy_headers = self.make_proxy_headers()
         for sock in self.sockets:
             acceptor = await listen(

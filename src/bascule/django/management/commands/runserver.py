@@ -31,6 +31,7 @@ from bascule.errors import BindError, UsageError
 from bascule.interfaces.hybrid import Hybrid
 from bascule.interfaces.locate import load_target
 from bascule.observability import logs
+from bascule.observability.waiting import waiting_for
 from bascule.settings import DEVELOPMENT, OPTIONS, Settings
 from bascule.sockets.bind import close_listeners, open_listeners
 from bascule.supervisor.reload import SPARE
@@ -173,7 +174,12 @@ class Command(DjangoCommand):
             # Not those of Django's runserver, which leaves the checks to this place.
             wanted = BaseCommand.get_check_kwargs(self, options)
             self.check(**wanted, display_num_errors=True)
-        self.check_migrations()
+        with waiting_for("the database, which is asked for migrations", self.say_now):
+            self.check_migrations()
+
+    def say_now(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
         self.stdout.flush()
         # Neither is for the threads that serve.
         for connection in connections.all(initialized_only=True):

@@ -1,0 +1,26 @@
+"""What takes long at a start is named."""
+
+import threading
+
+from bascule.observability.waiting import waiting_for
+
+
+def test_what_takes_long_is_named_once():
+    told = []
+    was_told = threading.Event()
+
+    def tell(text):
+        told.append(text)
+        was_told.set()
+
+    with waiting_for("the import of main:app", tell, after=0.01):
+        assert was_told.wait(20)
+    assert told == ["not ready yet: waiting for the import of main:app"]
+
+
+def test_what_is_quick_is_not():
+    told = []
+    with waiting_for("nothing", told.append, after=20):
+        pass
+    assert told == []
+    assert "bascule waiting" not in [thread.name for thread in threading.enumerate()]
