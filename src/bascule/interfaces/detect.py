@@ -16,15 +16,21 @@ so attributes are read through `attribute`, and kinds of things are told by `is_
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Literal
 
 from bascule.errors import TargetError
 
 Interface = Literal["asgi3", "asgi2", "wsgi"]
 ENVIRON_NAMES = ("environ", "env")
-# Where a wrapper keeps what it wraps: functools.wraps and wrapt, then what people call it.
-INSIDE = ("__wrapped__", "app", "application", "_app", "_application", "wrapped", "_wrapped")
+# Where a wrapper keeps what it wraps: by functools.wraps and wrapt, by habit, and as Dash does.
+INSIDE = (
+    *("__wrapped__", "app", "application", "_app", "_application", "wrapped", "_wrapped"),
+    "server",
+)
+# Modules that make applications of functions of a request: werkzeug's Request.application, and
+# webob's wsgify.
+OF_REQUESTS: dict[object, Interface] = {"werkzeug.wrappers.request": "wsgi", "webob.dec": "wsgi"}
 # Wrappers in wrappers that are looked at: a mock has another one in each attribute.
 DEEPEST = 10
 SHAPES = "WSGI takes (environ, start_response), ASGI takes (scope, receive, send)"
@@ -43,8 +49,10 @@ def detect_interface(app: object, override: str) -> Interface:
         return "wsgi"
     interface = guess_interface(app) if callable(app) else None
     if interface is None:
+        from bascule.interfaces.mistakes import what_instead
+
         raise TargetError(
-            f"cannot tell how {describe(app)} is called: {SHAPES}.\n"
+            f"cannot tell how {describe(app)} is called: {SHAPES}.{what_instead(app)}\n"
             "If it is one of them, say which: --interface wsgi or --interface asgi3"
         )
     return interface
@@ -60,6 +68,8 @@ def guess_interface(app: Callable[..., Any], depth: int = 0) -> Interface | None
         return "asgi3"
     if attribute(app, "_asgi_double_callable") is True:
         return "asgi2"
+    if (made := OF_REQUESTS.get(home_of(app))) is not None:
+        return made
     own = own_signature(app)
     if own is not None and not takes_anything(own):
         if is_async(app):
@@ -100,6 +110,14 @@ def insides(app: Any) -> Iterator[Callable[..., Any]]:
         yield nearest
 
 
+def home_of(app: Any) -> object:
+    """The module whose code a call runs first."""
+    if is_a(app, FunctionType):
+        # Its __module__ may be that of what it wraps.
+        return app.__globals__.get("__name__")
+    return type(app).__module__
+
+
 def attribute(thing: object, name: str) -> Any:
     """An attribute; None where it is not there, or something of the application's raises."""
     try:
@@ -127,6 +145,9 @@ def _by_arguments(app: object, signature: inspect.Signature) -> Interface | None
         return "asgi3" if accepts(signature, 3) else "asgi2" if accepts(signature, 1) else None
     if first in ENVIRON_NAMES and accepts(signature, 2):
         return "wsgi"
+    if first == "request":
+        # A view, which may have a second parameter of the path.
+        return None
     needed = required(signature)
     if needed == 3 or (needed == 2 and accepts(signature, 2)):
         return "asgi3" if needed == 3 else "wsgi"

@@ -23,6 +23,7 @@ from bascule.interfaces.detect import (
     needs_arguments,
     takes_nothing,
 )
+from bascule.interfaces.mistakes import what_instead
 from bascule.interfaces.traces import startup_message
 
 __all__ = ["detect_interface", "load_target"]
@@ -236,6 +237,7 @@ def checked(found: object, label: str) -> object:
     if not callable(found):
         raise TargetError(
             f"{label} is {describe(found)}, which cannot be called; an application is a callable"
+            f"{what_instead(found)}"
         )
     return found
 

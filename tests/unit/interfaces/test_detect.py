@@ -24,6 +24,7 @@ from starlette.middleware.cors import CORSMiddleware
 from werkzeug.local import LocalProxy
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Request, Response
 
 from bascule.errors import TargetError
 from bascule.interfaces.detect import describe, guess_interface, takes_nothing
@@ -300,6 +301,7 @@ def test_asgi2(app: object) -> None:
         Forwarding(Flask("x")),
         Transparent(Flask("x")),
         bottle.Bottle(),
+        Request.application(lambda request: Response()),
         falcon.App(),
     ],
 )
