@@ -32,6 +32,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "asgi_scope: an_empty_host",
         "wsgi_environ: an_empty_host",
         "wsgi_environ: http_1_0_without_host",
+        "wsgi_queue: who_has_only_closed_its_side_is_served",
         "wsgi_response: http_1_0",
         "wsgi_response: early_hints_to_an_http_1_0_client_are_left_out",
         "websocket_chaos",

@@ -1,5 +1,6 @@
 """WSGI requests that wait for a thread: who leaves is not served, and not all may wait."""
 
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +66,36 @@ def test_who_has_left_is_not_served(gated: Any, method: str) -> None:
     assert honest.response().body == b"/honest"
     assert busy.response().body == b"/busy"
     assert gate.paths == ["/busy", "/honest"]
+
+
+def test_who_has_closed_is_not_served(gated: Any) -> None:
+    """In peace, so it could be waiting still: the server finds out."""
+    served, gate, busy = gated()
+    clients = [served.connect() for _ in range(20)]
+    for number, client in enumerate(clients):
+        client.open("GET", f"/left/{number}")
+    served.wait_until(lambda: waiting(served) == 20)
+    for client in clients:
+        client.close()
+    served.wait_until(lambda: waiting(served) == 0)
+    gate.opened.set()
+    assert busy.response().body == b"/busy"
+    assert gate.paths == ["/busy"]
+
+
+def test_who_has_only_closed_its_side_is_served(gated: Any) -> None:
+    served, gate, busy = gated()
+    client = served.connect()
+    stream = client.open("GET", "/half")
+    client.sock.shutdown(socket.SHUT_WR)
+    # The server has asked twice whether somebody is there.
+    client.sock.recv(
+        2 * len(b"HTTP/1.1 100 Continue\r\n\r\n"), socket.MSG_PEEK | socket.MSG_WAITALL
+    )
+    gate.opened.set()
+    assert busy.response().body == b"/busy"
+    response = stream.response()
+    assert (response.status, response.body) == (200, b"/half")
 
 
 def test_a_client_that_leaves_while_the_thread_is_about_to_call(gated: Any) -> None:

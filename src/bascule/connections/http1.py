@@ -720,8 +720,8 @@ class Http1Connection(Carrier):
         exchange = self.exchange
         if exchange is not None:
             exchange.tick()
-            if self.finished_at and now - self.finished_at >= self.hub.deadlines.half_close:
-                exchange.finish_sending()
+            if self.finished_at:
+                self.tick_half_closed(exchange, now)
             if exchange.request.websocket is not None:
                 if now >= self.deadline:
                     self.expire_handshake(exchange)
@@ -730,6 +730,16 @@ class Http1Connection(Carrier):
         if not self.engine.body_ended:
             self.check_body_rate(now)
         self.check_writes(now)
+
+    def tick_half_closed(self, exchange: Exchange, now: float) -> None:
+        """The client has closed its sending side. It waits for its response, or has gone, which
+        only writing to it would tell."""
+        if now - self.finished_at >= self.hub.deadlines.half_close:
+            exchange.finish_sending()
+        elif not self.engine.response_started and exchange.waits_for_turn():
+            # Before somebody works for nobody. Every client overlooks a 100 (RFC 9110 section
+            # 15.2), and the second that reaches nobody breaks the connection.
+            self.transport.write(self.engine.send_informational(100, []))
 
     def expire_handshake(self, exchange: Exchange) -> None:
         """The application has not answered a WebSocket handshake in time."""

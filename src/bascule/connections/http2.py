@@ -507,6 +507,9 @@ class Http2Connection(StreamOwner):
             self.phase = OPEN
             if not engine.draining:
                 self.deadline = now + self.hub.keep_alive
+        if self.finished_at and self.carriers:
+            # It may wait for its responses, or have gone, which only writing to it tells.
+            engine.probe()
         self.check_patience(now)
 
     def tick_lingering(self, now: float) -> None:

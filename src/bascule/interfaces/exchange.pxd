@@ -52,6 +52,7 @@ cdef class Exchange:
     cpdef wake_reader(self)
     cpdef catch_up(self)
     cpdef tick(self)
+    cpdef bint waits_for_turn(self) except -1
     cpdef bint holds_up(self) except -1
     @cython.locals(endpoint=Endpoint)
     cpdef Endpoint ends(self)

@@ -262,6 +262,10 @@ class Exchange:
         """The application has been called, or will be, and has not returned."""
         return False
 
+    def waits_for_turn(self) -> bool:
+        """The application is to be called, and has not been: other calls go before."""
+        return False
+
     def holds_up(self) -> bool:
         """The call does nothing but wait for its client, in a thread that others wait for."""
         return False

@@ -127,6 +127,9 @@ class InlineExchange(WsgiExchange):
     def is_running(self) -> bool:
         return self.turns.current is self
 
+    def waits_for_turn(self) -> bool:
+        return self.queued_at > 0.0 and self in self.turns.waiting
+
     def must_pause(self) -> bool:
         if self.disconnected:
             self.check_connected()

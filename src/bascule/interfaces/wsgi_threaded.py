@@ -390,6 +390,10 @@ class ThreadedExchange(WsgiExchange):
     def is_running(self) -> bool:
         return self.started and not self.returned
 
+    def waits_for_turn(self) -> bool:
+        pool = self.pool
+        return self.is_running() and pool is not None and pool.seat_of(self) is None
+
     def holds_up(self) -> bool:
         pool = self.pool
         return self.blocked and pool is not None and len(pool.calls) > 0 and bool(pool.is_full())

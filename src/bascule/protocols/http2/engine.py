@@ -124,6 +124,7 @@ HEADER_TABLE = 4096
 RESET_REMEMBERED = 256
 # Tells when a client has seen that no more requests are wanted (RFC 9113 section 6.8).
 DRAIN_PING = b"bascule\x00"
+PROBE_PING = b"bascule\x01"
 # What a response is worth in the budget of frames, and a frame of it.
 RESPONSE_EARNS = 8
 FRAME_EARNS = 2
@@ -1008,6 +1009,11 @@ class Http2Engine:
             return
         self.draining = self.drain_acked = True
         self.outgoing += goaway_frame(self.last_id, NO_ERROR, b"")
+
+    def probe(self) -> None:
+        """A ping, for no other reason than to write something."""
+        if self.state != OVER:
+            self.outgoing += frame(PING, 0, 0, PROBE_PING)
 
     # What goes out.
 
