@@ -8,6 +8,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from bascule.errors import UsageError
+from support.http2_stepped import Http2SteppedClient
+from support.http2_websocket import raw_websocket
 
 BOTH = {"interface": "auto"}
 
@@ -143,6 +145,18 @@ def test_websockets_beside_an_application_without(serve_mounts):
     facts = talk(server, "/room")
     assert (facts["app"], facts["path"], facts["state"]) == ("chat", "/room", "chat")
     assert talk(server, "/api/live")["app"] == "api"
+
+
+def test_a_handshake_for_an_application_without_websockets(serve_mounts):
+    server = serve_mounts(Asgi("site"), mounts={"/shop": wsgi("shop")}, threads=0)
+    socket = raw_websocket(server, "/shop/")
+    response = socket.response()
+    socket.close()
+    # Over HTTP/2, 200 would be the answer that accepts.
+    is_http2 = server.protocol is Http2SteppedClient
+    assert response.status == (404 if is_http2 else 200)
+    assert ask(server, "/shop/")["app"] == "shop"
+    assert talk(server, "/live")["app"] == "site"
 
 
 def test_a_websocket_where_nothing_is_mounted(serve_mounts):

@@ -13,6 +13,7 @@ from bascule.mounting import MountPoint, host_of, path_below
 from bascule.protocols.events import Request
 
 NOTHING_HERE = b"no application is mounted here\n"
+NO_WEBSOCKETS = b"the application here has no WebSockets\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,12 @@ class DispatchInterface(Interface):
         interface = self.choose(request)
         if interface is None:
             return Unmounted(request, carrier)
+        if (
+            request.websocket is not None
+            and interface.websockets is None
+            and request.http_version == "2"
+        ):
+            return WithoutWebSockets(request, carrier)
         return interface.exchange(request, carrier)
 
     def choose(self, request: Request) -> Interface | None:
@@ -104,3 +111,13 @@ class Unmounted(Exchange):
 
     def wake_reader(self) -> None:
         """Nobody waits."""
+
+
+class WithoutWebSockets(Unmounted):
+    """An extended CONNECT to an application that would see a plain request. Its status 200 would
+    say that the WebSocket is open (RFC 8441 section 5); over HTTP/1.1 only 101 does."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        self.carrier.respond(404, PLAIN_TEXT, NO_WEBSOCKETS, True)
