@@ -48,7 +48,9 @@ def test_the_page_comes_with_a_mistake_and_goes_with_it(
             # Then the old code does, and the page says so.
             code.write_text("import no_such_module_here\n")
             server.wait_for_output("the old code still serves")
-            page.reload()
+            # The server hears of it a moment after the terminal does.
+            while (response := page.reload()) is None or response.status == 200:
+                pass
             page.get_by_text("no_such_module_here").first.wait_for()
             page.get_by_text("The code from before still serves").wait_for()
             # Another mistake is another text.

@@ -94,6 +94,27 @@ def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
         assert server.output().count("are not used") == 1
 
 
+def test_a_client_that_shows_no_certificate_hears_so_and_is_logged_once(tmp_path: Path) -> None:
+    write_pair(tmp_path, FIRST)
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "ca.crt")
+    files = [
+        "--ssl-certfile",
+        str(tmp_path / "tls.crt"),
+        "--ssl-keyfile",
+        str(tmp_path / "tls.key"),
+    ]
+    options = ["--ssl-ca-certs", str(tmp_path / "ca.crt"), "--ssl-cert-reqs", "required"]
+    with running("process_wsgi", *files, *options, cwd=APPS) as server:
+        for _ in range(3):
+            visitor = Visitor(server, ssl.TLSVersion.TLSv1_3)
+            with pytest.raises(ssl.SSLError, match="TLSV13_ALERT_CERTIFICATE_REQUIRED"):
+                visitor.resumes()
+        line = "WARNING the TLS handshake of 127.0.0.1 failed: it showed no certificate"
+        server.wait_for_output(line)
+        assert server.stop() == 0
+        assert server.output().count(line) == 1
+
+
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 @pytest.mark.parametrize("options", [[], ["--preload"]], ids=["workers", "preload"])
 def test_a_session_goes_on_with_any_worker(

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 
 from bascule.address import UnixAddress
 from bascule.errors import BindError
@@ -72,6 +73,11 @@ def open_unix_listener(address: UnixAddress, backlog: int) -> UnixListener:
     Raises BindError with a message for the operator.
     """
     abstract = address.path.startswith("@")
+    if abstract and sys.platform != "linux":
+        raise BindError(
+            f"cannot listen on {address}: only Linux has sockets without a file.\n"
+            "Give a path, such as unix:/run/app.sock"
+        )
     name = "\0" + address.path[1:] if abstract else address.path
     if len(os.fsencode(name)) > PATH_LIMIT:
         raise BindError(

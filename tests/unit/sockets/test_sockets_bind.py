@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -323,6 +324,13 @@ def test_an_abstract_name_has_no_file(opened):
     assert not os.path.exists(name)
     assert describe(listener, "http") == f"unix:{name}"
     assert "another program uses this name" in refusal(UnixAddress(name))
+
+
+def test_where_there_are_no_abstract_names_no_file_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "only Linux has sockets without a file" in refusal(UnixAddress("@name"))
+    assert os.listdir() == []
 
 
 def test_a_path_too_long_says_so(tmp_path):
