@@ -64,6 +64,7 @@ cdef class Http1Connection(Carrier):
     cdef resume_reading(self)
     cpdef drain(self)
     cpdef tick(self, double now)
+    cdef tick_idle(self, double now)
     cdef expire(self)
     cdef tick_busy(self, double now)
     cdef check_age(self, Exchange exchange, double now)

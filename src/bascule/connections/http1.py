@@ -698,8 +698,20 @@ class Http1Connection(Carrier):
             # The deadline is for what comes after the response, not for the response.
             self.deadline = now + self.hub.deadlines.linger
             self.check_writes(now)
+        elif phase == IDLE and not self.hub.draining:
+            self.tick_idle(now)
         elif now >= self.deadline:
             self.expire()
+
+    def tick_idle(self, now: float) -> None:
+        """For the server the last response is complete; its client may still be taking it, and
+        has the keep-alive deadline from then on."""
+        if self.transport.get_write_buffer_size():
+            self.deadline = now + self.hub.keep_alive
+        elif now >= self.deadline:
+            self.expire()
+            return
+        self.check_writes(now)
 
     def expire(self) -> None:
         if self.phase == HEAD:

@@ -157,6 +157,51 @@ def test_a_response_that_an_idle_client_never_read_goes_with_the_connection(rig)
     rig.assert_nothing_left()
 
 
+def test_the_keep_alive_deadline_cuts_no_response_short(rig):
+    """A response in one piece is complete for the server long before its client has it."""
+    size = 1_000_000
+    client = rig.connect(reads=False)
+    client.send(request())
+    rig.calls[0].respond(b"y" * size)
+    for _ in range(3):
+        client.read(size // 4)
+        rig.pass_time(DEADLINES.write)
+    client.start_reading()
+    assert client.received.endswith(b"y" * size)
+    rig.pass_time(DEADLINES.keep_alive - TICK)
+    assert not client.closing
+    rig.pass_time(2 * TICK)
+    assert client.lost
+    assert not client.aborted
+
+
+def test_the_write_deadline_is_for_a_whole_response_too(rig):
+    client = rig.connect(reads=False)
+    client.send(request())
+    rig.calls[0].respond(b"y" * 1_000_000)
+    rig.pass_time(DEADLINES.write)
+    assert not client.aborted
+    rig.pass_time(2 * TICK)
+    assert client.aborted
+    assert [kind for kind, _ in rig.warnings] == ["write"]
+
+
+def test_as_much_unread_as_some_time_before_is_no_stall(rig):
+    client = rig.connect(reads=False)
+    for number in range(2):
+        client.send(request())
+        rig.calls[number].start()
+        rig.calls[number].body(b"x" * 1000)
+        rig.pass_time(1)
+        client.read(10_000)
+        rig.calls[number].body(b"", more=False)
+        rig.calls[number].end()
+        client.read(10_000)
+        rig.pass_time(DEADLINES.keep_alive - 10)
+    assert not client.aborted
+    assert rig.warnings == []
+
+
 def test_a_body_that_trickles_is_refused_after_the_grace(rig):
     client = rig.connect()
     client.send(request("/", "Content-Length: 100000", method="POST"))
