@@ -26,7 +26,7 @@ from support.hpack_blocks import entries, list_size
 from support.http2_frames import OPENING, frames_of
 from support.http2_wire import feed_http2
 from support.websocket_wire import feed_websocket
-from support.wire import Outcome, feed, random_pieces
+from support.wire import Outcome, feed, random_pieces, take_events
 
 # Small, so that short inputs reach every limit.
 LIMITS = RequestLimits(
@@ -63,6 +63,19 @@ def http1_engine(data: bytes) -> None:
     assert (whole.refused is None) == (pieces.refused is None)
     assert repr(whole.closed) == repr(pieces.closed)
     assert summary(whole) == summary(pieces)
+
+
+def http1_waiting(data: bytes) -> None:
+    """Nobody waits for the rest of a head that is past a limit already."""
+    engine = Http1Engine(LIMITS)
+    engine.receive_data(data)
+    outcome = Outcome()
+    take_events(engine, outcome, early=False)
+    if engine.in_head:
+        lines = engine.take_rest().split(b"\r\n")
+        assert len(lines[0].removesuffix(b"\r")) <= LIMITS.request_line
+        # The request line is none, nor is what has not ended yet.
+        assert len(lines) - 2 <= LIMITS.fields
 
 
 def summary(outcome: Outcome) -> list[tuple[object, ...]]:
@@ -124,6 +137,8 @@ def decode_chunks(pieces: list[bytes]) -> tuple[object, ...]:
         for piece in pieces:
             left += piece
             left = left[decoder.decode(left, 0) :]
+            while decoder.cut_short:
+                left = left[decoder.decode(left, 0) :]
     except RequestRefused as refused:
         return (refused.status in REFUSALS,)
     return decoder.take(), decoder.done, decoder.trailers, left
@@ -323,6 +338,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         http1_engine,
+        http1_waiting,
         http1_head,
         http1_chunked,
         http1_response,

@@ -245,7 +245,7 @@ class Http1Connection(Carrier):
         self.pumping = True
         try:
             while left:
-                if self.writing_paused and self.exchange is None:
+                if self.writing_paused and self.exchange is None and engine.body_ended:
                     # A client that does not read its answers gets no more of them.
                     break
                 event = engine.next_event()

@@ -46,8 +46,8 @@ OVER = 4
 # CRLF twice.
 BLANK_LINES = 2
 TLS_HANDSHAKE = b"\x16\x03"
-# Octets that a field line has at least, with its CRLF.
-SHORTEST_LINE = 4
+# Bytes that a line has at least, with its CRLF: an empty one would end the head.
+SHORTEST_LINE = 3
 
 
 class Http1Engine:
