@@ -13,6 +13,7 @@ cdef class AsgiExchange(AsgiCall):
     cdef bint end_told
     cdef bint listening
     cdef bint deserted
+    cdef int dropped
     cdef bint has_sent
     cdef bint stop_due
     cdef bint stop_told

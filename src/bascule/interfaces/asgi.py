@@ -52,6 +52,9 @@ DROPPING = 5  # complete for the client; the application still sends a body that
 # the task that sends, through every middleware in between.
 TOLD_GRACE = 1.0
 
+# Pieces that are dropped in one turn of the loop.
+DROPPED_A_TURN = 8
+
 # Seconds of silence after which a client that has closed its sending side counts as gone.
 FORSAKEN_AFTER = 3.0
 
@@ -75,13 +78,15 @@ class AsgiExchange(AsgiCall):
     """One request to an ASGI application, and its response.
 
     listening: `receive` waits, or has said http.disconnect; whoever reads the body is not counted.
-    unheard_since: when the first message was dropped, on the loop's clock. deserted: counted in
-    `interface.deserted`. has_sent: since the last tick. quiet_since: while the server stops.
+    dropped: pieces that nobody got. unheard_since: when the first was, on the loop's clock.
+    deserted: counted in `interface.deserted`. has_sent: since the last look. quiet_since: when the
+    look was that found something sent last.
     stop_due: the stream is to end because the server stops; stop_told: and `receive` has said so.
     """
 
     __slots__ = (
         "deserted",
+        "dropped",
         "end_told",
         "fields",
         "has_sent",
@@ -117,6 +122,7 @@ class AsgiExchange(AsgiCall):
         self.end_told = False
         self.listening = False
         self.deserted = False
+        self.dropped = 0
         self.has_sent = False
         self.stop_due = False
         self.stop_told = False
@@ -202,8 +208,10 @@ class AsgiExchange(AsgiCall):
                 self.unheard_since = now
             if (self.disconnected and not self.listening) or now - self.unheard_since > TOLD_GRACE:
                 raise ClientDisconnected("the client closed the connection")
-            # Whoever listens is in another task, which is to have its turn.
-            return GiveWay()
+            # Whoever listens is in another task, which is to have its turn. Mostly the one that
+            # sends gives it while it waits for the next piece.
+            self.dropped += 1
+            return READY if self.dropped % DROPPED_A_TURN else GiveWay()
         if kind == "http.response.trailers" or (kind in BODIES and not self.trailers_follow):
             # What the application does behind its response is waited for when the server stops.
             self.state = COMPLETE

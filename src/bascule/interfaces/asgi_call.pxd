@@ -27,6 +27,7 @@ cdef class Waiting:
     cdef attempt(self)
     cdef advance(self)
     cdef step(self)
+    cdef Wakeup wait(self)
 
 cdef class Receive(Waiting):
     pass

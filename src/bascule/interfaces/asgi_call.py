@@ -225,8 +225,12 @@ class Waiting:
         if result is not None:
             self.finished = True
             return result if result is not READY else None
-        wakeup = self.wakeup = self.call.wait()
+        wakeup = self.wakeup = self.wait()
         return wakeup
+
+    def wait(self) -> Wakeup:
+        """What the task waits on."""
+        return self.call.wait()
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
         """Cancellation arrives here; whatever was not received stays with the call."""
@@ -258,6 +262,14 @@ class Drained(Waiting):
 
     def attempt(self) -> object:
         return None if self.call.is_congested() else READY
+
+    def wait(self) -> Wakeup:
+        # Before those who wait in `receive`. When the client goes, what they do is cancel the task
+        # that sends: in its generator, if it is back there by then, whose `finally` runs at once.
+        # A generator that is cancelled from outside is closed when the garbage is collected.
+        wakeup = Wakeup(self.call.interface.loop)
+        self.call.waiters.insert(0, wakeup)
+        return wakeup
 
 
 # The compiled classes have a way that raises nothing.
