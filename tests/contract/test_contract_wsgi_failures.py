@@ -1,11 +1,12 @@
 """Applications that raise, or send what HTTP or PEP 3333 does not allow."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from support.flag import Flag
+from support.flag import DEADLINE, Flag
 from support.http import ConnectionEnded
 from support.inprocess import Served
 from support.wsgi import Closing, answering
@@ -376,3 +377,44 @@ def test_no_exception_costs_a_thread(
     assert client.request("GET", "/fine").body == b"fine"
     one.wait_until_idle()
     assert type(error).__name__ in one.taken_log()
+
+
+class BrokenTransport:
+    """Takes nothing that is written, and is not expected to say so."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        raise LookupError("the transport is broken")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def test_what_cannot_be_answered_holds_up_nobody(loop_kind: str) -> None:
+    """Answers that come back to the loop together with one that it cannot deliver."""
+    asked, release = threading.Barrier(4), threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        asked.wait(DEADLINE)
+        assert release.wait(DEADLINE)
+        start_response("200 OK", [])
+        yield b"some"
+        yield b"thing"
+
+    with Served(app, loop_kind, interface="wsgi", threads=3) as served:
+        broken = served.connect()
+        broken.open("GET", "/broken")
+        served.wait_until(lambda: served.hub.interface.running == 1)
+        (connection,) = served.hub.connections
+        connection.transport = BrokenTransport(connection.transport)
+        streams = [served.connect().open("GET", "/fine") for _ in range(2)]
+        asked.wait(DEADLINE)
+        release.set()
+        assert [stream.response().body for stream in streams] == [b"something"] * 2
+        assert broken.is_closed_by_server()
+        served.wait_until_idle()
+        log = served.taken_log()
+        assert log.count("ERROR WSGI application could not be answered: GET /broken") == 1
+        assert "the transport is broken" in log

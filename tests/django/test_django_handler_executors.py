@@ -210,6 +210,23 @@ def test_a_loop_that_is_behind_makes_no_thread_idle(pool: ThreadLeases) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("error", [LookupError("x"), SystemExit(3)])
+def test_what_goes_wrong_between_requests_is_told_and_costs_no_thread(
+    pool: ThreadLeases, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise error
+
+    lease = pool.lease()
+    lease.opening = lease.closing = fail
+    ident = ident_of(lease)
+    lease.close()
+    other = pool.lease()
+    assert ident_of(other) == ident
+    other.close()
+    assert caplog.text.count("failed in a thread that is between two requests") == 2
+
+
 def test_a_pool_has_a_thread() -> None:
     with pytest.raises(ValueError, match="not 0"):
         ThreadLeases(0)

@@ -3,6 +3,7 @@
 What happens to one of them is in test_limits_served.py.
 """
 
+import os
 import select
 import socket
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support import http2_frames
 from support.http import RawClient, request_bytes
 from support.server import running
 
@@ -96,6 +98,36 @@ def test_honest_requests_are_answered(target, kind):
         readable = select.select(socks, [], [], 0)[0]
         assert all(sock.recv(1, socket.MSG_PEEK) for sock in readable)
         assert kind == "readers" or readable == []
+
+
+def resident(server):
+    """Bytes of memory that the server has."""
+    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_shut_windows_hold_neither_threads_nor_memory():
+    """HTTP/2: 40 connections that ask for 80 pages each, and let nothing of them through."""
+    get = [
+        (b":method", b"GET"),
+        (b":scheme", b"http"),
+        (b":authority", b"a"),
+        (b":path", b"/page"),
+    ]
+    asked = b"".join(http2_frames.headers(number, get) for number in range(1, 161, 2))
+    opening = http2_frames.PREFACE + http2_frames.settings(INITIAL_WINDOW_SIZE=0)
+    with running("process_wsgi", "--threads", "4", "--no-access-log", cwd=APPS) as server:
+        assert_served(server.port)
+        before = resident(server)
+        with attackers(server.port, opening + asked, 40):
+            assert_served(server.port)
+            # All they have asked for would be 320 MB.
+            grown = resident(server) - before
+            assert grown < 120_000_000, grown
+        until = time.monotonic() + DEADLINE
+        while resident(server) - before > 25_000_000:
+            assert time.monotonic() < until, f"{resident(server) - before} bytes are kept"
+            assert_served(server.port)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["asgi", "wsgi"])

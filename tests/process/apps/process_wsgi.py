@@ -31,6 +31,12 @@ def stream(environ, start_response):
     return (LARGE for _ in range(8))
 
 
+def page(environ, start_response):
+    """100 kB, of which the server does not know that they are all."""
+    start_response("200 OK", [])
+    return (b"%04d" % number * 25_000 for number in range(1))
+
+
 def stubborn(environ, start_response):
     """Never comes back."""
     print("stubborn begins")
@@ -76,6 +82,7 @@ PATHS = {
     "/echo": echo,
     "/large": large,
     "/stream": stream,
+    "/page": page,
     "/stubborn": stubborn,
     "/spin": spin,
     "/nap": nap,
