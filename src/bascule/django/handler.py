@@ -45,6 +45,7 @@ from bascule.django.threads import (
     database_threads,
     in_lent_thread,
 )
+from bascule.interfaces.leaving import forget_frames
 from bascule.types import ASGI3App, Receive, Scope, Send
 
 logger = logging.getLogger("bascule.django")
@@ -153,6 +154,9 @@ class Application(ASGIHandler):
             group.__traceback__ = None
             others = (e for e in group.exceptions if not isinstance(e, RequestAborted))
             error = next(others, None)
+            if error is None:
+                # So does the cancellation that the group made of the client's leaving.
+                forget_frames(group)
         if error is not None:
             raise error
         return response
