@@ -4,17 +4,21 @@ A server that prints nothing looks broken, and whoever looks at it cannot know t
 for a database. What takes longer than two seconds is named, once.
 
 In a thread, because imports and lifespans may block the one that runs them. It has ended behind
-the block, so a process that goes on to fork has it no more.
+the block, so a process that goes on to fork has it no more. It is none of the threads that
+`threading` knows: an application may have gevent replace those while it is imported, which fails
+where there is another than the main one.
 """
 
+import _thread
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 logger = logging.getLogger("bascule")
 
 AFTER = 2.0  # seconds
+# Seconds for the thread to end.
+PATIENCE = 2.0
 
 # Called with a line for people.
 Tell = Callable[[str], object]
@@ -23,16 +27,21 @@ Tell = Callable[[str], object]
 @contextmanager
 def waiting_for(what: str, tell: Tell = logger.info, after: float = AFTER) -> Iterator[None]:
     """Say, if the block takes longer than `after` seconds, that it is waited for."""
-    ended = threading.Event()
+    going, ended = _thread.allocate_lock(), _thread.allocate_lock()
+    going.acquire()
+    ended.acquire()
 
     def watch() -> None:
-        if not ended.wait(after):
-            tell(f"not ready yet: waiting for {what}")
+        try:
+            if not going.acquire(timeout=after):
+                tell(f"not ready yet: waiting for {what}")
+        finally:
+            ended.release()
 
-    thread = threading.Thread(target=watch, name="bascule waiting", daemon=True)
-    thread.start()
+    _thread.start_new_thread(watch, ())
     try:
         yield
     finally:
-        ended.set()
-        thread.join()
+        going.release()
+        # Longer only if what is told of it hangs.
+        ended.acquire(timeout=PATIENCE)

@@ -23,4 +23,10 @@ def test_what_is_quick_is_not():
     with waiting_for("nothing", told.append, after=20):
         pass
     assert told == []
-    assert "bascule waiting" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_threads_may_be_replaced_meanwhile():
+    """gevent refuses to where another thread than the main one is known."""
+    known = threading.enumerate()
+    with waiting_for("nothing", print, after=20):
+        assert threading.enumerate() == known
