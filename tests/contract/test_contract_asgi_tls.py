@@ -116,6 +116,8 @@ def test_client_without_the_required_certificate_gets_no_connection(
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
         served.request("GET")
     assert application.scopes.empty()
+    served.wait_until(lambda: served.logged("showed no certificate"))
+    served.taken_log()
 
 
 def test_client_without_an_optional_certificate_is_served(
@@ -209,3 +211,32 @@ def test_slow_reader(serve_tls: Serve) -> None:
     client = serve_tls(answer).connect(receive_buffer=4096)
     for _ in range(2):
         assert len(client.request("GET").body) == size
+
+
+def test_a_client_that_resets_right_behind_its_request_is_gone(serve_tls: Serve) -> None:
+    """uvloop tells of both at once, and of nothing behind that."""
+    gone, held, go_on = Flag(), Flag(), Flag()
+
+    async def wait(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] == "/first":
+            await respond(send, b"")
+            return
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    def hold() -> None:
+        held.set()
+        go_on.wait()
+
+    served = serve_tls(wait)
+    client = served.connect()
+    # Both sides have shaken hands.
+    client.request("GET", "/first")
+    served.loop.call_soon_threadsafe(hold)
+    held.wait()
+    client.open("GET", "/")
+    client.reset()
+    go_on.set()
+    gone.wait()
+    served.wait_until_quiet()

@@ -6,6 +6,7 @@ whose insides have not been looked at.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import Any
@@ -21,14 +22,25 @@ if SSLEngineDirect is None or not aiofastnet.__version__.startswith("1.2."):
 
 
 class TellingTransport(SSLTransport_Socket):  # type: ignore[misc]  # has no types
-    """Sends what OpenSSL has written before it closes because of an error of TLS."""
+    """Sends what OpenSSL has written before it closes because of an error of TLS, and notices a
+    client that resets the connection right behind something that it has sent."""
 
-    __slots__ = ("farewells",)
+    __slots__ = ("farewells", "socket_option")
 
-    def __init__(self, farewells: Farewells, *arguments: Any) -> None:
+    def __init__(self, farewells: Farewells, conn: socket.socket, *arguments: Any) -> None:
         # First, because the handshake may begin, and fail, in there.
         self.farewells = farewells
+        self.socket_option = conn.getsockopt
         super().__init__(*arguments)
+
+    def _read_ready(self) -> None:
+        super()._read_ready()
+        if not self.is_closing():
+            # libuv stops polling when it has told of an error, which it does once, together with
+            # what can be read. Nothing would be heard of this connection again.
+            error = self.socket_option(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                self._force_close(OSError(error, os.strerror(error)))
 
     def _force_close(self, error: BaseException | None) -> None:
         if isinstance(error, ssl.SSLError):
@@ -52,6 +64,7 @@ def connector(loop: asyncio.AbstractEventLoop, farewells: Farewells) -> Connect:
         waiter = loop.create_future()
         transport = TellingTransport(
             farewells,
+            conn,
             loop,
             protocol,
             ssl,
