@@ -500,6 +500,17 @@ def test_a_database_that_does_not_answer_is_named(shop: Path) -> None:
         server.wait_for_output("listening on")
 
 
+@pytest.mark.parametrize("command", [ONCE, RELOADING])
+def test_a_thread_that_is_left_does_not_keep_it_from_its_end(
+    shop: Path, command: tuple[str, ...]
+) -> None:
+    thread = "threading.Thread(target=leave.wait, daemon=False, name='left-over').start()"
+    append(shop / "shop/views.py", thread + "\n")
+    with managing(shop, *command) as server:
+        assert server.stop() == 0
+        assert "left this running: thread left-over" in server.output()
+
+
 def test_from_another_directory(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     program = str(shop / "manage.py")

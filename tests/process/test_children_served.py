@@ -1,6 +1,7 @@
 """Programs and processes that the application starts, and what it leaves running at the end."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from support.workers import DEADLINE, answered, ended, wait_for_ready
 
 APPS = Path(__file__).parent / "apps"
 TARGET = "process_children:app"
+PRELOAD = ("--workers", "1", "--preload")
 KINDS = [
     pytest.param((), id="single"),
     pytest.param(("--threads", "0"), id="inline"),
     pytest.param(("--workers", "1"), id="workers"),
-    pytest.param(("--workers", "1", "--preload"), id="preload"),
+    pytest.param(PRELOAD, id="preload"),
 ]
 
 
@@ -56,9 +58,14 @@ def test_a_forked_child_is_no_server(kind):
 # What is left at the end.
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], *KINDS[2:]])
 @pytest.mark.parametrize(
-    ("path", "named"), [("/thread", "thread left-over"), ("/executor", "thread pooled_0")]
+    ("kind", "path", "named"),
+    [
+        pytest.param((), "/thread", "thread left-over", id="thread"),
+        pytest.param((), "/executor", "thread pooled_0", id="executor"),
+        pytest.param(("--workers", "1"), "/executor", "thread pooled_0", id="workers"),
+        pytest.param(PRELOAD, "/thread", "thread left-over", id="preload"),
+    ],
 )
 def test_threads_do_not_keep_it_from_its_end(kind, path, named):
     with serve(kind) as server:
@@ -67,11 +74,17 @@ def test_threads_do_not_keep_it_from_its_end(kind, path, named):
         assert f"left this running: {named}" in server.output()
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], *KINDS[2:]])
+@pytest.mark.parametrize("kind", KINDS[::2])
 def test_children_do_not_keep_it_from_its_end(kind):
     with serve(kind) as server, ended(int(answered(server, "/child"))):
         assert server.stop() == 0
         assert "left this running: process left-child (pid " in server.output()
+
+
+def test_pools_of_processes_do_not_keep_it_from_its_end():
+    with serve(()) as server, ended(int(answered(server, "/process_pool"))):
+        assert server.stop() == 0
+        assert re.search(r"left this running: .*process ForkProcess-1 ", server.output())
 
 
 def test_threads_that_are_idle_are_not_complained_about():

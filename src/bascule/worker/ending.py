@@ -42,7 +42,22 @@ def end_within_reason(code: int, signals: Iterable[int]) -> None:
     ends it at once."""
     for number in signals:
         signal.signal(number, end_at_once)
-    threading.Thread(target=_look_after, args=(code,), name="bascule ending", daemon=True).start()
+    wanted, called = threading.Event(), threading.Event()
+
+    def call_exit_functions() -> None:
+        wanted.wait()
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            called.set()
+
+    def look_after() -> None:
+        time.sleep(HURRIED_GRACE if code == EXIT_FORCED else GRACE)
+        _end_what_is_left(code, wanted, called)
+
+    # Both now: from Python 3.12 on, no thread can be started once Python waits for the others.
+    threading.Thread(target=call_exit_functions, name="bascule atexit", daemon=True).start()
+    threading.Thread(target=look_after, name="bascule ending", daemon=True).start()
 
 
 def end_at_once(number: int, frame: FrameType | None) -> NoReturn:
@@ -50,8 +65,8 @@ def end_at_once(number: int, frame: FrameType | None) -> NoReturn:
     end_process(EXIT_FORCED)
 
 
-def _look_after(code: int) -> None:
-    time.sleep(HURRIED_GRACE if code == EXIT_FORCED else GRACE)
+def _end_what_is_left(code: int, wanted: threading.Event, called: threading.Event) -> None:
+    """wanted: has functions of `atexit` called, and `called` is set when they have been."""
     threads, children = threads_left(), children_left()
     if not threads and not children:
         # Functions of `atexit` take their time, and end.
@@ -67,9 +82,8 @@ def _look_after(code: int) -> None:
         child.terminate()
     if threads:
         # Python still waits for them, so none of these functions has been called yet.
-        call = threading.Thread(target=atexit._run_exitfuncs, name="bascule atexit", daemon=True)
-        call.start()
-        call.join(FOR_EXIT_FUNCTIONS)
+        wanted.set()
+        called.wait(FOR_EXIT_FUNCTIONS)
     else:
         time.sleep(GRACE)
     end_process(code)

@@ -123,6 +123,13 @@ def executor(environ):
     return "left"
 
 
+def process_pool(environ):
+    """Leave work in a pool of processes."""
+    kept.append(concurrent.futures.ProcessPoolExecutor(1, mp_context=FORK))
+    kept[-1].submit(time.sleep, 1000)
+    return str(next(iter(kept[-1]._processes)))
+
+
 def idle_executor(environ):
     kept.append(concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="pooled"))
     return str(kept[-1].submit(abs, -1).result())

@@ -36,6 +36,7 @@ from bascule.settings import DEVELOPMENT, OPTIONS, Settings
 from bascule.sockets.bind import close_listeners, open_listeners
 from bascule.supervisor.reload import SPARE
 from bascule.supervisor.sockets import inherited_sockets
+from bascule.supervisor.start import ended
 from bascule.worker.failure_page import FailureServer
 from bascule.worker.run import Ready, Stop, run
 
@@ -71,10 +72,10 @@ class Command(DjangoCommand):
     def run(self, **options: Any) -> None:
         """Serve; with a child process unless --noreload. Django has looked at the arguments."""
         if not options["use_reloader"]:
-            sys.exit(self.serve_once(options))
+            sys.exit(ended(lambda: self.serve_once(options)))
         try:
             if is_child():
-                sys.exit(self.serve_watched(options))
+                sys.exit(ended(lambda: self.serve_watched(options)))
             self.serve_by_children()
         except UsageError as error:
             raise command_error(error, this_project().name, code=1) from error
