@@ -17,6 +17,7 @@ cdef class Http1Connection(Carrier):
     cdef public bint turn_due
     cdef bint reading_paused
     cdef bint held
+    cdef double linger_ends
     cdef bint writing_paused
     cdef public int phase
     cdef public double deadline
@@ -34,6 +35,8 @@ cdef class Http1Connection(Carrier):
     cdef bytes early
 
     cpdef data_received(self, bytes data)
+    @cython.locals(hub=Hub)
+    cdef receive_late(self)
     cdef bytes first_octets(self, bytes data)
     cdef become_http2(self, bytes data)
     @cython.locals(engine=Http1Engine, left=int)

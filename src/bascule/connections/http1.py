@@ -94,6 +94,7 @@ class Http1Connection(Carrier):
         "finished_at",
         "held",
         "hub",
+        "linger_ends",
         "octets",
         "phase",
         "proxied",
@@ -125,6 +126,7 @@ class Http1Connection(Carrier):
         self.turn_due = False
         self.reading_paused = False
         self.held = False
+        self.linger_ends = 0.0
         self.phase = FRESH
         self.deadline = hub.now + hub.deadlines.request_head
         self.finished_at = 0.0
@@ -156,6 +158,7 @@ class Http1Connection(Carrier):
     def data_received(self, data: bytes) -> None:
         """Octets from the client."""
         if self.phase >= CLOSING:
+            self.receive_late()
             return
         if self.phase == FRESH and self.hub.http2:
             data = self.first_octets(data)
@@ -166,6 +169,13 @@ class Http1Connection(Carrier):
             self.pump()
         if self.engine.buffered > READ_AHEAD:
             self.regulate_reading()
+
+    def receive_late(self) -> None:
+        """Throw away what comes behind the last request. A client that looks at its response only
+        when it has sent all of its body may go on for a while, but does not hold up a stop."""
+        hub = self.hub
+        if self.phase == LINGERING and hub.now < self.linger_ends and not hub.draining:
+            self.deadline = hub.now + hub.deadlines.linger
 
     def first_octets(self, data: bytes) -> bytes:
         """The first octets of a connection, as far as they are for HTTP/1.1: none where they begin
@@ -645,6 +655,7 @@ class Http1Connection(Carrier):
         self.phase = LINGERING
         self.watch_writes()
         self.deadline = self.hub.now + self.hub.deadlines.linger
+        self.linger_ends = self.hub.now + self.hub.deadlines.longest_linger
         self.resume_reading()
         if not can_finish:
             # TLS has no half that could be closed alone. The client has been told that the

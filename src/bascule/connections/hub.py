@@ -55,7 +55,8 @@ class Deadlines:
     last_call: when the worker stops, a client whose connection is idle has this long to send what
         it may be sending already: closing at once would lose it.
     first_call: the same for a client that has connected, and has sent nothing yet.
-    linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6).
+    linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6); it
+    begins anew while the client still sends, until longest_linger. nginx has such a pair.
     half_close: how long a client that closed its sending side is taken for one that waits for its
     response.
     websocket_handshake: for the application to answer a handshake; browsers give up later, without
@@ -78,6 +79,7 @@ class Deadlines:
     body_grace: float = 30.0
     body_rate: float = 240.0
     linger: float = 2.0
+    longest_linger: float = 30.0
     half_close: float = 2.0
     websocket_handshake: float = 30.0
     websocket_answer: float = 2.0

@@ -368,6 +368,46 @@ def test_the_linger_deadline_cuts_no_response_short(rig, size):
     assert client.lost
 
 
+@pytest.mark.parametrize("can_eof", [True, False], ids=["plain", "TLS"])
+def test_a_client_that_still_sends_may_go_on_for_a_while(rig, can_eof):
+    """It reads its answer when it has sent everything, which a reset would keep it from."""
+    client = rig.connect(can_eof=can_eof)
+    client.send(request("/", "Content-Length: 10000000", method="POST"))
+    rig.calls[0].respond()
+    for _ in range(14):
+        rig.pass_time(DEADLINES.linger - TICK)
+        client.send(b"x" * 65536)
+    assert not client.closing
+    rig.pass_time(2 * DEADLINES.linger)
+    assert client.lost
+    rig.assert_nothing_left()
+
+
+def test_a_client_that_never_ends_sending_is_cut(rig):
+    client = rig.connect()
+    client.send(request("/", "Content-Length: 10000000", method="POST"))
+    rig.calls[0].respond()
+    for _ in range(int(DEADLINES.longest_linger / TICK)):
+        rig.pass_time(TICK)
+        client.send(b"x" * 65536)
+    assert not client.closing
+    for _ in range(int(DEADLINES.linger / TICK)):
+        rig.pass_time(TICK)
+        client.send(b"x" * 65536)
+    assert client.lost
+
+
+def test_a_client_that_still_sends_holds_up_no_stop(rig):
+    client = rig.connect()
+    client.send(request("/", "Content-Length: 10000000", method="POST"))
+    rig.calls[0].respond()
+    rig.drain()
+    for _ in range(int(DEADLINES.linger / TICK) + 1):
+        rig.pass_time(TICK)
+        client.send(b"x" * 65536)
+    assert client.lost
+
+
 def test_a_client_that_stops_reading_its_refusal_is_gone_in_finite_time(rig):
     client = rig.connect(reads=False)
     client.send(b"nonsense\r\n\r\n")
