@@ -15,6 +15,7 @@ cdef class Http1Connection(Carrier):
     cdef Exchange unstarted
     cdef bint pumping
     cdef public bint turn_due
+    cdef int left
     cdef bint reading_paused
     cdef bint held
     cdef double linger_ends

@@ -94,6 +94,7 @@ class Http1Connection(Carrier):
         "finished_at",
         "held",
         "hub",
+        "left",
         "linger_ends",
         "octets",
         "phase",
@@ -124,6 +125,8 @@ class Http1Connection(Carrier):
         self.congested = False
         self.pumping = False
         self.turn_due = False
+        # Renewed by the next turn and not by each read: under TLS each record is one.
+        self.left = EVENTS_A_TURN
         self.reading_paused = False
         self.held = False
         self.linger_ends = 0.0
@@ -210,9 +213,13 @@ class Http1Connection(Carrier):
         if self.phase == LINGERING:
             return False
         self.finished_at = self.hub.now
-        if self.phase < CLOSING and not self.pumping and not self.turn_due:
+        encrypted = self.endpoint.tls is not None
+        if encrypted:
+            # The transport closes behind this, so what is left over has its turn now or never.
+            self.left = EVENTS_A_TURN
+        if self.phase < CLOSING and not self.pumping and (encrypted or not self.turn_due):
             self.pump()
-        return self.endpoint.tls is None
+        return not encrypted
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, from whichever side."""
@@ -248,10 +255,10 @@ class Http1Connection(Carrier):
     # Events of the engine.
 
     def pump(self) -> None:
-        """Take the events there are, as many as one turn may have. An exchange starts when what
-        has arrived of its body is with it, or has had this turn."""
+        """Take the events there are, as many as are left of this turn. An exchange starts when
+        what has arrived of its body is with it, or has had this turn."""
         engine = self.engine
-        left = EVENTS_A_TURN
+        left = self.left
         self.pumping = True
         try:
             while left:
@@ -273,6 +280,7 @@ class Http1Connection(Carrier):
                 self.start_exchange()
         finally:
             self.pumping = False
+        self.left = left
         if self.phase < CLOSING:
             if left == 0:
                 self.take_turn_soon()
@@ -297,6 +305,7 @@ class Http1Connection(Carrier):
     def go_on(self) -> None:
         """The turn has come."""
         self.turn_due = False
+        self.left = EVENTS_A_TURN
         if self.phase < CLOSING and not self.pumping:
             self.pump()
 

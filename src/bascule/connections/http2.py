@@ -154,7 +154,11 @@ class Http2Connection(StreamOwner):
         if self.phase == LINGERING:
             return False
         self.finished_at = self.hub.now
-        if not self.turn_due:
+        if self.endpoint.tls is not None:
+            # The transport closes behind this, so what is left over has its turn now or never.
+            self.engine.turn = FRAMES_A_TURN
+            self.pump()
+        elif not self.turn_due:
             self.pump()
         return self.endpoint.tls is None
 
@@ -209,7 +213,7 @@ class Http2Connection(StreamOwner):
             self.pumping = False
         if not engine.cut_short or len(engine.outgoing) >= GATHERED:
             self.flush()
-        if engine.cut_short and self.phase < CLOSING:
+        if engine.cut_short and self.phase < CLOSING and not self.turn_due:
             self.turn_due = True
             self.hub.loop.call_soon(self.go_on)
         if self.reading_paused:

@@ -87,6 +87,15 @@ def test_what_comes_meanwhile_gets_no_turn_of_its_own(answering):
     assert statuses(client) == [200] * 200
 
 
+def test_reads_in_one_turn_share_its_events(answering):
+    """Under TLS each record is a read of its own, and one turn brings many."""
+    client = answering.rig.connect()
+    for _ in range(COUNT):
+        client.send_soon(request())
+    assert max(answering.turns()) == EVENTS_A_TURN
+    assert statuses(client) == [200] * COUNT
+
+
 def test_the_read_ahead_is_bounded_while_requests_are_answered(answering):
     client = answering.rig.connect()
     piece = request() * 500
