@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.http import RawClient
 from support.server import running
 from support.workers import DEADLINE, answered, ended, wait_for_ready
 
@@ -52,6 +53,23 @@ def test_a_forked_child_is_no_server(kind):
     with serve(kind) as server:
         assert answered(server, "/sockets") == "0"
         assert answered(server, "/interrupts") == '["default_int_handler", "SIG_DFL"]'
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forked_child_holds_no_connection_open(kind):
+    with serve(kind) as server, RawClient(server.port) as idle:
+        idle.request("GET", "/pid")
+        assert idle.read_response().status == 200
+        with RawClient(server.port) as client:
+            client.send(b"GET /child HTTP/1.0\r\n\r\n")
+            # Up to the end of the connection, while the child lives.
+            child = int(client.read_to_end().rpartition(b"\r\n")[2])
+        os.kill(child, 0)
+        # Nor does it take one from the server.
+        idle.request("GET", "/pid")
+        assert idle.read_response().status == 200
+        os.kill(child, signal.SIGKILL)
         assert server.stop() == 0
 
 

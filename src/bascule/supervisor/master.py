@@ -67,6 +67,9 @@ logger = logging.getLogger("bascule")
 # How often workers are looked at, in seconds: as often as they give a sign of life.
 LOOK = 0.25
 
+# Seconds in which a signal to all processes reaches them.
+TOGETHER = 1.0
+
 EVENTS: dict[int, Event] = {
     signal.SIGTERM: StopWanted(),
     signal.SIGINT: StopWanted(),
@@ -134,8 +137,9 @@ class Master:
         self.shown: set[int] = set()
         # What workers that start have said that they wait for, since one was ready.
         self.waited_for: set[str] = set()
-        # A signal that came by a nursery first; 0 for none.
+        # A signal that came by a nursery first, and until when it may come here as well.
         self.expected = 0
+        self.expected_until = 0.0
 
     def run(self) -> int:
         """Supervise until there is nothing left to; the exit code. Raises Forked in what is
@@ -358,6 +362,7 @@ class Master:
         event = EVENTS[number]
         if isinstance(event, StopWanted) and not self.table.stopping:
             self.expected = number
+            self.expected_until = self.clock() + TOGETHER
             self.happen(event)
         elif isinstance(event, ReloadWanted) and state_of(self.table) == READY:
             self.happen(event)
@@ -447,7 +452,7 @@ class Master:
                 child.channel.send("reopen")
         elif number == signal.SIGUSR2:
             self.begin_upgrade()
-        elif number == self.expected:
+        elif number == self.expected and self.clock() < self.expected_until:
             self.expected = 0
         elif number in EVENTS:
             self.happen(EVENTS[number])

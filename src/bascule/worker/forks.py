@@ -2,8 +2,9 @@
 
 `multiprocessing` with "fork", or a plain os.fork, gives the child a copy of everything that makes
 this process a server: handlers that turn SIGTERM into a drain of a loop that nobody runs there,
-the descriptor that wakes the loop up, listening sockets that would keep a port occupied, and the
-line to the supervisor. So signals are caught by `catch`, such descriptors are named to `hold`, and
+the descriptor that wakes the loop up, listening sockets that would keep a port occupied,
+connections that would stay open when the server has closed them, and the line to the supervisor.
+So signals are caught by `catch`, such descriptors are named to `hold`, and
 hooks of os.fork undo both in the child:
 
 - signals do what they do in any Python program, unless the application has taken one over;
@@ -20,12 +21,16 @@ do: programs that the application starts would ignore them as well, since it sur
 
 import os
 import signal
+import socket
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+# A family of addresses, and a port or a path.
+Place = tuple[int, Any]
 Handler = Callable[[int, FrameType | None], Any]
 # Descriptors of this process that no child has a use for. Asked in the child.
 Descriptors = Callable[[], Iterable[int]]
@@ -112,9 +117,45 @@ def nothing(number: int, frame: FrameType | None) -> None:
     """A handler for signals that are only to be caught."""
 
 
-def numbers_of(sockets: Sequence[Any]) -> list[int]:
+def numbers_of(sockets: Iterable[Any]) -> list[int]:
     """The descriptors of sockets, those that are closed left out."""
     return [number for number in (sock.fileno() for sock in sockets) if number >= 0]
+
+
+def places(sockets: Sequence[socket.socket]) -> set[Place]:
+    """Where these sockets listen."""
+    return {place_of(sock) for sock in sockets if sock.fileno() >= 0}
+
+
+def place_of(sock: socket.socket) -> Place:
+    """The address is left out, as a connection has that by which its client has come."""
+    name: Any = sock.getsockname()
+    return sock.family, name[1] if isinstance(name, tuple) else name
+
+
+def accepted_at(where: set[Place]) -> list[int]:
+    """The descriptors of connections that were accepted there. Without /proc there are none: it is
+    all that knows them, whatever loop has accepted them."""
+    found = []
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return []
+    for number in map(int, names):
+        try:
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            sock = socket.socket(fileno=number)
+        except OSError:
+            continue
+        try:
+            if place_of(sock) in where:
+                found.append(number)
+        except OSError:
+            pass
+        finally:
+            sock.detach()
+    return found
 
 
 def _watch() -> None:

@@ -246,6 +246,7 @@ class Process:
         self.seat = seat
         self.ready = ready
         self.hooks = hooks
+        self.places = forks.places(sockets)
         self.code = EXIT_OK
         # Told twice to stop.
         self.is_forced = False
@@ -287,7 +288,8 @@ class Process:
 
     def descriptors(self) -> list[int]:
         """What no process that the application forks is to have."""
-        return forks.numbers_of([*self.sockets, *self.opened])
+        listening = forks.numbers_of([*self.sockets, *self.opened])
+        return list({*listening, *forks.accepted_at(self.places)})
 
     def run_loop(self) -> int:
         loop = new_event_loop(self.settings.loop)
