@@ -152,7 +152,7 @@ def elsewhere(module: ModuleType) -> str:
     there, name = suggest.submodules(module), module.__name__
     usual = [f"{name}.{one}" for one in suggest.USUAL_MODULES if one in there]
     if not usual:
-        return what_is_in(module)
+        return part_of_django(module) or what_is_in(module)
     lines = [f"did you mean {' or '.join(usual)}?"]
     if "settings" in there and not BESIDE_SETTINGS.isdisjoint(there):
         # One that is installed; those with a manage.py here have been found before.
@@ -162,6 +162,22 @@ def elsewhere(module: ModuleType) -> str:
             f'bascule.serve(bascule.django.project("{name}.settings"))'
         )
     return "\n".join(lines)
+
+
+def part_of_django(module: ModuleType) -> str:
+    """Say what serves the project that a module is the settings or the URLconf of; "" where it is
+    neither."""
+    name = module.__name__
+    package = name.partition(".")[0]
+    if "INSTALLED_APPS" in vars(module):
+        return (
+            f"It is the settings module of a Django project: DJANGO_SETTINGS_MODULE={name} "
+            f"bascule serve {package} serves it; from Python, "
+            f'bascule.serve(bascule.django.project("{name}"))'
+        )
+    if "urlpatterns" in vars(module):
+        return f"It is a URLconf of a Django project: bascule serve {package} serves the project"
+    return ""
 
 
 def find_attribute(module: ModuleType, attribute: str) -> object:

@@ -208,6 +208,16 @@ def test_package_of_a_django_project(write: Write) -> None:
     assert 'bascule.serve(bascule.django.project("polls.settings"))' in lines[2]
 
 
+def test_modules_of_a_django_project_that_are_no_application(write: Write) -> None:
+    write(
+        polls____init__="", polls__production="INSTALLED_APPS = []", polls__urls="urlpatterns = []"
+    )
+    line = refused("polls.production").splitlines()[1]
+    assert "DJANGO_SETTINGS_MODULE=polls.production bascule serve polls serves it" in line
+    assert 'bascule.serve(bascule.django.project("polls.production"))' in line
+    assert refused("polls.urls").endswith("bascule serve polls serves the project")
+
+
 def test_nothing_like_the_module(write: Write) -> None:
     write(aaa="", bbb="")
     message = refused("zzz")
