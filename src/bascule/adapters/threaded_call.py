@@ -38,9 +38,8 @@ from bascule.interfaces.wsgi_input import BodyStream
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file
 
-# Octets a thread may be ahead of `send`: two usual pieces, so that the next is made while one
-# leaves.
-RESPONSE_HIGH_WATER = 131072
+# Bytes a thread may be ahead of `send`: usual pages fit, so that their threads are free at once.
+RESPONSE_HIGH_WATER = 524288
 
 # Of a body without Content-Length so much is collected before the call, so that the application
 # can be told a length: many read as far as that says. A longer one is passed on as it comes.

@@ -247,8 +247,8 @@ class ThreadedExchange(WsgiExchange):
             self.pass_on()
 
     def tell_unread(self) -> None:
-        """The application has read nothing of a body of which it was not told a length. It may
-        not have wanted to; or it reads by the length, and has taken the body for empty."""
+        """The application has read nothing of a body of which it was not told a length, and is
+        content with that. It reads by the length, perhaps, and has taken the body for empty."""
         self.interface.warn(
             "unread body",
             "an application has read nothing of a request body without Content-Length that was "
@@ -325,7 +325,7 @@ class ThreadedExchange(WsgiExchange):
         if kind == DONE:
             self.returned = True
             self.interface.running -= 1
-            if self.passed_on and self.consumed == 0 and not self.disconnected:
+            if self.passed_on and self.consumed == 0 and 200 <= self.status < 300:
                 self.tell_unread()
         elif kind == PARK:
             self.park()
