@@ -12,7 +12,7 @@ So such a body is collected before the call, and the application is told its len
                                chunked any more, and applications that decode chunks (Bottle)
                                would find none
     it stops coming for a      the call begins, and reads on as it comes: the client may want to
-    tick                       see an answer first
+    while                      see an answer first
     it is larger than the      likewise
     buffer
 
@@ -39,35 +39,46 @@ DEEPEST = 8
 # are. Sixteen of the largest.
 COLLECTED_AT_ONCE = 64 * 1024 * 1024
 
+# Ticks. A mobile network may be silent for a second, and the application may be one that sees
+# nothing of what comes after that; a client that waits for an answer can wait this long.
+PATIENCE = 8
+
 TOO_LARGE = b"a request body without Content-Length is too large to be collected\n"
 
 
 class BodyBuffer:
     """The memory for bodies that are being collected, of all requests to an application.
 
-    limit: the most for one body; 0 for none at all. taken: bytes in all. by_length: the
-    application is known to read by length.
+    limit: the most for one body; 0 for none at all. patience: ticks without a byte after which a
+    body has stopped coming. taken: bytes in all. by_length: the application is known to read by
+    length.
     """
 
-    __slots__ = ("by_length", "limit", "taken")
+    __slots__ = ("by_length", "limit", "patience", "taken")
 
     def __init__(self, app: Any) -> None:
         self.limit = 4 * 1024 * 1024
+        self.patience = PATIENCE
         self.taken = 0
         self.by_length = reads_by_length(app)
 
 
 class Collected:
-    """A body that is being collected. grown: since the last tick."""
+    """A body that is being collected. quiet: ticks in which nothing of it came."""
 
-    __slots__ = ("buffer", "data", "grown", "size")
+    __slots__ = ("buffer", "data", "quiet", "size")
 
     def __init__(self, buffer: BodyBuffer) -> None:
         self.buffer = buffer
         # Not a list: a peer that sends its body byte by byte would have a list of them.
         self.data = io.BytesIO()
         self.size = 0
-        self.grown = True
+        self.quiet = 0
+
+    def has_stopped(self) -> bool:
+        """Asked at each tick: nothing has come for a while."""
+        self.quiet += 1
+        return self.quiet > self.buffer.patience
 
     def add(self, data: bytes) -> bool:
         """Keep a piece; False when that was one too many."""
@@ -75,7 +86,7 @@ class Collected:
         self.data.write(data)
         self.size += len(data)
         buffer.taken += len(data)
-        self.grown = True
+        self.quiet = 0
         return self.size <= buffer.limit and buffer.taken <= COLLECTED_AT_ONCE
 
     def release(self) -> bytes:

@@ -241,9 +241,9 @@ class ThreadedExchange(WsgiExchange):
         if self.interface.body_buffer.by_length:
             return
         collected = self.collected
-        if collected is not None and collected.grown:
-            collected.grown = False
-        elif has_room:
+        if collected is None:
+            collected = self.collected = Collected(self.interface.body_buffer)
+        if collected.has_stopped() and has_room:
             self.pass_on()
 
     def tell_unread(self) -> None:

@@ -242,6 +242,10 @@ class Worker:
         )
         interface.queue_timeout = settings.queue_timeout or 0.0
         interface.body_buffer.limit = settings.limit_body_buffer
+        if settings.request_timeout:
+            # Most of the time is for the application.
+            patience = int(settings.request_timeout / (4 * TICK))
+            interface.body_buffer.patience = min(interface.body_buffer.patience, patience)
         interface.queue_limit = settings.limit_queue or settings.limit_connections
         interface.multiprocess = self.slot is not None
         interface.stopping = self.stopping.event
