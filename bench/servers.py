@@ -80,7 +80,9 @@ def _granian_wsgi(name: str, label: str, threads: str, granian: str = GRANIAN) -
 TABLE = (
     Server(
         "bascule", "Bascule", "asgi", "bascule",
-        f"{BASCULE} --no-access-log --interface asgi", tls=BASCULE_TLS, is_ours=True,
+        f"{BASCULE} --no-access-log --interface asgi "
+        "--asgi-extensions +http.response.pathsend",
+        tls=BASCULE_TLS, is_ours=True,
     ),
     Server(
         "granian", "Granian", "asgi", "granian",
