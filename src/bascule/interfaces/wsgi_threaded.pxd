@@ -49,7 +49,7 @@ cdef class ThreadedExchange(WsgiExchange):
     cpdef armed_event(self)
     cdef park(self)
     cdef refuse(self, object error)
-    cdef break_off(self, object error)
+    cdef break_off(self, object error, bint was_over)
     cpdef run(self)
     cpdef put_operation(self, tuple operation)
     cdef count(self, Py_ssize_t size)

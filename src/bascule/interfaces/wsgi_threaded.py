@@ -306,12 +306,13 @@ class ThreadedExchange(WsgiExchange):
         outbox = self.outbox
         while outbox:
             operation = outbox.popleft()
+            was_over = self.over
             try:
                 self.carry_out(operation)
             except ResponseError as error:
                 self.refuse(error)
             except Exception as error:
-                self.break_off(error)
+                self.break_off(error, was_over)
         if self.over or self.disconnected or not self.is_congested():
             self.written = self.queued
             self.wake_thread()
@@ -375,12 +376,13 @@ class ThreadedExchange(WsgiExchange):
             self.carrier.abort()
         self.wake_thread()
 
-    def break_off(self, error: Exception) -> None:
-        """The transport, or something else below, does not do what was asked of it."""
+    def break_off(self, error: Exception, was_over: bool) -> None:
+        """The transport, or something else below, does not do what was asked of it. was_over:
+        before that; the carrier may carry another exchange then."""
         self.log("could not be answered", error)
         self.error = ResponseError("the response was broken off")
         self.wake_thread()
-        if not self.over:
+        if not was_over:
             self.over = True
             self.carrier.abort()
 

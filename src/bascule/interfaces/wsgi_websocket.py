@@ -170,10 +170,10 @@ class WebSocketCall(ThreadedExchange):
         session.close(INTERNAL_ERROR, "")
         self.wake_thread()
 
-    def break_off(self, error: Exception) -> None:
+    def break_off(self, error: Exception, was_over: bool) -> None:
         session = self.session
         if session.carrier is None:
-            ThreadedExchange.break_off(self, error)
+            ThreadedExchange.break_off(self, error, was_over)
             return
         self.error = ResponseError("the WebSocket was broken off")
         self.log("could not be answered", error)
