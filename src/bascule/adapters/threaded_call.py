@@ -38,12 +38,15 @@ from bascule.interfaces.wsgi_input import BodyStream
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file
 
-# Bytes a thread may be ahead of `send`: usual pages fit, so that their threads are free at once.
-RESPONSE_HIGH_WATER = 524288
+# Bytes a thread may be ahead of `send`: two usual pieces, so that the next is made while one
+# leaves.
+RESPONSE_HIGH_WATER = 131072
 
 # Of a body without Content-Length so much is collected before the call, so that the application
-# can be told a length: many read as far as that says. A longer one is passed on as it comes.
-COLLECTED = 4 * 1024 * 1024
+# can be told a length: many read as far as that says. A longer one is passed on as it comes, but
+# not to an application that is known to see nothing of it then.
+COLLECTED = 524288
+COLLECTED_BY_LENGTH = 4 * 1024 * 1024
 
 # Operations from the thread to the loop.
 SEND = 0
@@ -119,8 +122,9 @@ class ThreadedCall:
         it, or the server, raised."""
         pool = self.pool
         outbox = self.outbox
-        if is_unsized(self.scope):
-            await self.collect()
+        if is_unsized(self.scope) and not await self.collect():
+            await self.refuse_body()
+            return
         pool.submit(self)
         if pool.is_full() and not self.expects_continue():
             # It will wait for a thread: the client may leave before that.
@@ -153,10 +157,24 @@ class ThreadedCall:
             if self.watcher is not None:
                 await self.stop_watching(self.watcher)
 
-    async def collect(self) -> None:
-        """Receive a body without Content-Length, up to its end or to a limit."""
+    async def refuse_body(self) -> None:
+        """To an application that would take it for empty, a body is too large."""
+        from bascule.interfaces.wsgi_body import TOO_LARGE
+
+        text = (b"content-type", b"text/plain; charset=utf-8")
+        await self.send({"type": "http.response.start", "status": 413, "headers": [text]})
+        await self.send({"type": "http.response.body", "body": TOO_LARGE})
+
+    async def collect(self) -> bool:
+        """Receive a body without Content-Length, up to its end or to a limit; False where the
+        application cannot be called with it."""
+        # Only here: few bodies are without a length.
+        from bascule.interfaces.wsgi_body import reads_by_length
+
         body = io.BytesIO()
-        while not (self.body_ended or self.is_over()) and body.tell() <= COLLECTED:
+        by_length = reads_by_length(self.plan.app)
+        limit = COLLECTED_BY_LENGTH if by_length else COLLECTED
+        while not (self.body_ended or self.is_over()) and body.tell() <= limit:
             await self.receive_one()
             while self.inbox:
                 body.write(self.inbox.popleft())
@@ -164,6 +182,7 @@ class ThreadedCall:
             self.inbox.append(body.getvalue())
         if self.body_ended:
             self.collected = body.tell()
+        return self.body_ended or self.is_over() or not by_length
 
     def flush(self) -> None:
         """For the pool: the thread has put something on the outbox."""

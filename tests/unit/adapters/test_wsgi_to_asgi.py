@@ -355,6 +355,36 @@ def test_the_lines_of_the_body() -> None:
     assert of_call(app, body=b"one\ntwo three\nfour\n").body == b"one\n|two| three\n|four\n"
 
 
+class ByLength:
+    """Reads as far as CONTENT_LENGTH says, and says so."""
+
+    reads_by_length = True
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", TEXT)
+        assert "HTTP_TRANSFER_ENCODING" not in environ
+        return [environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))]
+
+
+@pytest.mark.parametrize("size", [0, 5, 3_000_000, 10_000_000])
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_body_without_length_gets_one(size: int, version: str) -> None:
+    headers = [(b"transfer-encoding", b"chunked")] if version == "1.1" else []
+
+    async def scenario() -> None:
+        scope = http_scope("POST", headers=headers, http_version=version)
+        called = AsgiCalled(WSGIToASGI(ByLength()), scope)
+        called.feed(bytes(size // 2), more=True)
+        called.feed(bytes(size - size // 2))
+        await called.task
+        if size > 4 * 1024 * 1024:
+            assert (called.status, b"too large" in called.body) == (413, True)
+        else:
+            assert (called.status, called.body) == (200, bytes(size))
+
+    run(scenario())
+
+
 def test_reading_raises_when_the_client_has_left() -> None:
     failed = Flag()
 
