@@ -424,6 +424,7 @@ UNMEASURED = (
 TOOLBAR = "the toolbar has panels that it turns off under ASGI"
 LIVE = "the view streams under ASGI alone"
 NO_UTF8 = "a path that is no UTF-8: WSGI encodes it again, the scope of ASGI has U+FFFD in it"
+UNREAD = "the stream of a response to HEAD is not read under WSGI, which is over with its head"
 DIFFERENT = {
     **{
         ("edges", f"/stream/{kind}/"): STREAM
@@ -437,6 +438,7 @@ DIFFERENT = {
     ("polls", "asking and voting"): LIVE,
     ("polls", "/chat/"): "the view asks whether it is called by ASGI",
     ("polls", "refused"): UNMEASURED,
+    ("polls", "HEAD"): UNREAD,
     **{
         ("third_party", case): TOOLBAR
         for case in ("/sync/", "/async/", "/nowhere/", "/static/none.css", "origin", "account")
