@@ -323,7 +323,7 @@ class Process:
         gc.freeze()
         await stop.wait()
         self.notifier.stopping("finishing what is in flight")
-        if self.seat is None:
+        if self.seat is None and self.settings.shutdown_delay:
             # With a supervisor, it waits for all of them.
             await self.wait_for_load_balancers(give_up)
         self.worker.stop_accepting()
