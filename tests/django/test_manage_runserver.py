@@ -69,6 +69,8 @@ def test_both_sides_and_websockets(shop: Path) -> None:
 def test_migrations_that_are_not_applied(shop: Path) -> None:
     with managing(shop, *ONCE) as server:
         assert "You have 1 unapplied migration(s)." in server.output()
+        files = [os.readlink(path) for path in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+        assert not [path for path in files if path.endswith("db.sqlite3")]
     assert manage(shop, "migrate").returncode == 0
     with managing(shop, *ONCE) as server:
         assert "unapplied" not in server.output()

@@ -177,14 +177,14 @@ class Command(DjangoCommand):
             self.check(**wanted, display_num_errors=True)
         with waiting_for("the database, which is asked for migrations", self.say_now):
             self.check_migrations()
-
-    def say_now(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
         self.stdout.flush()
         # Neither is for the threads that serve.
         for connection in connections.all(initialized_only=True):
             connection.close()
+
+    def say_now(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
 
     def read_settings(self, options: dict[str, Any]) -> Settings:
         said: dict[str, object] = {
