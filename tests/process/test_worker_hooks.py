@@ -13,6 +13,7 @@ from support.workers import DEADLINE, answered, pids, wait_for_ready
 
 HOOKS = """
 import os
+import signal
 import sys
 import threading
 
@@ -39,6 +40,10 @@ def leaving(pid):
 def hanging(pid):
     print("hanging", flush=True)
     threading.Event().wait()
+
+def terminated(pid):
+    os.kill(pid, signal.SIGTERM)
+    say(f"survived {pid}")
 
 async def on_the_loop(pid): ...
 
@@ -145,6 +150,14 @@ def test_one_more_signal_ends_a_worker_whose_hook_hangs(folder):
         server.wait_for_output("hanging", DEADLINE)
         server.signal(signal.SIGTERM)
         server.wait()
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_worker_told_twice_to_stop_finishes_its_hook(folder, kind):
+    with serve(folder, "--on-worker-exit", "hooks:terminated", *kind) as server:
+        pid = answered(server)
+        assert server.stop() == 0
+        assert server.output().count(f"survived {pid}\n") == 1
 
 
 def test_a_function_that_takes_nothing_is_called_with_nothing(folder):

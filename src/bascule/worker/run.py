@@ -113,7 +113,7 @@ def run(
             with waiting_for(f"the import of {named(settings)}", tell):
                 found = load_applications(settings, app, mounts, websocket, load)
             loaded = Loaded(found, tls)
-        hooks = Hooks(settings, nothing if seat is None else seat.say_told)
+        hooks = Hooks(settings) if seat is None else Hooks(settings, seat.say_told)
         process = Process(
             settings,
             loaded.applications,
@@ -279,6 +279,9 @@ class Process:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         finally:
             # With signals as they were, so that one more ends a function that hangs.
+            if self.seat is not None:
+                # The supervisor may only now pass on a SIGTERM that came to all processes.
+                forks.catch(signal.SIGTERM, forks.nothing)
             self.hooks.end()
         if self.is_forced:
             code = EXIT_FORCED
@@ -427,10 +430,6 @@ def named(settings: Settings) -> str:
     """What is imported, for people."""
     targets = [settings.target, *(target for _, target in settings.mount), settings.websocket]
     return ", ".join(target for target in targets if target) or "the application"
-
-
-def nothing() -> None:
-    """For whoever need not be told."""
 
 
 def kind_of(application: Application) -> str | BothSides:
