@@ -194,7 +194,7 @@ def test_no_project(tmp_path: Path) -> None:
 def test_no_project_here_but_above(site: Path) -> None:
     (site / "shop/static").mkdir()
     message = refused(site / "shop/static")
-    assert "TARGET is missing" in message
+    assert message.startswith("bascule: TARGET is missing")
     assert f"manage.py is above, in {site}: go there, or give --app-dir {site}" in message
     assert f"above, in {site}" in refused(site, "--app-dir", "shop")
     assert "did you mean shop --app-dir ..?" in refused(site / "shop", "shop")

@@ -215,6 +215,7 @@ def refused(*args: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     [
         (["serve", "--thread", "3"], "'--threads'"),
         (["serve", "x", "y"], "unexpected extra argument (y)"),
+        (["serve", "x", "y", "-w", "4"], "unexpected extra argument (y)\n"),
         (["serve", "x", "8000"], "argument (8000); to listen there give --bind :8000"),
         (["serve", "x", "a:80"], "argument (a:80); to listen there give --bind a:80"),
         (["serve", "x", "-p", "9250"], "--pid '9250' looks like an address"),

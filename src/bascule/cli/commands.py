@@ -129,7 +129,10 @@ def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
     if NO_TARGET not in error.findings:
         return error
     hint = where_projects_are(app_dir, os.environ)
-    return SettingsError([*error.findings, hint]) if hint else error
+    if not hint:
+        return error
+    missing = f"{NO_TARGET}; {hint}"
+    return SettingsError([missing if one == NO_TARGET else one for one in error.findings])
 
 
 def load(target: str, factory: bool, settings: Settings) -> object:

@@ -61,13 +61,13 @@ class SectionedCommand(click.Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse, and where there is a word too many say what it may have been meant for."""
-        given = list(args)
         try:
             return super().parse_args(context, args)
         except click.UsageError as error:
             # Other servers for development are told where to listen by a word of its own.
-            word = next((one for one in reversed(given) if AN_ADDRESS.fullmatch(one)), None)
-            if "extra argument" not in error.message or word is None:
+            extra, _, words = error.message.rstrip(")").partition(" (")
+            word = next((one for one in words.split() if AN_ADDRESS.fullmatch(one)), None)
+            if "extra argument" not in extra or word is None:
                 raise
             where = word if ":" in word else f":{word}"
             text = f"{error.message}; to listen there give --bind {where}"

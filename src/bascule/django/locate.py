@@ -107,7 +107,7 @@ def where_projects_are(app_dir: str, environ: Mapping[str, str]) -> str:
     module = environ.get(VARIABLE, "")
     if module:
         return f"{VARIABLE} is {module}; give its package: bascule serve {module.split('.')[0]}"
-    directory = os.path.abspath(app_dir)
+    directory = absolute(app_dir)
     while (above := os.path.dirname(directory)) != directory:
         directory = above
         if is_of_django(os.path.join(directory, MANAGE)):
