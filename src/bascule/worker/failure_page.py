@@ -222,9 +222,10 @@ class FailureServer:
             self._begun.set()
 
     async def _serve(self) -> None:
+        # First of all: without it, `end` could not end this.
+        self._loop = asyncio.get_running_loop()
         from bascule.worker.worker import Worker
 
-        self._loop = asyncio.get_running_loop()
         worker = Worker([], self.settings, self.sockets)
         worker.failures = self
         await worker.start()
