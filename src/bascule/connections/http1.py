@@ -678,7 +678,9 @@ class Http1Connection(Carrier):
 
     def regulate_reading(self) -> None:
         """Pause while the exchange holds its body, or while more is left over than may wait; else
-        read on."""
+        read on, as a connection that ends always does."""
+        if self.phase >= CLOSING:
+            return
         waits = self.exchange is not None or self.turn_due or self.writing_paused
         if self.held or (waits and self.engine.buffered > READ_AHEAD):
             self.pause_reading()

@@ -26,6 +26,7 @@ cdef class StreamOwner:
     cpdef bint holds_back(self) except -1
     @cython.locals(carrier=StreamCarrier, exchange=Exchange)
     cdef let_in(self)
+    cdef leave_crowd(self, StreamCarrier carrier)
     cpdef written(self)
     cpdef completed(self, StreamCarrier carrier)
     cpdef switched(self, StreamCarrier carrier, StreamTransport transport)

@@ -74,6 +74,11 @@ class StreamOwner:
             if exchange is not None:
                 exchange.resume_writing()
 
+    def leave_crowd(self, carrier: "StreamCarrier") -> None:
+        """A stream that may wait for room is gone."""
+        if carrier in self.crowd:
+            self.crowd.remove(carrier)
+
     def written(self) -> None:
         """Something is to be sent; it will be, with whatever else comes in this turn."""
         raise NotImplementedError
@@ -169,6 +174,8 @@ class StreamCarrier(Carrier):
     def lost(self) -> None:
         """The stream is gone."""
         self.close_file()
+        if self.owner.crowd:
+            self.owner.leave_crowd(self)
         exchange = self.exchange
         if exchange is not None:
             self.exchange = None

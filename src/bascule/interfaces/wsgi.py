@@ -11,6 +11,7 @@ import io
 from asyncio import AbstractEventLoop, _set_running_loop
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import get_ident
 from time import perf_counter
 from typing import Any
@@ -238,11 +239,9 @@ class WsgiInterface(WsgiCaller):
     def withdraw_inline(self, exchange: InlineExchange) -> None:
         """Its client has gone: it does not want its turn any more."""
         if exchange.queued_at and exchange is not self.current:
-            try:
+            # It is not there any more when it has had its turn.
+            with suppress(ValueError):
                 self.waiting.remove(exchange)
-            except ValueError:
-                # It has had it.
-                return
 
     def next_inline(self, exchange: InlineExchange) -> None:
         """An exchange has finished; the next one that still has a client takes its turn."""

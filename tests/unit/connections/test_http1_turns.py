@@ -208,3 +208,13 @@ def test_reading_stays_paused_for_an_application_that_does_not_read(rig):
     assert not client.reading
     rig.calls[0].receive().result()
     assert client.reading
+
+
+def test_an_early_answer_is_not_lost_where_much_of_a_body_was_held(rig):
+    """A connection that lingers reads on, so that it is not reset under its last response."""
+    answering = Answering(rig)
+    rig.interface = rig.hub.interface = AsgiInterface(answering.asgi, rig.loop)
+    client = rig.connect()
+    client.send(CHUNKED + (b"c00\r\n" + bytes(0xC00) + b"\r\n") * 2 * CHUNKS_AT_ONCE)
+    assert statuses(client) == [200]
+    assert client.reading

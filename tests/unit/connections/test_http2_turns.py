@@ -14,6 +14,7 @@ from bascule.connections.http2 import (
     WRITES_A_TURN,
     WRITTEN_AT_ONCE,
 )
+from bascule.connections.http2_stream import CONNECTION_UNSENT
 from bascule.interfaces.asgi import AsgiInterface
 from support import http2_frames as h2
 from support.transport import END, FakeTransport
@@ -215,3 +216,21 @@ def test_a_client_that_reads_as_fast_as_is_written_gets_so_much_in_a_turn(rig):
     assert len(client.received) > size
     # A frame more fits in where there was room for a byte.
     assert most <= WRITES_A_TURN * (WRITTEN_AT_ONCE + 17000)
+
+
+def test_a_stream_that_waits_for_room_is_forgotten_with_its_client(rig):
+    """A client that takes nothing may reset streams and open others for as long as it likes."""
+    client = connected(rig)
+    client.send(h2.headers(1))
+    rig.calls[0].start()
+    rig.calls[0].send_soon({"type": "http.response.body", "body": bytes(2 * CONNECTION_UNSENT)})
+    rig.loop.settle()
+    client.send(h2.headers(3))
+    connection = client.protocol
+    carrier = connection.carriers[3]
+    assert carrier.holds_back()
+    carrier.wait_for_room()
+    rig.loop.settle()
+    assert connection.crowd == [carrier]
+    client.send(h2.rst_stream(3))
+    assert connection.crowd == []

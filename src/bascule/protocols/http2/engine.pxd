@@ -122,7 +122,7 @@ cdef class Http2Engine:
     @cython.locals(stream_id="unsigned int", length=Py_ssize_t, size=Py_ssize_t, stream=Stream, ended=bint)
     cdef take_data(self)
     cdef discard(self, Stream stream, Py_ssize_t size)
-    @cython.locals(stream=Stream)
+    @cython.locals(stream=Stream, in_all=double)
     cdef end_requests(self)
     @cython.locals(data=BodyData)
     cdef take_body(self, Stream stream, Py_ssize_t size, bint ended)

@@ -148,9 +148,9 @@ SETTLED = 1.0
 # Seconds that the rest of a request may take whose response is complete: from one piece of it to
 # the next, as for a client that is to read a refusal over HTTP/1.1, and in all.
 REST_PATIENCE = 2.0
-# Of `turn`, where nobody sets it.
-NO_TURNS = 2**62
 REST_IN_ALL = 30.0
+# The value of `turn` until a connection sets it: no limit.
+NO_TURNS = 2**62
 
 
 class Http2Engine:
@@ -703,12 +703,11 @@ class Http2Engine:
             self.open_connection_window(size)
 
     def end_requests(self) -> None:
-        """Stop waiting for the rest of requests that has taken too long."""
+        """Stop waiting for the rest of requests that has taken too long. It does not hold up a
+        stop of the server."""
+        in_all = REST_PATIENCE if self.draining else REST_IN_ALL
         for stream in tuple(self.answered.values()):
-            if (
-                self.age - stream.heard_at >= REST_PATIENCE
-                or self.age - stream.ended_at >= REST_IN_ALL
-            ):
+            if self.age - stream.heard_at >= REST_PATIENCE or self.age - stream.ended_at >= in_all:
                 self.forget_stream(stream.id, NO_ERROR)
 
     def take_body(self, stream: Stream, size: int, ended: bool) -> Event | None:

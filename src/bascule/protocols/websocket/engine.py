@@ -48,7 +48,7 @@ HEADER = 0
 PAYLOAD = 1
 OVER = 2
 
-# Of `turn`, where nobody sets it.
+# The value of `turn` until a connection sets it: no limit.
 NO_TURNS = 2**62
 
 NO_CODE = 1005

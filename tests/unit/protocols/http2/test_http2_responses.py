@@ -379,6 +379,16 @@ def test_a_request_that_trickles_behind_its_answer_is_reset_gently() -> None:
     assert client.answers() == ["rst_stream 1 NO_ERROR"]
 
 
+def test_a_request_that_trickles_behind_its_answer_does_not_hold_up_a_stop() -> None:
+    client = answered_early()
+    client.engine.drain()
+    client.read()
+    client.engine.replenish(1.0)
+    upload(client, 1)
+    client.engine.replenish(1.0)
+    assert client.answers() == ["rst_stream 1 NO_ERROR"]
+
+
 def test_a_client_may_reset_a_request_that_is_answered() -> None:
     """Browsers do; it is no rapid reset."""
     client = Http2Client(own=Http2Limits(resets=2))
