@@ -129,11 +129,11 @@ class Options:
         AsgiExtensions(),
         ANNOUNCED,
         APPLICATION,
-        "The ASGI extensions that scopes announce. +NAME adds one to the default, such as "
-        "+http.response.pathsend or +http.response.zerocopysend; -NAME leaves one out; names "
-        "alone replace it, and so do all and none.",
-        reason="Frameworks that are offered http.response.pathsend send files by it, and "
-        "middleware that compresses responses does not see those.",
+        "The ASGI extensions that scopes announce. +NAME adds one to the default, for example "
+        "+http.response.pathsend or +http.response.zerocopysend; -NAME removes one. Plain names "
+        "replace the default, as do all and none.",
+        reason="Frameworks send files by http.response.pathsend if it is announced, and "
+        "middleware that compresses responses does not see these files.",
     )
 
     bind = Option(
@@ -157,7 +157,7 @@ class Options:
         Maybe(SocketPath()),
         None,
         ADDRESS,
-        "Listen on a UNIX socket at this path. @NAME is one without a file.",
+        "Listen on a UNIX socket at this path. @NAME is an abstract socket, without a file.",
     )
     fd = Option(
         Maybe(Whole()), None, ADDRESS, "Listen on the socket inherited with this descriptor."
@@ -265,7 +265,7 @@ class Options:
         30.0,
         PROCESSES,
         "Seconds that the event loop of a worker may be blocked before the worker is replaced; "
-        "its stacks are logged first. none for ever. Requests in threads do not count.",
+        "its stacks are logged first. none for no limit. Requests in threads do not count.",
         short="-t",
         reason="Gunicorn's number. A loop that has not turned for so long answers nobody.",
     )
@@ -307,15 +307,15 @@ class Options:
         Maybe(FunctionName()),
         None,
         PROCESSES,
-        "Call this function, module:function, in each worker, with its process number, when the "
-        "application has been imported and before the worker accepts connections.",
+        "Call this function, module:function, in each worker, with the worker's process ID, after "
+        "the application has been imported and before the worker accepts connections.",
     )
     on_worker_exit = Option(
         Maybe(FunctionName()),
         None,
         PROCESSES,
-        "Call this function, module:function, with the process number of each worker that has "
-        "ended: in the worker, or where that was killed, in a process that the supervisor starts.",
+        "Call this function, module:function, with the process ID of each worker that ends: in "
+        "the worker or, if the worker was killed, in a process that the supervisor starts.",
     )
     health_bind = Option(
         Maybe(BindAddress()),
@@ -460,22 +460,22 @@ class Options:
         Seconds(0.001),
         60.0,
         DEADLINES,
-        "How long a response may stall with no octet taken by the client.",
+        "How long a response may stall with no byte taken by the client.",
         reason="A sleeping phone is back within a minute; a client that never reads would keep "
-        "a thread for ever.",
+        "a thread forever.",
     )
 
     limit_body_rate = Option(
-        Whole(0, metavar="OCTETS"),
+        Whole(0, metavar="BYTES"),
         240,
         LIMITS,
-        "Octets per second that a request body must bring on average, after its first 30 s; 0 "
+        "Bytes per second that a request body must bring on average, after its first 30 s; 0 "
         "for no minimum.",
-        reason="Far below the slowest mobile link; without it a body sent octet by octet "
+        reason="Far below the slowest mobile link; without it a body sent byte by byte "
         "occupies a thread for days.",
     )
     limit_request_line = Option(
-        Whole(64, metavar="OCTETS"),
+        Whole(64, metavar="BYTES"),
         8190,
         LIMITS,
         "Longest request line. Past it: 414.",
@@ -491,14 +491,14 @@ class Options:
         "small.",
     )
     limit_request_head = Option(
-        Whole(256, metavar="OCTETS"),
+        Whole(256, metavar="BYTES"),
         65536,
         LIMITS,
         "Longest request line and header fields together. Past it: 431.",
         reason="Room for the largest cookies browsers send beside everything else.",
     )
     limit_request_body = Option(
-        Maybe(Whole(0, metavar="OCTETS")),
+        Maybe(Whole(0, metavar="BYTES")),
         None,
         LIMITS,
         "Longest request body. Past it: 413. none for no limit.",
@@ -509,11 +509,11 @@ class Options:
         4_194_304,
         LIMITS,
         "Longest request body without Content-Length that is collected in memory before a WSGI "
-        "application is called, so that it is told a length. A longer one is passed on as it "
-        "comes; Django and Bottle, which would take it for empty, do not get it: 413. 0 collects "
-        "none.",
+        "application is called, so that the application is told a length. A longer body is passed "
+        "on as it arrives, except to Django and Bottle, which would take it for empty: they are "
+        "not called, and the client gets 413. 0 collects no bodies.",
         reason="Most WSGI applications read as many bytes as CONTENT_LENGTH says. Forms and JSON "
-        "are smaller than this; Bascule writes no file for what is larger.",
+        "are smaller than this; Bascule writes no file for larger bodies.",
     )
     limit_connections = Option(
         Whole(1),
@@ -529,9 +529,9 @@ class Options:
         LIMITS,
         "Most WSGI requests that wait for a thread. Past it: 503 at once. none for as many as "
         "--limit-connections.",
-        reason="A client of HTTP/1.1 has one request at a time, so none is turned away by the "
-        "default, and those of HTTP/2 cannot queue more than it could. What waits costs memory, "
-        "and a late answer is often worth nothing: see --queue-timeout.",
+        reason="An HTTP/1.1 client has one request at a time, so the default turns none away, and "
+        "HTTP/2 clients cannot queue more requests than that. Waiting requests cost memory, and a "
+        "late response is often worth nothing: see --queue-timeout.",
     )
     limit_concurrency = Option(
         Maybe(Whole(1)),
@@ -615,7 +615,7 @@ class Options:
         "as the plain requests that they also are. The names of Uvicorn's libraries mean auto.",
     )
     ws_max_size = Option(
-        Whole(1, metavar="OCTETS"),
+        Whole(1, metavar="BYTES"),
         16 * 1024 * 1024,
         WEBSOCKET,
         "Longest message a client may send, and longest frame. Past it: close code 1009.",
@@ -648,7 +648,7 @@ class Options:
         20.0,
         WEBSOCKET,
         "Seconds a client has to answer that; after that its connection is cut. none for never: "
-        "a client that is silent is only asked again and again.",
+        "a silent client is just pinged again and again.",
         reason="A telephone that changes networks takes a while.",
     )
     ws_per_message_deflate = Option(
