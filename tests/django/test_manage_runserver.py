@@ -1,13 +1,18 @@
 """`manage.py runserver` with "bascule.django" as an app: what Django's users know of it."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from django import get_version
 from manage_site import (
+    LISTENING,
     append,
     body,
     change,
@@ -16,9 +21,11 @@ from manage_site import (
     managing,
     managing_in_a_terminal,
     replace,
+    serving,
     write,
 )
 
+from support.commands import DEADLINE, clean_environment
 from support.http import RawClient, exchange
 from support.needs import needs_ipv6
 from support.websocket_client import Frame, WebSocketClient, text
@@ -26,6 +33,7 @@ from support.websocket_client import Frame, WebSocketClient, text
 STATIC = "/static/shop/style.css"
 ONCE = ("runserver", "127.0.0.1:0", "--noreload")
 RELOADING = ("runserver", "127.0.0.1:0")
+AS_PROCESS_1 = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 ERROR_OF_A_CHECK = """
     from django.core.checks import Error, register
 
@@ -522,3 +530,41 @@ def test_from_another_directory(shop: Path, tmp_path_factory: pytest.TempPathFac
         change(server, settings, "DEBUG = True", "DEBUG = = True", f"watching {shop}")
         change(server, settings, "DEBUG = = True", f"{MENDED}; DEBUG = True", "mended")
         assert body(server, "/") == "one thread"
+
+
+# As the first process of a container
+
+
+def has_namespaces() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    done = subprocess.run([*AS_PROCESS_1, "true"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="no namespaces of processes here")
+@pytest.mark.parametrize("args", [RELOADING, ONCE])
+def test_orphans_are_reaped_in_a_container(shop: Path, args: tuple[str, ...]) -> None:
+    apps = Path(__file__).parents[1] / "process" / "apps"
+    append(
+        shop / "shop/urls.py",
+        """
+        from django.http import HttpResponse
+        from process_orphans import orphan, zombies
+
+        urlpatterns.insert(0, path("orphan/", lambda request: HttpResponse(orphan())))
+        urlpatterns.insert(0, path("zombies/", lambda request: HttpResponse(zombies())))
+        """,
+    )
+    path = os.pathsep.join([str(apps), os.environ.get("PYTHONPATH", "")])
+    env = clean_environment({"PYTHONPATH": path})
+    command = [*AS_PROCESS_1, sys.executable, "manage.py", *args]
+    with serving(command, shop, env, LISTENING) as server:
+        outside = server.process.pid
+        first = int(Path(f"/proc/{outside}/task/{outside}/children").read_text())
+        assert body(server, "/orphan/").isdigit()
+        ends_at = time.monotonic() + DEADLINE
+        while found := body(server, "/zombies/"):
+            assert time.monotonic() < ends_at, found
+        os.kill(first, signal.SIGTERM)
+        server.wait()

@@ -34,6 +34,7 @@ from bascule.observability import logs
 from bascule.observability.waiting import waiting_for
 from bascule.settings import DEVELOPMENT, OPTIONS, Settings
 from bascule.sockets.bind import close_listeners, open_listeners
+from bascule.supervisor.first import leave_first_place
 from bascule.supervisor.reload import SPARE
 from bascule.supervisor.sockets import inherited_sockets
 from bascule.supervisor.start import ended
@@ -71,6 +72,7 @@ class Command(DjangoCommand):
 
     def run(self, **options: Any) -> None:
         """Serve; with a child process unless --noreload. Django has looked at the arguments."""
+        leave_first_place()
         if not options["use_reloader"]:
             sys.exit(ended(lambda: self.serve_once(options)))
         try:
