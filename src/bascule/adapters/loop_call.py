@@ -27,8 +27,8 @@ INPUT_PIECE = 65536
 # the next is made while one leaves.
 RESPONSE_HIGH_WATER = 131072
 
-# What an application may send of a body that nobody gets, before `send` raises. Most end by
-# themselves, and have something to do behind the response; some would never end.
+# Pieces of a body that no client gets which an application may send before `send` raises. Most
+# applications end by themselves, and have work to do behind the response; some would never end.
 DROPPED_PIECES = 64
 
 # What the calling thread finds in `events`.

@@ -76,8 +76,8 @@ def websocket_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
 
 
 def stopping_extension(event: Any) -> dict[str, Any]:
-    """What `bascule.interfaces.stopping` offers, made of the event that WSGI gets. On this loop
-    nobody sets anything, so whoever waits has to look."""
+    """The extension of `bascule.interfaces.stopping`, made of the event that WSGI gets. This loop
+    is not told when the event is set, so `wait` looks at it again and again."""
 
     async def wait() -> None:
         while not event.is_set():

@@ -17,7 +17,7 @@ A phase says which deadline is running; `tick` looks at it.
 
 A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
 its turn when every other connection has had one (`go_on`), so that pipelined requests and tiny
-chunks keep nobody waiting. Reading pauses while more than `READ_AHEAD` is left over.
+chunks do not delay other connections. Reading pauses while more than `READ_AHEAD` is left over.
 """
 
 import logging
@@ -61,7 +61,7 @@ CLOSED = 6
 # brings.
 READ_AHEAD = 65536
 # Events of the engine that are taken in one turn of the loop. Each request may be a call of the
-# application, and twenty connections that do their worst must still come round within 50 ms.
+# application. Beside twenty hostile connections, all others must still get a turn every 50 ms.
 EVENTS_A_TURN = 4
 # A file up to this size is read and written with its head; beyond it the kernel copies it
 # (sendfile).
@@ -249,7 +249,7 @@ class Http1Connection(Carrier):
         if self.exchange is not None:
             self.exchange.resume_writing()
         else:
-            # What the client has pipelined had to wait.
+            # Pipelined requests had to wait.
             self.take_turn_soon()
 
     # Events of the engine.
@@ -771,8 +771,9 @@ class Http1Connection(Carrier):
         if now - self.finished_at >= self.hub.deadlines.half_close:
             exchange.finish_sending()
         elif not self.engine.response_started and exchange.waits_for_turn():
-            # Before somebody works for nobody. Every client overlooks a 100 (RFC 9110 section
-            # 15.2), and the second that reaches nobody breaks the connection.
+            # Find out before the application works for a client that has gone. Every client
+            # ignores a 100 (RFC 9110 section 15.2); where the client has gone, the second one
+            # breaks the connection.
             self.transport.write(self.engine.send_informational(100, []))
 
     def expire_handshake(self, exchange: Exchange) -> None:

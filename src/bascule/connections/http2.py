@@ -69,8 +69,8 @@ READ_AHEAD = 65536
 WRITTEN_AT_ONCE = 65536
 WRITES_A_TURN = 8
 # Frames that are looked at in one turn of the loop, and how many more a request counts for: four
-# requests are all of it, as over HTTP/1.1. Twenty connections that do their worst must still come
-# round within 50 ms.
+# requests are all of it, as over HTTP/1.1. Beside twenty hostile connections, all others must
+# still get a turn every 50 ms.
 FRAMES_A_TURN = 64
 REQUEST_FRAMES = 15
 # Bytes that wait to be written until all that was received has had its turn.
@@ -543,7 +543,7 @@ class Http2Connection(StreamOwner):
                 idle = not engine.streams and not engine.in_block and not self.turn_due
                 if idle and not self.writing_paused:
                     # A client that has not answered the ping does not read; it sends nothing
-                    # either. There is nobody to linger for.
+                    # either. Lingering would serve nothing.
                     self.write()
                     self.close()
         elif not engine.streams and now >= self.deadline and not self.turn_due:

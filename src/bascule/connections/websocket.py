@@ -15,7 +15,7 @@ connection it gets a stream that looks like a transport.
 
 A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
 its turn when every other connection has had one (`go_on`), so that floods of pings and of tiny
-messages keep nobody waiting. Reading pauses while more than `READ_AHEAD` is left over.
+messages do not delay other connections. Reading pauses while more than `READ_AHEAD` is left over.
 """
 
 from typing import Any
@@ -40,8 +40,8 @@ CLOSED = 4
 # Octets that may wait in the engine, beside what one read brings, for their turn.
 READ_AHEAD = 65536
 # Events that are taken in one turn of the loop, each of which may be answered in place, and frames
-# that are looked at for them. Twenty connections that do their worst must still come round within
-# 50 ms.
+# that are looked at for them. Beside twenty hostile connections, all others must still get a turn
+# every 50 ms.
 EVENTS_A_TURN = 8
 FRAMES_A_TURN = 64
 # The same when the client closes a TLS connection without a Close frame: there is no next turn.

@@ -77,8 +77,8 @@ EXPECTED = (
 class AsgiExchange(AsgiCall):
     """One request to an ASGI application, and its response.
 
-    listening: `receive` waits, or has said http.disconnect; whoever reads the body is not counted.
-    dropped: pieces that nobody got. unheard_since: when the first was, on the loop's clock.
+    listening: `receive` waits, or has said http.disconnect; not any more once it returns a body.
+    dropped: pieces that were not sent. unheard_since: when the first was, on the loop's clock.
     deserted: counted in `interface.deserted`. has_sent: since the last look. quiet_since: when the
     look was that found something sent last.
     stop_due: the stream is to end because the server stops; stop_told: and `receive` has said so.
@@ -208,12 +208,12 @@ class AsgiExchange(AsgiCall):
                 self.unheard_since = now
             if (self.disconnected and not self.listening) or now - self.unheard_since > TOLD_GRACE:
                 raise ClientDisconnected("the client closed the connection")
-            # Whoever listens is in another task, which is to have its turn. Mostly the one that
-            # sends gives it while it waits for the next piece.
+            # The task that listens is another one, and must have its turn. Usually it gets one
+            # while the task that sends waits for its next piece.
             self.dropped += 1
             return READY if self.dropped % DROPPED_A_TURN else GiveWay()
         if kind == "http.response.trailers" or (kind in BODIES and not self.trailers_follow):
-            # What the application does behind its response is waited for when the server stops.
+            # A stop of the server waits for the work that applications do behind their responses.
             self.state = COMPLETE
             self.set_deserted(False)
         return READY
@@ -230,12 +230,12 @@ class AsgiExchange(AsgiCall):
             self.wake_reader()
 
     def should_end(self) -> bool:
-        """Whether the response is one that goes on for ever, as far as can be told.
+        """Whether the response will probably not end by itself.
 
-        A declared length comes to its end by itself. A stream of events does not, and its clients
-        come back; it has a moment to end by itself. Of others nobody knows, so they are only ended
-        when they were quiet for half of the time that there is: a download never is, and a report
-        that is slow to make has that.
+        A response with a declared length does. A stream of events does not, and its clients
+        connect again; the application has a moment to end it. Other responses may or may not have
+        an end, so they are ended only after they were quiet for half of the graceful time: a
+        download is never quiet for so long, and half of the time is left to a slow report.
         """
         stopping = self.interface.stopping
         names = {name.lower(): value for name, value in self.fields}

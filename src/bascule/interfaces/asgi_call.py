@@ -264,9 +264,9 @@ class Drained(Waiting):
         return None if self.call.is_congested() else READY
 
     def wait(self) -> Wakeup:
-        # Before those who wait in `receive`. When the client goes, what they do is cancel the task
-        # that sends: in its generator, if it is back there by then, whose `finally` runs at once.
-        # A generator that is cancelled from outside is closed when the garbage is collected.
+        # This task is woken before those that wait in `receive`, because they cancel it when the
+        # client leaves. If it is back in the application's generator by then, the generator's
+        # `finally` runs at once; otherwise it runs when the garbage is collected.
         wakeup = Wakeup(self.call.interface.loop)
         self.call.waiters.insert(0, wakeup)
         return wakeup
@@ -331,7 +331,7 @@ class AsgiCall(Exchange):
         raise NotImplementedError
 
     def is_unheard(self) -> bool:
-        """Nobody is there for what the application sends."""
+        """No client gets what the application sends."""
         return self.disconnected
 
     # The call.
@@ -422,8 +422,8 @@ class AsgiCaller(Interface):
 
     state: what lifespan startup left, copied into each scope; None when there was no lifespan.
     started: the calls that did not finish in their first step, and with them their tasks.
-    extensions: what HTTP scopes announce; whoever uses it copies it. stopping: whether the server
-    stops.
+    extensions: those that HTTP scopes announce; each scope has a copy. stopping: tells whether the
+    server stops.
     root_path: where the application is, for clients: what a proxy has `stripped` from each path,
     and the path it is `mounted` at here.
     """

@@ -319,8 +319,8 @@ class Interface:
     """Makes exchanges for one application.
 
     running: applications called that have not returned yet; `switched` of them have accepted a
-    WebSocket, and may run for days. deserted: those that send a response nobody gets any more, and
-    have not been told. websockets: None where a WebSocket handshake is served as the
+    WebSocket, and may run for days. deserted: those whose clients have gone, which go on sending
+    and have not been told. websockets: None where a WebSocket handshake is served as the
     plain request that it also is.
     """
 

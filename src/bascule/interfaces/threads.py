@@ -131,7 +131,7 @@ class ThreadPool:
                 posted.popleft().flush()
             self.posted_bytes = 0
         finally:
-            # One of them raised: that is for the loop to report, and nothing to the others.
+            # One of them raised. The loop reports that, and the others are still to be flushed.
             if posted:
                 self.wake_up_due = True
                 self.loop.call_soon(self.flush_posted)
@@ -197,7 +197,7 @@ class ThreadPool:
             "no thread can be started beside %d of at most %d: %s", count, self.limit, error
         )
         if not count:
-            # So this is the loop's side, and nobody else would come for the calls.
+            # Without a thread this is the loop's side, and nothing else would take the calls.
             self.loop.call_later(TRY_AGAIN_AFTER, self.hand_over)
 
     # THREAD SIDE
@@ -235,16 +235,17 @@ class ThreadPool:
             try:
                 call.run()
             except BaseException as error:
-                # Calls deal with what their applications raise, so this one is in trouble. Its
-                # thread is not, whatever was raised: nobody would ever take its place.
+                # Calls deal with what their applications raise, so this is a fault of the call's
+                # own. The thread goes on, whatever was raised: no other would replace it.
                 logger.error("a call broke off in thread %s", seat.name, exc_info=error)
                 del error
             finally:
                 seat.call = None
 
     def let_loop_catch_up(self) -> None:
-        """What calls have posted is in nobody's account yet. Threads that go on for as long as
-        the interpreter lets them would fill memory faster than the loop, one among them, sees."""
+        """Wait for the loop to carry out what calls have posted, which counts for no client
+        before that. The loop is one thread among many, and without a pause the others could fill
+        memory before it runs."""
         tries = MOST_TRIES
         while tries and self.posted_bytes > MOST_POSTED and not self.closed:
             tries -= 1

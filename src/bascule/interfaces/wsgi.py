@@ -32,8 +32,8 @@ from bascule.types import WSGIApp
 # A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the
 # application.
 INLINE_BODY = 16 * 1024 * 1024
-# Seconds after which a walk through a result gives the loop a turn: it has a client's leaving to
-# hear of, and everybody else.
+# Seconds after which a walk through a result gives the loop a turn, to serve other connections
+# and to notice a client that leaves.
 TURN = 0.02
 
 
@@ -147,7 +147,7 @@ class InlineExchange(WsgiExchange):
 
     def resume_writing(self) -> None:
         # In the loop's next turn: a transport of asyncio that is closed inside its own call of
-        # resume_writing loses its connection twice. Once: two that walk on would become four.
+        # resume_writing loses its connection twice. One at a time: each may schedule another.
         if not self.resumed:
             self.resumed = True
             self.interface.loop.call_soon(self.go_on)

@@ -303,8 +303,8 @@ class WsgiExchange(Exchange):
         return True
 
     def drop(self, result: "Result") -> None:
-        """After a head that forbids a body: if the application has one that is here, it will be
-        told that it is dropped. Everything else may have no end, or never begin."""
+        """After a head that forbids a body: send the first piece of a body that is in memory, so
+        that the log says that it was dropped. Other iterables may never end, or never begin."""
         data = self.pull(result)
         if data is not END and data and self.request.method != "HEAD":
             self.put(data)
@@ -316,9 +316,9 @@ class WsgiExchange(Exchange):
         return status != 0 and (status == 204 or status == 304 or self.request.method == "HEAD")
 
     def is_forsaken(self) -> bool:
-        """After an empty piece: nobody waits for the next. Raises ClientDisconnected."""
-        # Somebody else must run to find out. Compiled, and with an iterator of C's, this loop has
-        # no place of its own where the interpreter would let them.
+        """After an empty piece: the client seems to have gone. Raises ClientDisconnected."""
+        # The loop's thread must run to notice that. When this code is compiled, and the iterator
+        # is written in C, there is no other point at which the interpreter would switch threads.
         sleep(0)
         if self.disconnected:
             self.check_connected()

@@ -206,7 +206,7 @@ class ThreadedExchange(WsgiExchange):
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
         data = self.collected_whole()
         if data:
-            # Nobody reads further ahead than this.
+            # Reading ahead needs no limit any more: the body is complete.
             self.body.append(data)
             self.received += len(data)
         self.body_size = self.received
@@ -223,7 +223,7 @@ class ThreadedExchange(WsgiExchange):
         pool = self.pool
         if self.started:
             if self.blocked:
-                # It may be that too much waited for clients, and does no more.
+                # The thread may wait because too much waited for all clients, and now less does.
                 self.wake_thread()
             self.check_queue()
             return
@@ -281,7 +281,7 @@ class ThreadedExchange(WsgiExchange):
         WsgiExchange.disconnect(self)
         self.collected_whole()
         if self.started:
-            # Nobody waits for what no thread has begun.
+            # If no thread has begun the call, it is not made.
             self.withdraw()
 
     def resume_writing(self) -> None:
@@ -457,7 +457,7 @@ class ThreadedExchange(WsgiExchange):
             self.end_call()
             return
         if self.carrier.holds_back():
-            # The next request is another client's.
+            # The thread takes another request, perhaps another client's, meanwhile.
             self.waited = 0.0
             self.put_operation((PARK,))
             return

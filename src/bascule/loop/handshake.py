@@ -33,12 +33,13 @@ Connected = tuple[asyncio.BaseTransport, asyncio.BaseProtocol]
 Connect = Callable[..., Coroutine[Any, Any, Connected]]
 
 # How long a client has to read its alert, and how many may be read from meanwhile. Past it the
-# socket is closed at once: who attacks gets no memory out of this.
+# socket is closed at once, so that an attacker cannot use up memory.
 FAREWELL_SECONDS = 1.0
 MOST_FAREWELLS = 64
 READ = 65536
 
-# What ends a handshake, by OpenSSL's names for it, as the end of a sentence about the client.
+# Reasons for a failed handshake, each as the end of a sentence about the client, and OpenSSL's
+# names for them.
 NO_VERSION = "it offers no version of TLS that is spoken here (1.2, 1.3)"
 NO_CIPHER = "it offers no cipher suite or key exchange that fits this server"
 NOT_TLS = "what it sent is not TLS"
@@ -201,7 +202,8 @@ def telling(connect: Connect, farewells: Farewells) -> Connect:
 
 
 def fast_connector(loop: asyncio.AbstractEventLoop, farewells: Farewells) -> Connect:
-    """What makes aiofastnet's transports. Raises ImportError where it is not installed."""
+    """The function that makes aiofastnet's transports. Raises ImportError where aiofastnet is not
+    installed."""
     import aiofastnet
 
     try:

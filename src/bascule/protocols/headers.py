@@ -74,9 +74,9 @@ FORWARDING_NAMES = frozenset(
 FORWARDING_PREFIX = b"x-forwarded"
 
 # RFC 9110 section 6.5.1: fields that frame, route, authenticate or modify a request, or say how
-# the content is to be decoded, may not come as trailers: somebody who joins trailers with the
-# fields before the content would take the message for another one. What only describes, as Vary
-# or Content-Type, is harmless, because here trailers are kept apart.
+# the content is to be decoded, may not come as trailers: a recipient that merges trailers into the
+# fields before the content would understand the message differently. Fields that only describe the
+# content, such as Vary or Content-Type, are harmless, because trailers are kept apart here.
 FORBIDDEN_TRAILERS = frozenset(
     b"authorization connection content-encoding content-length content-range cookie expect host "
     b"if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive "

@@ -54,7 +54,7 @@ class Http1Engine:
     """One connection's worth of HTTP/1.1, server side.
 
     cut_short: the last call of `next_event` has looked at as many chunks as it may at once, and
-    there are more. Whoever calls decides how much is enough for now.
+    there are more. The caller decides when to go on.
     """
 
     __slots__ = (
@@ -341,8 +341,8 @@ class Http1Engine:
         return self.writer.head(status, reason, fields, body, end)
 
     def may_leave_too_much(self) -> bool:
-        """What is missing of the body may be more than is thrown away, should the application not
-        read it: of a chunked body nobody knows how much that is."""
+        """The rest of the body may be more than is thrown away if the application does not read
+        it. How much is missing of a chunked body is not known."""
         return self.state == CHUNKS or self.remaining > self.limits.discard
 
     def send_data(self, data: bytes, end: bool) -> bytes:

@@ -132,18 +132,18 @@ FRAME_EARNS = 2
 # frame, and one for each so many bytes of it. A client gives back to the stream and to the
 # connection, so the second number lets it do both each time it has read 1 KiB. No client does so
 # more often: Go waits for 4 KiB, the Python library h2 for 1 KiB at least, others for a good part
-# of their windows. What is read in smaller pieces came in small frames, as events do, which
-# HAProxy acknowledges one by one; the first number has room for that.
+# of their windows. Clients read smaller pieces only where the frames are small, such as those of
+# events, which HAProxy acknowledges one by one; the first number has room for that.
 UPDATES_A_FRAME = 4
 BYTES_AN_UPDATE = 512
-# So many are remembered: 128 streams that are read late, each with the 4 MiB of a window of Go's,
-# given back in pieces of 4 KiB to both windows.
+# The most that are remembered: enough for 128 streams that are read late, each with the 4 MiB of
+# Go's window, given back to both windows in pieces of 4 KiB.
 MOST_UPDATES = 262144
 # Many clients enlarge the window of a stream as they open it; Firefox does.
 REQUEST_UPDATES = 2
-# Seconds after which a client may end a stream as it likes. No more than the allowed number of
-# streams can become so old in that time, so it is no flood: proxies end what their clients have
-# left, and streams of events end in no other way.
+# Seconds after which a client may reset a stream at no cost. In that time no more than the allowed
+# number of streams can become so old, so this is no flood. Proxies reset streams whose clients
+# have left, and a stream of events ends in no other way.
 SETTLED = 1.0
 # Seconds that the rest of a request may take whose response is complete: from one piece of it to
 # the next, as for a client that is to read a refusal over HTTP/1.1, and in all.
@@ -691,9 +691,9 @@ class Http2Engine:
         return self.take_body(stream, size, ended)
 
     def discard(self, stream: Stream, size: int) -> None:
-        """Part of a request body that nobody reads. The window is opened for as much as HTTP/1.1
-        reads and throws away, too. Behind that the client may send what is left of the window:
-        some clients send all of their request before they look at the response."""
+        """Drop part of a request body that has no reader. The window is opened for as much as
+        HTTP/1.1 reads and throws away, too. Behind that the client may fill the rest of the
+        window: some clients send all of their request before they look at the response."""
         stream.discarded += size
         stream.heard_at = self.age
         if stream.discarded <= self.limits.discard:
@@ -1183,7 +1183,7 @@ class Http2Engine:
         may end first, as far as that costs little."""
         stream.ended_at = stream.heard_at = self.age
         self.answered[stream.id] = stream
-        # What its exchange has kept has no reader any more.
+        # The application will not read what its exchange has kept.
         self.consume(stream, stream.unconsumed)
         if stream.window.left <= 0:
             self.forget_stream(stream.id, NO_ERROR)

@@ -76,8 +76,8 @@ def may_close_with(code: int) -> bool:
 class WebSocketEngine:
     """One WebSocket after its handshake.
 
-    turn: frames, and pieces of their payloads, that are still looked at before whoever calls lets
-    others have their turn. cut_short: `next_event` has found none left.
+    turn: how many more frames, or pieces of their payloads, are looked at in this turn of the
+    loop. cut_short: `next_event` has stopped because there were none left.
     """
 
     __slots__ = (
