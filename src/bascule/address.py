@@ -1,7 +1,7 @@
 """Addresses to listen on: parsed once from what the operator typed, formatted once for people.
 
-What is nearly an address is refused with what to type instead: a name server or the kernel would
-make something of it, and complain about something else.
+A text that is nearly an address is refused with a hint at what to type: a name server or the
+kernel would make something of it, and complain about something else.
 
 HOST:PORT      127.0.0.1:8000, [::1]:8000, :8000 (all interfaces), localhost (port 8000)
 unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
@@ -50,7 +50,7 @@ class FDAddress:
 Address = TCPAddress | UnixAddress | FDAddress
 
 
-# What no host name has, international ones included: a path, a list, a mistake.
+# Characters that no host name has, not even an international one: they show a path or a list.
 NOT_IN_HOSTS = re.compile(r"[\s,;/\\@?#\"'<>|]")
 
 

@@ -1,10 +1,10 @@
 """The current directory, by the path that the user has come by.
 
 Deployments keep each release in a directory of its own and have a symbolic link, `current`, point
-at one of them. The kernel knows only the directory itself, so os.getcwd() says `releases/1` for
-ever. The shell keeps the path as it was typed in PWD. A server that remembers that path finds the
-new release when it imports the application again, as Gunicorn's users expect; and a directory that
-was deleted and made anew under the same path, too.
+at one of them. The kernel knows only the directory itself, so os.getcwd() says `releases/1` even
+when the link has moved on. The shell keeps the path as it was typed in PWD. A server that
+remembers that path finds the new release when it imports the application again, as Gunicorn's
+users expect; and a directory that was deleted and made anew under the same path, too.
 """
 
 import os

@@ -74,8 +74,9 @@ OF_THE_PROCESS = ("user", "group", "umask", "pid")
 RELOADS = "starts the process again when files change, which `bascule dev` does"
 LOGS = "has no effect: Server leaves logging to you, whose loggers are named bascule"
 WORKERS = "is about workers of a supervisor, which Server has none of"
-HOOKS = "has no effect: whoever starts and stops a Server knows when"
-# What a Server has no use for, and why. Who says it believes that it does something.
+HOOKS = "has no effect: call your function beside start() and stop()"
+# Settings that a Server has no use for, and why. They are refused, because somebody who gives one
+# expects that it does something.
 IN_VAIN: Mapping[str, str] = {
     "reload": f"{RELOADS}; Server is part of your process",
     "reload_dir": RELOADS,
@@ -189,7 +190,7 @@ class Server:
         if self._given is None:
             self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
         worker = Worker(self._applications, self.settings, self._given or self._opened)
-        # Whoever embeds a server, in a test above all, stops it to go on at once.
+        # A program that embeds a server, above all a test, wants to go on at once.
         worker.last_call = False
         try:
             await worker.start()

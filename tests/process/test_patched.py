@@ -60,7 +60,7 @@ def test_an_application_that_has_patched_threads(
     done = bascule("serve", "patched:wsgi", "--port", "0", *options, cwd=tmp_path, env=QUIET)
     assert done.returncode == 2
     assert f"bascule: {library} has been put in the place of Python's threads" in done.stderr
-    assert "requests would wait for ever" in done.stderr
+    assert "requests would wait forever" in done.stderr
     assert ALTERNATIVE in done.stderr
 
 
@@ -71,15 +71,15 @@ def test_workers_of_such_an_application(
     done = bascule("serve", "patched:asgi", "--port", "0", *options, cwd=tmp_path, env=QUIET)
     assert done.returncode != 0
     assert f"{library} has been put in the place of Python's threads" in done.stderr
-    assert "workers and their supervisor would wait for ever" in done.stderr
+    assert "workers and their supervisor would wait forever" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "requests would wait for ever"),
-        (["--workers", "1"], "workers and their supervisor would wait for ever"),
-        (["--reload"], "the reloader would wait for ever"),
+        ([], "requests would wait forever"),
+        (["--workers", "1"], "workers and their supervisor would wait forever"),
+        (["--reload"], "the reloader would wait forever"),
     ],
 )
 def test_what_was_patched_before_the_start(

@@ -19,7 +19,7 @@ from bascule.settings.web_kinds import AN_ADDRESS
 NOT_HERE = frozenset({"target", "app_dir", "factory", "env_file"})
 
 
-# What stands on the command line without an option.
+# The destination of words that belong to no option.
 WORDS = "words"
 
 

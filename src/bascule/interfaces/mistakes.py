@@ -1,4 +1,4 @@
-"""What people name in place of an application, and what they may have meant.
+"""Hints for a TARGET that is no application: what to name instead.
 
 Asked only when there is an error to tell. It looks at the thing, calls nothing, and never raises.
 """

@@ -81,7 +81,7 @@ def computed(name: str | None) -> "tzinfo":
 def ruled(rule: str) -> bytes:
     """A file of a zone that has nothing but a rule, such as CET-1CEST,M3.5.0,M10.5.0/3
     (RFC 8536 section 3)."""
-    # One type of local time, which no moment uses, and the four octets of its designation.
+    # One type of local time, which no moment uses, and the four bytes of its designation.
     head = b"TZif2" + bytes(15) + b"".join(n.to_bytes(4, "big") for n in (0, 0, 0, 0, 1, 4))
     block = head + bytes(6) + b"UTC\0"
     return block + block + b"\n" + rule.encode() + b"\n"

@@ -1,7 +1,7 @@
 """Saying what a start waits for, when it takes long.
 
-A server that prints nothing looks broken, and whoever looks at it cannot know that an import waits
-for a database. What takes longer than two seconds is named, once.
+A server that prints nothing looks broken, and nobody can see that an import waits for a database.
+A step that takes longer than two seconds is named, once.
 
 In a thread, because imports and lifespans may block the one that runs them. It has ended behind
 the block, so a process that goes on to fork has it no more. It is none of the threads that

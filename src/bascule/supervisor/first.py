@@ -1,7 +1,7 @@
-"""The first process of a container looks after those that nobody else looks after.
+"""Process 1 of a container, which reaps orphans and passes signals on to the server.
 
 A process whose parent has ended becomes a child of process 1, which has to take note of its end,
-or it stays in the table of processes for ever, as a zombie. A server that is process 1 could take
+or it stays in the table of processes as a zombie. A server that is process 1 could take
 note of every end; but then the application would not learn how programs ended that it has started
 itself, and nothing tells the ones from the others. So the server is not process 1: that one forks
 the server, before anything is imported, and does nothing but

@@ -434,7 +434,7 @@ class Master:
             writer.close()
 
     def descriptors(self) -> list[int]:
-        """What no process is to have that is forked in the program that called `bascule.serve`."""
+        """Descriptors that processes forked by a caller of `bascule.serve` must not have."""
         channels = [child.channel for child in self.children.values()]
         return forks.numbers_of([*self.listeners.all, *channels])
 

@@ -401,7 +401,7 @@ class NurseryProcess:
         return hatched(message, self.numbers, reader, loaded)
 
     def descriptors(self) -> list[int]:
-        """What no process that the application forks is to have."""
+        """Descriptors that processes forked by the application must not have."""
         return [self.channel.fileno()]
 
     # Loading.

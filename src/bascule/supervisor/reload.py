@@ -242,7 +242,7 @@ class Reloader:
             self.wait_without_server(code, reason)
 
     def wait_without_server(self, code: int, reason: str) -> None:
-        """Nothing serves until a file changes; whoever visits is told why."""
+        """Nothing serves until a file changes; visitors are told why."""
         logger.info("the server ended with exit code %d; waiting for a change", code)
         self.end_pages()
         self.pages = FailureServer(self.settings, self.sockets, reason or ended_with(code))

@@ -1,11 +1,11 @@
-"""The end of a process that has served, whatever the application has left running in it.
+"""Ends a process that has served, even if the application has left something running in it.
 
 Python waits at its end for every thread that is no daemon, for the threads of executors, and for
-the children of multiprocessing: for ever, if they do not end. A server that was told to stop must
+the children of multiprocessing, without any limit. A server that was told to stop must
 end. So a thread of ours looks after the exit:
 
     after a second    threads and children that are still there are named in the log
-    children          are sent SIGTERM: the pools among them would wait for work for ever
+    children          are sent SIGTERM: the pools among them would wait for work forever
     threads           cannot be ended, so the process goes on without them: functions of `atexit`
                       run, which Python would have run behind these threads, and then it ends
 

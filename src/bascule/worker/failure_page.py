@@ -5,7 +5,8 @@ nothing has changed, and where no code serves at all the browser would wait in s
 
     code from before serves   it answers page loads with the reason, status 500, and goes on with
                               everything else: what scripts fetch, forms that are sent, WebSockets
-    nothing serves            everything is answered with the reason, by whoever waits for a change
+    nothing serves            everything is answered with the reason, by the process that waits for
+                              a change
 
 The page asks every second whether it still holds, and loads again when the code starts, or fails
 in another way. Rejected: a script in the application's own pages. They would have to be changed on
@@ -216,7 +217,7 @@ class FailureServer:
         try:
             asyncio.run(self._serve())
         except Exception as error:
-            # Files for TLS that are wrong, mostly; whoever starts next says so.
+            # Mostly, files for TLS are wrong; the next start says so.
             logger.debug("no page says what has failed: %r", error)
         finally:
             self._begun.set()

@@ -1,4 +1,4 @@
-"""A process that the application forks is nobody's worker.
+"""Processes that the application forks do not behave as parts of the server.
 
 `multiprocessing` with "fork", or a plain os.fork, gives the child a copy of everything that makes
 this process a server: handlers that turn SIGTERM into a drain of a loop that nobody runs there,

@@ -8,8 +8,8 @@
 
 Both are called with the worker's process number, as prometheus_client's mark_process_dead is, or
 with nothing where they take nothing. Both are looked for when the application has been imported,
-as modules of a Django project cannot be imported before. Whoever has been told of the start of a
-worker is told of its end.
+as modules of a Django project cannot be imported before. If the application was told of a worker's
+start, it is told of its end.
 """
 
 import logging

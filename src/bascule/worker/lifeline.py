@@ -147,7 +147,7 @@ class ServerEnd:
 
 @contextmanager
 def failures_told(lifeline: ServerEnd | None) -> Iterator[None]:
-    """Tell the supervisor of what goes wrong in the block, beside whoever else is told."""
+    """Tell the supervisor what goes wrong in the block. The error goes on to the caller."""
     try:
         yield
     except (UsageError, StartupError) as error:

@@ -4,7 +4,7 @@ A patched thread is a greenlet, which runs when the loop of gevent or eventlet d
 is uvloop's or asyncio's, so threads that are to run requests, look after the loop or hold the line
 to a supervisor never do, and every client waits. That is said at the start instead.
 
-What works although it is patched, measured with gevent 26 and eventlet 0.4: one process whose
+This works although it is patched, as measured with gevent 26 and eventlet 0.4: one process whose
 application runs on the loop's thread, ASGI or WSGI with --threads 0. Rejected: undoing the patch.
 Modules have taken patched names by then, and the application has been written for them.
 """
@@ -22,7 +22,7 @@ logger = logging.getLogger("bascule")
 
 WHY = (
     "{library} has been put in the place of Python's threads (monkey patching, by the application "
-    "or a sitecustomize), and its loop does not run here: {what} would wait for ever.\n"
+    "or a sitecustomize), and its loop does not run here: {what} would wait forever.\n"
     "Leave the patching out; what it is for, threads do here (--threads)."
 )
 THREADS = "requests"
@@ -50,7 +50,7 @@ def patched_by(entirely: bool = True) -> str:
 
 
 def refuse_patched(what: str) -> None:
-    """Raise UsageError where threads have been replaced. what: would wait for ever."""
+    """Raise UsageError where threads have been replaced. what: would wait forever."""
     library = patched_by()
     if library:
         raise UsageError(WHY.format(library=library, what=what))
@@ -80,6 +80,6 @@ def check_patches(applications: Sequence[Application], settings: Settings) -> No
         raise UsageError(WHY.format(library=library, what=THREADS) + ALTERNATIVE)
     logger.warning(
         "%s has been put in the place of Python's threads, and its loop does not run here: code "
-        "that starts threads will wait for ever",
+        "that starts threads will wait forever",
         library,
     )

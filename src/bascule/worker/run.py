@@ -54,7 +54,7 @@ EXIT_OK = 0
 EXIT_FORCED = 1
 # After a second signal: as long as it takes to close connections and let go of the loop.
 FORCED_GRACE = 1.0
-# What a process does about signals while it serves.
+# Signals that a process catches while it serves.
 CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM)
 # Threads of ours that do not keep a process from its end.
 OURS = frozenset({WATCHDOG, THREAD_NAME, "bascule supervisor"})
@@ -290,7 +290,7 @@ class Process:
         return code
 
     def descriptors(self) -> list[int]:
-        """What no process that the application forks is to have."""
+        """Descriptors that processes forked by the application must not have."""
         listening = forks.numbers_of([*self.sockets, *self.opened])
         return list({*listening, *forks.accepted_at(self.places)})
 

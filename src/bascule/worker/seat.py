@@ -61,8 +61,8 @@ class Seat:
         threading.Thread(target=self._listen, name="bascule supervisor", daemon=True).start()
 
     def descriptors(self) -> list[int]:
-        """What no process that the application forks is to have: the supervisor would not see that
-        this one has ended."""
+        """Descriptors that processes forked by the application must not have: while they were open
+        there, the supervisor would not see that this one has ended."""
         line = [self.channel.fileno()]
         return line if self.nursery is None else [*line, self.nursery]
 

@@ -1,7 +1,7 @@
 """Gives the memory of a finished rush back to the system.
 
-What a rush of clients needed, Python and the interpreter's libraries give back to malloc, and
-malloc keeps most of it: glibc has a heap for each thread that allocated, and returns only what is
+Python and its libraries give the memory that a rush of clients needed back to malloc, and malloc
+keeps most of it: glibc has a heap for each thread that allocated, and returns only what is
 free at the end of one. Responses are made in several threads and freed in another, so there is
 always something left at the end. `malloc_trim` returns every free page. It takes time in
 proportion to what is free, so it is called once, when a rush is over, and in a thread.
@@ -12,7 +12,7 @@ Where there is no glibc there is no such function; then nothing is done.
 import threading
 from collections.abc import Callable
 
-# What a connection, and a call, weigh at least beside the bytes that wait for their clients.
+# The least weight of a connection, and of a call, beside the bytes that wait for their clients.
 CONNECTION_WEIGHT = 16384
 CALL_WEIGHT = 16384
 # Less than this is no rush, and one is over when there is a quarter of it.
