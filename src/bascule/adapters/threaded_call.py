@@ -47,6 +47,9 @@ RESPONSE_HIGH_WATER = 131072
 # not to an application that is known to see nothing of it then.
 COLLECTED = 524288
 COLLECTED_BY_LENGTH = 4 * 1024 * 1024
+# Seconds without a piece after which a body is passed on as well, to an application that may read
+# it then: the client may want to see an answer before it goes on.
+PATIENCE = 8.0
 
 # Operations from the thread to the loop.
 SEND = 0
@@ -175,7 +178,10 @@ class ThreadedCall:
         by_length = reads_by_length(self.plan.app)
         limit = COLLECTED_BY_LENGTH if by_length else COLLECTED
         while not (self.body_ended or self.is_over()) and body.tell() <= limit:
-            await self.receive_one()
+            if by_length:
+                await self.receive_one()
+            elif not await self.receive_in_time():
+                break
             while self.inbox:
                 body.write(self.inbox.popleft())
         if body.tell():
@@ -254,6 +260,19 @@ class ThreadedCall:
         else:
             self.take(message)
 
+    async def receive_in_time(self) -> bool:
+        """As `receive_one`; False where nothing comes. The watcher receives it then."""
+        first = self.pool.loop.create_task(self.receive_one())
+        try:
+            await wait([first], timeout=PATIENCE)
+        except BaseException:
+            first.cancel()
+            raise
+        if first.done():
+            return True
+        self.watcher = self.pool.loop.create_task(self.look_out(first))
+        return False
+
     def take(self, message: Message) -> None:
         if message["type"] == "http.request":
             data = message.get("body", b"")
@@ -269,10 +288,13 @@ class ThreadedCall:
         if self.watcher is None and not (self.inbox or self.is_over()):
             self.watcher = self.pool.loop.create_task(self.look_out())
 
-    async def look_out(self) -> None:
+    async def look_out(self, first: "Task[None] | None" = None) -> None:
         """Receive until the client leaves. A piece of the body ends it: what comes behind that
-        may only be received once the application has read it."""
+        may only be received once the application has read it. first: receives already."""
         try:
+            if first is not None:
+                await first
+                self.wake_thread()
             while not (self.inbox or self.is_over()):
                 message = await self.receive()
                 self.take(message)

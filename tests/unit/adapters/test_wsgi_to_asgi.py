@@ -12,7 +12,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from bascule.adapters import WSGIToASGI
+from bascule.adapters import WSGIToASGI, threaded_call
 from bascule.adapters.environ import scope_environ
 from bascule.adapters.threaded_call import RESPONSE_HIGH_WATER
 from bascule.errors import ClientDisconnected, ResponseError
@@ -952,3 +952,52 @@ def test_importing_it_imports_no_server() -> None:
         "bascule.interfaces.threads",
         "bascule.interfaces.wsgi_input",
     }
+
+
+def reading_on(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", TEXT)
+    return iter(lambda: environ["wsgi.input"].read(5), b"")
+
+
+def test_a_body_without_length_that_stops_coming_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client may want to see an answer before it goes on."""
+    monkeypatch.setattr(threaded_call, "PATIENCE", 0.05)
+
+    async def scenario() -> None:
+        chunked = http_scope("POST", headers=[(b"transfer-encoding", b"chunked")])
+        called = AsgiCalled(WSGIToASGI(reading_on), chunked)
+        called.feed(b"first", more=True)
+        await called.until(lambda: called.body == b"first")
+        called.feed(b"again", more=True)
+        await called.until(lambda: called.body == b"firstagain")
+        called.feed(b"")
+        await called.task
+        assert called.is_complete
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("patience", [0.05, DEADLINE])
+def test_a_call_that_is_cancelled_receives_no_more(
+    patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threaded_call, "PATIENCE", patience)
+    reached = Flag()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        reached.set()
+        return reading_on(environ, start_response)
+
+    async def scenario() -> None:
+        chunked = http_scope("POST", headers=[(b"transfer-encoding", b"chunked")])
+        called = AsgiCalled(WSGIToASGI(app), chunked)
+        await called.until(lambda: called.asked)
+        if patience < DEADLINE:
+            await reached.reached()
+        called.task.cancel()
+        await asyncio.wait([called.task])
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(scenario())
