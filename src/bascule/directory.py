@@ -23,7 +23,7 @@ def current() -> str:
     except FileNotFoundError:
         raise UsageError(
             "the current directory has been deleted.\n"
-            f"Start the server in one that is there{f': cd {path}' if path else ''}"
+            f"Start the server in a directory that exists{f': cd {path}' if path else ''}"
         ) from None
 
 

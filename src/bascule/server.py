@@ -44,7 +44,7 @@ def serve(
     if threading.current_thread() is not threading.main_thread():
         raise UsageError(
             "bascule.serve must be called in the main thread: it catches signals, which Python "
-            "handles nowhere else.\nIn another thread, run bascule.Server in a loop of its own: "
+            "handles nowhere else.\nIn another thread, run a bascule.Server: "
             "asyncio.run(bascule.Server(app).serve())"
         )
     settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
@@ -71,9 +71,9 @@ def serve(
 # What changes a process, and is not for a server inside somebody else's.
 OF_THE_PROCESS = ("user", "group", "umask", "pid")
 
-RELOADS = "starts the process again when files change, which `bascule dev` does"
-LOGS = "has no effect: Server leaves logging to you, whose loggers are named bascule"
-WORKERS = "is about workers of a supervisor, which Server has none of"
+RELOADS = "restarts the process when files change, which `bascule dev` does"
+LOGS = "has no effect: Server leaves logging to you; its loggers are named bascule"
+WORKERS = "is for workers under a supervisor, and Server has no supervisor"
 HOOKS = "has no effect: call your function beside start() and stop()"
 # Settings that a Server has no use for, and why. They are refused, because somebody who gives one
 # expects that it does something.
@@ -98,7 +98,7 @@ def vain_for(app: object) -> Mapping[str, str]:
     """What has no effect where the application was given, and not its TARGET."""
     if app is None:
         return {}
-    return {"factory": "is for a TARGET; an application that you make yourself is given as it is"}
+    return {"factory": "is for a TARGET; pass the application itself instead"}
 
 
 def refuse_in_vain(
@@ -150,7 +150,7 @@ class Server:
         given = None if isinstance(app, str) else app
         reasons = {**IN_VAIN, **vain_for(given)}
         if sockets is not None:
-            reasons |= dict.fromkeys(TO_LISTEN, "has no effect beside sockets, which listen")
+            reasons |= dict.fromkeys(TO_LISTEN, "has no effect together with sockets")
         refuse_in_vain(self.settings, options, reasons)
         for name in OF_THE_PROCESS:
             if getattr(self.settings, name) is not None:

@@ -52,7 +52,7 @@ def test_the_page_comes_with_a_mistake_and_goes_with_it(
             while (response := page.reload()) is None or response.status == 200:
                 pass
             page.get_by_text("no_such_module_here").first.wait_for()
-            page.get_by_text("The code from before still serves").wait_for()
+            page.get_by_text("The previous code still serves").wait_for()
             # Another mistake is another text.
             code.write_text("import neither_is_this\n")
             page.get_by_text("neither_is_this").first.wait_for()

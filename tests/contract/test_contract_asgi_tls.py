@@ -115,7 +115,7 @@ def test_client_without_the_required_certificate_gets_no_connection(
     served = serve_tls(application, **asks_clients(certificates, "required"))
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
         served.request("GET")
-    served.wait_until(lambda: served.logged("it showed no certificate"))
+    served.wait_until(lambda: served.logged("it sent no certificate"))
     assert "the TLS handshake of 127.0.0.1 failed" in served.taken_log()
     assert application.scopes.empty()
 

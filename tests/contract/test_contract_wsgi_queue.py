@@ -126,7 +126,7 @@ def test_no_more_wait_than_may(gated: Any) -> None:
     for method, body in (("GET", None), ("POST", b"x" * 1000)):
         response = client.request(method, "/third", body=body)
         assert (response.status, response.header("retry-after")) == (503, "1")
-        assert response.body == b"more requests wait than this server lets wait\n"
+        assert response.body == b"too many requests are waiting\n"
     assert waiting(served) == 2
     assert served.hub.interface.running == 3
     assert "(--limit-queue)" in served.taken_log()

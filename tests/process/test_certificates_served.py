@@ -109,7 +109,7 @@ def test_a_client_that_shows_no_certificate_hears_so_and_is_logged_once(tmp_path
             visitor = Visitor(server, ssl.TLSVersion.TLSv1_3)
             with pytest.raises(ssl.SSLError, match="TLSV13_ALERT_CERTIFICATE_REQUIRED"):
                 visitor.resumes()
-        line = "WARNING the TLS handshake of 127.0.0.1 failed: it showed no certificate"
+        line = "WARNING the TLS handshake of 127.0.0.1 failed: it sent no certificate"
         server.wait_for_output(line)
         assert server.stop() == 0
         assert server.output().count(line) == 1

@@ -59,7 +59,7 @@ def test_an_application_that_has_patched_threads(
 ) -> None:
     done = bascule("serve", "patched:wsgi", "--port", "0", *options, cwd=tmp_path, env=QUIET)
     assert done.returncode == 2
-    assert f"bascule: {library} has been put in the place of Python's threads" in done.stderr
+    assert f"bascule: {library} has replaced Python's threads" in done.stderr
     assert "requests would wait forever" in done.stderr
     assert ALTERNATIVE in done.stderr
 
@@ -70,7 +70,7 @@ def test_workers_of_such_an_application(
 ) -> None:
     done = bascule("serve", "patched:asgi", "--port", "0", *options, cwd=tmp_path, env=QUIET)
     assert done.returncode != 0
-    assert f"{library} has been put in the place of Python's threads" in done.stderr
+    assert f"{library} has replaced Python's threads" in done.stderr
     assert "workers and their supervisor would wait forever" in done.stderr
 
 
@@ -89,7 +89,7 @@ def test_what_was_patched_before_the_start(
         "serve", "plain:wsgi", "--port", "0", *options, cwd=tmp_path, env=customized(tmp_path)
     )
     assert done.returncode == 2
-    assert f"bascule: {library} has been put in the place of Python's threads" in done.stderr
+    assert f"bascule: {library} has replaced Python's threads" in done.stderr
     assert words in done.stderr
 
 
@@ -102,4 +102,4 @@ def test_what_runs_on_the_loop_is_served(
     with running(target, *options, cwd=tmp_path, env=QUIET) as server:
         assert exchange(server.port, "GET", "/").body == b"hello"
         assert server.stop() == 0
-        assert f"WARNING {library} has been put in the place" in server.output()
+        assert f"WARNING {library} has replaced Python" in server.output()

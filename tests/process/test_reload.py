@@ -439,7 +439,7 @@ def test_a_browser_is_told_that_the_new_code_failed(site: Path) -> None:
         assert "site_app could not be loaded" in text
         assert "SyntaxError" in text
         assert "&lt;oh&gt;" in text
-        assert "The code from before still serves everything but page loads" in text
+        assert "The previous code still serves everything except page loads" in text
         # What the page asks with has the same answer.
         assert page.header("Bascule-Failed") in text
         asked = visited(server, {**FETCHED, "Bascule-Failed": "1"})

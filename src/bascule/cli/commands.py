@@ -38,7 +38,7 @@ DEV_EXAMPLES: Examples = (
 )
 CONFIG_EXAMPLES: Examples = (
     ("bascule config", "what bascule serve would do here, and why"),
-    ("bascule config -w 4 main:app", "the same with some options more"),
+    ("bascule config -w 4 main:app", "the same with more options"),
     ("bascule config --json", "for programs"),
 )
 GROUP_EXAMPLES: Examples = (SERVE_EXAMPLES[0], DEV_EXAMPLES[0], SERVE_EXAMPLES[1])

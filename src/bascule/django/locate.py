@@ -76,7 +76,7 @@ def refuse_files(target: str, directory: str) -> None:
         where = f" --app-dir {place}" if place else ""
         named = f", or: bascule serve {package}{where}" if package else ""
         raise UsageError(
-            f"TARGET {target!r} starts the commands of a Django project; it is no application.\n"
+            f"TARGET {target!r} runs the commands of a Django project; it is not an application.\n"
             f"To serve the project, type: bascule serve{where}{named}"
         )
     if not place.startswith(os.pardir):
@@ -97,7 +97,7 @@ def refuse_settings(target: str, directory: str) -> None:
     is_usual = target == f"{package}.settings" and not os.path.isdir(path)
     variable = "" if is_usual else f"{VARIABLE}={target} "
     raise UsageError(
-        f"{target} is the settings module of a Django project; it is no application.\n"
+        f"{target} is the settings module of a Django project; it is not an application.\n"
         f"To serve the project, type: {variable}bascule serve {package}"
     )
 

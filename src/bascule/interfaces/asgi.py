@@ -445,7 +445,7 @@ class AsgiExchange(AsgiCall):
         if count is None:
             count = max(file_size(kept) - offset, 0)
         if offset < 0 or count < 0:
-            raise ResponseError(f"a file from {offset} on, {count} bytes of it")
+            raise ResponseError(f"a file with the offset {offset} and the count {count}")
         more = message.get("more_body", False)
         end = not more and not self.trailers_follow
         # Everything that can fail comes before the head.

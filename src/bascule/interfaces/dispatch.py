@@ -13,7 +13,7 @@ from bascule.mounting import MountPoint, host_of, path_below
 from bascule.protocols.events import Request
 
 NOTHING_HERE = b"no application is mounted here\n"
-NO_WEBSOCKETS = b"the application here has no WebSockets\n"
+NO_WEBSOCKETS = b"this application has no WebSockets\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ def elsewhere(module: ModuleType) -> str:
     if "settings" in there and not BESIDE_SETTINGS.isdisjoint(there):
         # One that is installed; those with a manage.py here have been found before.
         lines.append(
-            f"A Django project is served whole where DJANGO_SETTINGS_MODULE says which settings: "
+            f"To serve a whole Django project, name its settings in DJANGO_SETTINGS_MODULE: "
             f"DJANGO_SETTINGS_MODULE={name}.settings bascule serve {name}; from Python, "
             f'bascule.serve(bascule.django.project("{name}.settings"))'
         )

@@ -13,12 +13,12 @@ APPLICATIONS = ("server", "wsgi_app", "asgi_app", "app", "application")
 FACTORIES = ("as_asgi", "wsgifunc", "make_wsgi_app")
 # By how the path of the class begins.
 OTHERS = {
-    "aiohttp.web": "aiohttp has a server of its own: aiohttp.web.run_app",
+    "aiohttp.web": "aiohttp has its own server: call aiohttp.web.run_app",
     "aiohttp_wsgi.": "It serves a WSGI application by aiohttp; give that application itself",
-    "tornado.web.": "Tornado has a server of its own: its method listen",
+    "tornado.web.": "Tornado has its own server: call the application's listen()",
     "tornado.wsgi.": "It serves a WSGI application by Tornado; give that application itself",
-    "socketio.async_server.": "Give socketio.ASGIApp(server), which it is a part of",
-    "socketio.server.": "Give socketio.WSGIApp(server), which it is a part of",
+    "socketio.async_server.": "Give socketio.ASGIApp(server), which contains it",
+    "socketio.server.": "Give socketio.WSGIApp(server), which contains it",
     "flask.blueprints.": "A blueprint is a part of a Flask application; give the application",
 }
 
@@ -41,17 +41,17 @@ def inside(thing: Any) -> str:
     for name in () if is_a(thing, type) else APPLICATIONS:
         inner = attribute(thing, name)
         if callable(inner) and (interface := guess_interface(inner)) is not None:
-            return f"Its attribute {name} is one ({interface}): put .{name} behind TARGET"
+            return f"Its attribute {name} is one ({interface}): append .{name} to TARGET"
     for name in FACTORIES:
         if callable(attribute(thing, name)):
-            return f"Its {name}() makes one: put .{name} behind TARGET, and add --factory"
+            return f"Its {name}() makes one: append .{name} to TARGET, and add --factory"
     return ""
 
 
 def shape(thing: Any) -> str:
     """What a class, or a function of one parameter, mostly is."""
     if is_a(thing, type):
-        return "It is a class; mostly, an object of it is the application"
+        return "It is a class; usually an instance of it is the application"
     signature = signature_of(thing) if callable(thing) else None
     first = next(iter(signature.parameters), "") if signature is not None else ""
     if first == "request" or (first and is_of_one(signature)):

@@ -193,9 +193,7 @@ class ThreadPool:
     def stay_small(self, error: RuntimeError) -> None:
         """The system has no further thread: those that there are take the calls."""
         count = len(self.threads)
-        logger.error(
-            "no thread can be started beside %d of at most %d: %s", count, self.limit, error
-        )
+        logger.error("cannot start a thread, %d of at most %d run: %s", count, self.limit, error)
         if not count:
             # Without a thread this is the loop's side, and nothing else would take the calls.
             self.loop.call_later(TRY_AGAIN_AFTER, self.hand_over)
@@ -237,7 +235,7 @@ class ThreadPool:
             except BaseException as error:
                 # Calls deal with what their applications raise, so this is a fault of the call's
                 # own. The thread goes on, whatever was raised: no other would replace it.
-                logger.error("a call broke off in thread %s", seat.name, exc_info=error)
+                logger.error("a call failed in thread %s", seat.name, exc_info=error)
                 del error
             finally:
                 seat.call = None

@@ -40,7 +40,7 @@ BESIDE_ASGI = "bascule.hybrid"
 END: Any = object()
 LIST_ITERATOR: type = type(iter([]))
 WAITED_TOO_LONG = b"the request has waited for too long\n"
-TOO_MANY_WAIT = b"more requests wait than this server lets wait\n"
+TOO_MANY_WAIT = b"too many requests are waiting\n"
 REMEMBERED = 1024
 # As many as connections, by default.
 QUEUE_LIMIT = 10_000
@@ -475,7 +475,7 @@ class WsgiCaller(Interface):
         """Answer a request 503 instead of letting it wait."""
         self.warn(
             "queue limit",
-            f"{self.queue_limit} requests wait to be run: a further one was answered 503 "
+            f"{self.queue_limit} requests are waiting: another one was answered with 503 "
             "(--limit-queue)",
         )
         exchange.carrier.respond(503, TRY_AGAIN, TOO_MANY_WAIT, True)

@@ -40,11 +40,11 @@ READ = 65536
 
 # Reasons for a failed handshake, each as the end of a sentence about the client, and OpenSSL's
 # names for them.
-NO_VERSION = "it offers no version of TLS that is spoken here (1.2, 1.3)"
-NO_CIPHER = "it offers no cipher suite or key exchange that fits this server"
-NOT_TLS = "what it sent is not TLS"
-PLAIN_HTTP = "it speaks plain HTTP to a port for TLS"
-NO_CERTIFICATE = "it showed no certificate, and must (--ssl-cert-reqs required)"
+NO_VERSION = "it offers no TLS version that this server supports (1.2, 1.3)"
+NO_CIPHER = "it offers no cipher suite or key exchange that this server supports"
+NOT_TLS = "it sent data that is not TLS"
+PLAIN_HTTP = "it sent plain HTTP to a TLS port"
+NO_CERTIFICATE = "it sent no certificate (--ssl-cert-reqs required)"
 WORDS = {
     "UNSUPPORTED_PROTOCOL": NO_VERSION,
     "VERSION_TOO_LOW": NO_VERSION,
@@ -82,7 +82,7 @@ def why_failed(error: BaseException) -> tuple[str, str] | None:
     plain = reason.lower().replace("_", " ")
     _, alert, told = plain.partition("alert ")
     # Alerts of clients have the version in front, of whichever protocol had them first.
-    text = f"it gave up with the alert {told!r}" if alert else f"OpenSSL says {plain!r}"
+    text = f"it sent the alert {told!r}" if alert else f"OpenSSL says {plain!r}"
     return text, text
 
 

@@ -56,7 +56,7 @@ def _apply_yaml(path: str) -> None:
         import yaml
     except ImportError:
         raise UsageError(
-            f"--log-config {path}: YAML is read by PyYAML, which is not installed.\n"
+            f"--log-config {path}: reading YAML needs PyYAML, which is not installed.\n"
             "Install it (pip install 'bascule[yaml]'), or write the file as .json or .toml."
         ) from None
     with open(path, "rb") as file:

@@ -67,7 +67,7 @@ class AsgiExtensions(Words[AsgiExtension]):
             return self.names
         changes = [word for word in said if word[:1] in ("+", "-")]
         if changes and changes != said:
-            raise ValueError("has names with + or - and names without; give one kind of them")
+            raise ValueError("mixes names with and without + or -; use one kind")
         for word in said:
             if word.lstrip("+-") not in self.names:
                 raise ValueError(

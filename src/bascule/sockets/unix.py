@@ -75,7 +75,7 @@ def open_unix_listener(address: UnixAddress, backlog: int) -> UnixListener:
     abstract = address.path.startswith("@")
     if abstract and sys.platform != "linux":
         raise BindError(
-            f"cannot listen on {address}: only Linux has sockets without a file.\n"
+            f"cannot listen on {address}: only Linux has abstract sockets.\n"
             "Give a path, such as unix:/run/app.sock"
         )
     name = "\0" + address.path[1:] if abstract else address.path

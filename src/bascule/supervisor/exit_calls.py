@@ -92,6 +92,6 @@ def call_exit_hook(settings: Settings, pid: int, start: str) -> NoReturn:
         if hook is not None:
             hook.end(pid)
     except (UsageError, StartupError) as error:
-        logger.error("the end of the process %d cannot be told: %s", pid, error)
+        logger.error("cannot call --on-worker-exit for the process %d: %s", pid, error)
         end_process(EXIT_CRASH)
     end_process(0)

@@ -235,7 +235,7 @@ class Reloader:
             self.serving.lifeline.tell_failure(reason or ended_with(code))
             logger.error(
                 "the changed code did not start (exit code %d): the old code still serves, and "
-                "page loads of browsers get the reason; waiting for a change",
+                "browsers show the reason; waiting for a change",
                 code,
             )
         else:

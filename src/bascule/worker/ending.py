@@ -74,8 +74,8 @@ def _end_what_is_left(code: int, wanted: threading.Event, called: threading.Even
     left = [f"thread {thread.name}" for thread in threads]
     left += [f"process {child.name} (pid {child.pid})" for child in children]
     logger.warning(
-        "ending although the application has left this running: %s. Stop it in lifespan shutdown, "
-        "or make it a daemon, to end in order",
+        "the process ends although the application has left this running: %s. Stop it in lifespan "
+        "shutdown, or make it a daemon",
         ", ".join(left),
     )
     for child in children:

@@ -40,7 +40,7 @@ PAGE_LOADS = frozenset({b"document", b"iframe", b"frame"})
 PATIENCE = 2.0
 
 OLD_CODE = (
-    "The code from before still serves everything but page loads: forms, what scripts fetch, "
+    "The previous code still serves everything except page loads: forms, requests of scripts, "
     "WebSockets."
 )
 NO_CODE = "Nothing is served until it does."

@@ -21,9 +21,9 @@ from bascule.settings import Settings
 logger = logging.getLogger("bascule")
 
 WHY = (
-    "{library} has been put in the place of Python's threads (monkey patching, by the application "
-    "or a sitecustomize), and its loop does not run here: {what} would wait forever.\n"
-    "Leave the patching out; what it is for, threads do here (--threads)."
+    "{library} has replaced Python's threads (monkey patching, by the application or a "
+    "sitecustomize), and its loop does not run in Bascule: {what} would wait forever.\n"
+    "Remove the patching; Bascule runs requests in threads instead (--threads)."
 )
 THREADS = "requests"
 PROCESSES = "workers and their supervisor"
@@ -79,7 +79,7 @@ def check_patches(applications: Sequence[Application], settings: Settings) -> No
     if in_threads and settings.threads:
         raise UsageError(WHY.format(library=library, what=THREADS) + ALTERNATIVE)
     logger.warning(
-        "%s has been put in the place of Python's threads, and its loop does not run here: code "
-        "that starts threads will wait forever",
+        "%s has replaced Python's threads, and its loop does not run in Bascule: code that starts "
+        "threads will wait forever",
         library,
     )

@@ -44,7 +44,7 @@ def test_a_thread_outlives_whatever_a_call_raises(
         await asyncio.to_thread(pool.threads[0].join, DEADLINE)
 
     asyncio.run(main())
-    assert "a call broke off in thread bascule-1" in caplog.text
+    assert "a call failed in thread bascule-1" in caplog.text
 
 
 def test_one_that_fails_on_the_loop_holds_up_no_other() -> None:
@@ -93,4 +93,4 @@ def test_a_system_without_threads_is_asked_again(
         await asyncio.to_thread(pool.threads[0].join, DEADLINE)
 
     asyncio.run(main())
-    assert caplog.text.count("no thread can be started beside 0 of at most 1") == 2
+    assert caplog.text.count("cannot start a thread, 0 of at most 1 run") == 2

@@ -345,7 +345,7 @@ def test_without_pyyaml_it_is_said_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UsageError) as refused:
         configure("info", "text", path)
     assert str(refused.value) == (
-        f"--log-config {path}: YAML is read by PyYAML, which is not installed.\n"
+        f"--log-config {path}: reading YAML needs PyYAML, which is not installed.\n"
         "Install it (pip install 'bascule[yaml]'), or write the file as .json or .toml."
     )
 

@@ -268,7 +268,7 @@ def test_asgi_extensions_that_are_added() -> None:
     ("said", "words"),
     [
         ("pathsend", "'pathsend', which is no ASGI extension"),
-        ("+tls,http.response.trailers", "give one kind of them"),
+        ("+tls,http.response.trailers", "use one kind"),
         ("all,tls", "'all', which is no ASGI extension"),
         (3, "is not a list"),
     ],

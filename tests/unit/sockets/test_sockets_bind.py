@@ -329,7 +329,7 @@ def test_an_abstract_name_has_no_file(opened):
 def test_where_there_are_no_abstract_names_no_file_is_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert "only Linux has sockets without a file" in refusal(UnixAddress("@name"))
+    assert "only Linux has abstract sockets" in refusal(UnixAddress("@name"))
     assert os.listdir() == []
 
 

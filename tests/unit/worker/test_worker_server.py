@@ -347,18 +347,18 @@ def test_wrong_options_and_targets_are_refused_at_once():
     [
         (
             {"reload": True},
-            "reload starts the process again when files change, which `bascule",
+            "reload restarts the process when files change, which `bascule",
         ),
-        ({"reload_dir": ["."]}, "reload_dir starts the process again"),
+        ({"reload_dir": ["."]}, "reload_dir restarts the process"),
         ({"loop": "asyncio"}, "loop has no effect: Server runs on the loop that is running"),
         ({"access_log": True}, "access_log has no effect: Server writes no access log"),
         ({"log_level": "debug"}, "log_level has no effect: Server leaves logging to you"),
         ({"log_format": "json"}, "log_format has no effect"),
-        ({"timeout": 5}, "timeout is about workers of a supervisor"),
+        ({"timeout": 5}, "timeout is for workers under a supervisor"),
         ({"shutdown_delay": 5}, "shutdown_delay has no effect: wait that long before you call"),
         ({"factory": True}, "factory is for a TARGET"),
-        ({"sockets": [], "port": 80}, "port has no effect beside sockets"),
-        ({"sockets": [], "bind": [":80"]}, "bind has no effect beside sockets"),
+        ({"sockets": [], "port": 80}, "port has no effect together with sockets"),
+        ({"sockets": [], "bind": [":80"]}, "bind has no effect together with sockets"),
         ({"workers": 2}, "workers needs a supervisor"),
         ({"pid": "a.pid"}, "pid is for a process of its own"),
     ],
@@ -380,9 +380,9 @@ def test_what_asks_for_nothing_is_harmless():
     [
         (
             {"reload": True},
-            "reload starts the process again when files change, which `bascule",
+            "reload restarts the process when files change, which `bascule",
         ),
-        ({"reload_dir": ["."]}, "reload_dir starts the process again"),
+        ({"reload_dir": ["."]}, "reload_dir restarts the process"),
         ({"factory": True}, "factory is for a TARGET"),
     ],
 )
@@ -399,7 +399,7 @@ def test_threads_that_were_replaced_would_never_answer(monkeypatch):
     def wsgi(environ, start_response):
         return []
 
-    with pytest.raises(UsageError, match="gevent has been put in the place of Python's threads"):
+    with pytest.raises(UsageError, match="gevent has replaced Python's threads"):
         Server(wsgi)
     Server(wsgi, threads=0)
     Server(App())

@@ -177,7 +177,7 @@ class Command(DjangoCommand):
             # Not those of Django's runserver, which leaves the checks to this place.
             wanted = BaseCommand.get_check_kwargs(self, options)
             self.check(**wanted, display_num_errors=True)
-        with waiting_for("the database, which is asked for migrations", self.say_now):
+        with waiting_for("the database, to check its migrations", self.say_now):
             self.check_migrations()
         self.stdout.flush()
         # Neither is for the threads that serve.
