@@ -270,7 +270,7 @@ class ThreadedCall:
             raise
         if first.done():
             return True
-        self.watcher = self.pool.loop.create_task(self.look_out(first))
+        self.watcher = self.pool.loop.create_task(self.look_out_behind(first))
         return False
 
     def take(self, message: Message) -> None:
@@ -288,13 +288,16 @@ class ThreadedCall:
         if self.watcher is None and not (self.inbox or self.is_over()):
             self.watcher = self.pool.loop.create_task(self.look_out())
 
-    async def look_out(self, first: "Task[None] | None" = None) -> None:
+    async def look_out_behind(self, first: "Task[None]") -> None:
+        """As `look_out`, behind a message that is being received already."""
+        await first
+        self.wake_thread()
+        await self.look_out()
+
+    async def look_out(self) -> None:
         """Receive until the client leaves. A piece of the body ends it: what comes behind that
-        may only be received once the application has read it. first: receives already."""
+        may only be received once the application has read it."""
         try:
-            if first is not None:
-                await first
-                self.wake_thread()
             while not (self.inbox or self.is_over()):
                 message = await self.receive()
                 self.take(message)
