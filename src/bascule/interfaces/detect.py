@@ -17,10 +17,11 @@ import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, TypeVar
 
 from bascule.errors import TargetError
 
+T = TypeVar("T")
 Interface = Literal["asgi3", "asgi2", "wsgi"]
 ENVIRON_NAMES = ("environ", "env")
 # Where a wrapper keeps what it wraps: by functools.wraps and wrapt, by habit, and as Dash does.
@@ -126,7 +127,7 @@ def attribute(thing: object, name: str) -> Any:
         return None
 
 
-def is_a(thing: object, kind: type) -> bool:
+def is_a(thing: object, kind: type[T]) -> TypeGuard[T]:
     """As isinstance, but a proxy is not an instance of what it stands for."""
     return issubclass(type(thing), kind)
 

@@ -19,6 +19,7 @@ from bascule.interfaces import suggest
 from bascule.interfaces.detect import (
     describe,
     detect_interface,
+    is_a,
     is_async,
     needs_arguments,
     takes_nothing,
@@ -248,7 +249,7 @@ def checked(found: object, label: str) -> object:
             f"{label} is {describe(found)}, which takes no arguments.\n"
             f"If it returns the application, add --factory: {label} --factory"
         )
-    if isinstance(found, ModuleType):
+    if is_a(found, ModuleType):
         raise TargetError(f"{label} is a module; give {found.__name__}")
     if not callable(found):
         raise TargetError(

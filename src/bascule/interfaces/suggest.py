@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
-from bascule.interfaces.detect import guess_interface, takes_nothing
+from bascule.interfaces.detect import guess_interface, is_a, seems, takes_nothing
 
 MAX_SHOWN = 8
 # Where packages have their application.
@@ -140,6 +140,6 @@ def callables_in(module: ModuleType) -> list[tuple[str, str]]:
 
 def imported(value: object, module: ModuleType) -> bool:
     """Whether a function or class was defined in another module."""
-    if not isinstance(value, type) and not inspect.isroutine(value):
+    if not is_a(value, type) and not seems(inspect.isroutine, value):
         return False
     return getattr(value, "__module__", None) != module.__name__

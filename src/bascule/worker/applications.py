@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bascule.errors import UsageError
 from bascule.interfaces.application import EVERYWHERE, Application
+from bascule.interfaces.detect import is_a
 from bascule.interfaces.hybrid import Hybrid
 from bascule.interfaces.locate import detect_interface, load_target
 from bascule.mounting import MountPoint, parse_mount_point
@@ -55,9 +56,10 @@ def made(
     factory: bool,
     interface: str,
 ) -> Application:
-    target = named if isinstance(named, str) else ""
+    # Not isinstance, which may run code of a proxy.
+    target = named if is_a(named, str) else ""
     app = load(target, factory, settings) if target else named
-    if isinstance(app, Hybrid):
+    if is_a(app, Hybrid):
         return app.as_application(interface, target, point)
     return Application(app, detect_interface(app, interface), target, point)
 

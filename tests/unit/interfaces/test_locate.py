@@ -9,6 +9,8 @@ import pytest
 
 from bascule.errors import StartupError, TargetError
 from bascule.interfaces.locate import load_target
+from bascule.settings import Settings
+from bascule.worker.applications import find_applications
 
 Write = Callable[..., None]
 
@@ -563,3 +565,26 @@ def test_django_without_settings(write: Write, monkeypatch: pytest.MonkeyPatch) 
     assert "ModuleNotFoundError: No module named 'no_such_settings'" in message
     assert "dj_site.py" in message
     assert "interfaces/locate" not in message
+
+
+def test_a_proxy_whose_object_cannot_be_had(write: Write) -> None:
+    """As LocalProxy and SimpleLazyObject: even isinstance() raises, as it asks for the class."""
+    write(
+        lazy_site="""
+        class Lazy:
+            @property
+            def __class__(self):
+                raise LookupError("not now")
+
+        class Callable(Lazy):
+            def __call__(self, *args): ...
+
+        lazy = Lazy()
+        local = Callable()
+        """
+    )
+    assert "Lazy, which cannot be called" in refused("lazy_site:lazy")
+    assert "has no 'loca'; did you mean lazy_site:local?" in refused("lazy_site:loca")
+    found = load_target("lazy_site:local", False, "")
+    with pytest.raises(TargetError, match="cannot tell how an object of the type lazy_site"):
+        find_applications(Settings.of(), found)
