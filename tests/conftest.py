@@ -5,7 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+# The helpers assert, too. Here, because no helper has been imported yet.
+pytest.register_assert_rewrite("support")
 
 # A shell has what it starts in the background ignore SIGINT, and servers would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -6,16 +6,12 @@ from typing import Any
 import pytest
 from only_http1 import is_only_http1
 
-pytest.register_assert_rewrite(
-    "support.inprocess", "support.client", "support.websocket_client", "support.http2_stepped"
-)
-
-from support.certificates import Certificates, make_certificates  # noqa: E402
-from support.client import Http1Client  # noqa: E402
-from support.http2_stepped import Http2SteppedClient  # noqa: E402
-from support.http2_websocket import Http2WebSocketClient  # noqa: E402
-from support.inprocess import Served  # noqa: E402
-from support.websocket_client import WebSocketClient  # noqa: E402
+from support.certificates import Certificates, make_certificates
+from support.client import Http1Client
+from support.http2_stepped import Http2SteppedClient
+from support.http2_websocket import Http2WebSocketClient
+from support.inprocess import Served
+from support.websocket_client import WebSocketClient
 
 LOOPS = ("uvloop", "asyncio")
 

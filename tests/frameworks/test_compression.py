@@ -16,9 +16,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette_compress import CompressMiddleware
 
-pytest.register_assert_rewrite("support.inprocess", "support.client", "support.http2_stepped")
-
-from support.inprocess import Served  # noqa: E402
+from support.inprocess import Served
 
 TEXT = b"h1 { color: black; }\n" * 5000
 

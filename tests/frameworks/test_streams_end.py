@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite(
-    "support.endless", "support.inprocess", "support.client", "support.http2_stepped"
-)
-
-from support import endless  # noqa: E402
-from support.endless import MakeSite, set_once, wait_for_ever  # noqa: E402
-from support.flag import Flag  # noqa: E402
+from support import endless
+from support.endless import MakeSite, set_once, wait_for_ever
+from support.flag import Flag
 
 
 def starlette_site(ended: Flag, media_type: str) -> Any:
