@@ -59,6 +59,7 @@ def test_what_is_always_there(serve_sockets: Serve) -> None:
         assert (b"sec-websocket-key", KEY.encode()) in [tuple(field) for field in fields]
     assert tuple(scope.pop("client")) == client.address
     assert tuple(scope.pop("server")) == ("127.0.0.1", served.port)
+    assert set(scope["extensions"].pop("bascule.stopping")) == {"is_set", "wait", "event"}
     assert scope == {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.5"},
@@ -129,7 +130,7 @@ def test_tls(serve_sockets: Serve, certificates: Certificates) -> None:
         **certificates.settings,
     )
     assert scope["scheme"] == "wss"
-    assert scope["extensions"].keys() == {"websocket.http.response", "tls"}
+    assert scope["extensions"].keys() == {"websocket.http.response", "bascule.stopping", "tls"}
     tls = scope["extensions"]["tls"]
     assert tls["server_cert"].strip() == certificates.server_pem.strip()
     assert tls["tls_version"] == 0x0304
