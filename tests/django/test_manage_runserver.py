@@ -568,3 +568,22 @@ def test_orphans_are_reaped_in_a_container(shop: Path, args: tuple[str, ...]) ->
             assert time.monotonic() < ends_at, found
         os.kill(first, signal.SIGTERM)
         server.wait()
+
+
+def test_in_a_directory_that_was_deleted(shop: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.executable, sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, sys.executable, str(shop / "manage.py"), *RELOADING],
+        cwd=gone,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "CommandError: the current directory has been deleted." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -23,6 +23,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from bascule.address import TCPAddress
+from bascule.directory import absolute, current
 from bascule.django.managed import command_error, late_variables, settings_here, this_project
 from bascule.django.reloading import Parent, Watch, is_child
 from bascule.django.sides import asgi_modules, both_sides
@@ -83,6 +84,8 @@ class Command(DjangoCommand):
             raise command_error(error, this_project().name, code=1) from error
 
     def serve_by_children(self) -> None:
+        # Refuse one that was deleted now: no change of a file would bring it back.
+        current()
         logs.configure("info", "text", debug=True)
         sockets = self.listen()
         try:
@@ -243,7 +246,7 @@ def settings_for_pages() -> Settings:
 
 def files_beside_modules() -> list[Path]:
     """What a start reads, and what is not among the modules that are loaded then."""
-    files = [Path(name).absolute() for name in SETTINGS_FILES]
+    files = [Path(absolute(name)) for name in SETTINGS_FILES]
     if django_settings.is_overridden("ROOT_URLCONF"):
         # One that cannot be imported is left out with a warning, and no module is left of it.
         specs = map(find_spec, asgi_modules(this_project(), django_settings))
