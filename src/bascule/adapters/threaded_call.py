@@ -580,7 +580,8 @@ def is_unsized(scope: Scope) -> bool:
         return False
     if scope.get("http_version", "1.1").startswith("1"):
         return b"transfer-encoding" in names
-    return scope.get("method") not in ("GET", "HEAD")
+    # A WebSocket's scope has no method, and no body.
+    return scope.get("method", "GET") not in ("GET", "HEAD")
 
 
 def says_left(error: Exception) -> bool:

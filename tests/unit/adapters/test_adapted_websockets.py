@@ -76,6 +76,25 @@ def test_a_wsgi_application_echoes() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_handshake_has_no_length_of_a_body(version: str) -> None:
+    """An HTTP/2 request may have a body without saying so; a WebSocket handshake has none."""
+    told = Flag()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        assert "CONTENT_LENGTH" not in environ
+        told.set()
+        return echo(environ, start_response)
+
+    async def scenario() -> None:
+        called = connected(app, socket_scope(http_version=version))
+        await told.reached()
+        disconnect(called)
+        await called.task
+
+    run(scenario())
+
+
 def test_what_the_wsgi_application_is_told() -> None:
     told = Flag()
 
