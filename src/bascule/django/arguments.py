@@ -23,7 +23,7 @@ NOT_HERE = frozenset({"target", "app_dir", "factory", "env_file"})
 WORDS = "words"
 
 
-# What --help begins with.
+# The beginning of --help.
 EXAMPLES = """\
   manage.py serve                  on 127.0.0.1:8000
   manage.py serve -b :8080 -w 4    on all interfaces, with four workers

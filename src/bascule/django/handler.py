@@ -50,7 +50,8 @@ from bascule.types import ASGI3App, Receive, Scope, Send
 
 logger = logging.getLogger("bascule.django")
 
-# What is stood in for. Tools that watch a project replace it, and some do so late.
+# The methods of Django that ours stand in for. Tools that watch a project replace them, and some
+# do so late.
 CALL = ASGIHandler.__call__
 HANDLE = ASGIHandler.handle
 

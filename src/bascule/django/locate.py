@@ -103,7 +103,7 @@ def refuse_settings(target: str, directory: str) -> None:
 
 
 def where_projects_are(app_dir: str, environ: Mapping[str, str]) -> str:
-    """What to type where no TARGET is given, and no manage.py is there; "" where nothing tells."""
+    """A hint for somebody who gave no TARGET where no manage.py is; "" where nothing is found."""
     module = environ.get(VARIABLE, "")
     if module:
         return f"{VARIABLE} is {module}; give its package: bascule serve {module.split('.')[0]}"

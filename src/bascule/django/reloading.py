@@ -87,7 +87,7 @@ class Parent:
                     break
                 if code != CHANGED and not self.stopping.is_set():
                     logger.info("the server ended with exit code %d; waiting for a change", code)
-                    # What it would be served by is in settings that could not be read.
+                    # The project's own settings for connections could not be read.
                     pages = FailureServer(Settings(), self.sockets, ended_with(code))
                     self.wait_for_change()
                     pages.end()

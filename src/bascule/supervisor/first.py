@@ -24,7 +24,7 @@ from typing import NoReturn
 from bascule.observability.stamps import with_zone_at_start
 
 FIRST = 1
-# What says to which process it belongs: that was this one, and is the server now.
+# Variables that name a process: it was this one, and is the server now.
 FOR_PROCESS = ("LISTEN_PID", "WATCHDOG_PID")
 # Of siginfo_t: the kernel has sent it by itself, here on behalf of a terminal (sigaction(2)).
 SI_KERNEL = 0x80

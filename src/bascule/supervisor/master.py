@@ -135,7 +135,7 @@ class Master:
         self.told = False
         # Workers whose stacks the log is to have.
         self.shown: set[int] = set()
-        # What workers that start have said that they wait for, since one was ready.
+        # Waits that starting workers have told of, since one was ready.
         self.waited_for: set[str] = set()
         # A signal that came by a nursery first, and until when it may come here as well.
         self.expected = 0

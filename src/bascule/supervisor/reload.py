@@ -343,7 +343,7 @@ class Reloader:
 
 
 def ended_with(code: int) -> str:
-    """What is known of a child that has not said why it ended."""
+    """The reason to show where a child has not said why it ended."""
     return f"It ended with exit code {code}. The terminal may say why."
 
 

@@ -103,7 +103,7 @@ def serve_or_watch(
 
 
 def ended(serve: Callable[[], int]) -> int:
-    """What `serve` returns or raises; and this process, which has nothing else to do, ends."""
+    """Return or raise as `serve` does, and have this process end: it has nothing else to do."""
     from bascule.worker.ending import end_within_reason
 
     code = EXIT_CRASH

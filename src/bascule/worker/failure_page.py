@@ -1,4 +1,4 @@
-"""What a browser shows in development when new code did not start: the reason, until it does.
+"""The page that browsers get in development when new code did not start: it says why.
 
 Somebody who has saved a mistake looks at the browser next. A page of the old code would say that
 nothing has changed, and where no code serves at all the browser would wait in silence. So
@@ -167,7 +167,7 @@ class FailureExchange(Exchange):
         """Nobody waits."""
 
 
-# What the page is served by: how connections are made, and nothing of the application.
+# Settings for serving the page: how connections are made, and nothing of the application.
 OF_CONNECTIONS = (
     "http",
     "ssl_certfile",

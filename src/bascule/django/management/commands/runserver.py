@@ -240,7 +240,7 @@ def settings_for_pages() -> Settings:
     try:
         return settings_here(this_project(), {}, DEVELOPMENT, NAME)
     except (Exception, SystemExit):
-        # What is wrong has been said.
+        # The user has been told what is wrong.
         return Settings()
 
 
