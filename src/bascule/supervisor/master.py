@@ -61,6 +61,7 @@ from bascule.supervisor.table import (
 )
 from bascule.supervisor.upgrade import Listeners, Upgrade
 from bascule.worker import forks
+from bascule.worker.trim import resident
 
 logger = logging.getLogger("bascule")
 
@@ -487,15 +488,3 @@ def state_of(table: Table) -> str:
     if table.settled and min(generations, default=table.generation) < table.generation:
         return RELOADING
     return READY if len(generations) >= table.target else ""
-
-
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def resident(pid: int) -> int:
-    """Octets of memory that a process has, by /proc; 0 where that cannot be told."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * PAGE
-    except (OSError, IndexError, ValueError):
-        return 0

@@ -105,7 +105,6 @@ class Worker:
         self.ticker: asyncio.Task[None] | None = None
         self.watchdog: Watchdog | None = None
         self.starvation = Starvation(lambda: listing(self.in_flight()))
-        self.trimmer = Trimmer()
         self.loop_thread = 0
         # In development: who knows whether newer code has failed to start.
         self.failures: FailureSource | None = None
@@ -329,6 +328,7 @@ class Worker:
 
     async def tick(self, hub: Hub) -> None:
         """The one timer of the worker."""
+        trimmer = Trimmer()
         while True:
             if self.watchdog is not None:
                 now = time.monotonic()
@@ -340,7 +340,7 @@ class Worker:
                 self.set_accepting(True)
             now = time.monotonic()
             calls = hub.interface.count_running()
-            self.trimmer.look(hub.unsent, len(hub.connections), calls, now)
+            trimmer.look(hub.unsent, len(hub.connections), calls, now)
             self.limited.flush(now)
             if self.heartbeat is not None:
                 self.heartbeat(now)
