@@ -305,6 +305,7 @@ class Http1Connection(Carrier):
     def go_on(self) -> None:
         """The turn has come."""
         self.turn_due = False
+        self.hub.let_threads_run()
         self.left = EVENTS_A_TURN
         if self.phase < CLOSING and not self.pumping:
             self.pump()

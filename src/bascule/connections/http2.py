@@ -222,6 +222,7 @@ class Http2Connection(StreamOwner):
     def go_on(self) -> None:
         """The turn of what was left over has come."""
         self.turn_due = False
+        self.hub.let_threads_run()
         self.engine.turn = FRAMES_A_TURN
         self.pump()
 

@@ -32,6 +32,7 @@ cdef class Hub:
     cdef public object set_accepting
     cdef public double now
     cdef public double read_at
+    cdef double threads_due
     cdef public long long served
     cdef public long long unsent
     cdef public long long counted
@@ -49,4 +50,6 @@ cdef class Hub:
     cpdef expire_handshake(self, Carrier carrier, Exchange exchange)
     cpdef double look_at_clock(self)
     cpdef double patience(self, Exchange exchange) except? -1
+    @cython.locals(now=double)
+    cpdef let_threads_run(self)
     cpdef replaced(self, object connection, object successor)

@@ -9,7 +9,7 @@ import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Protocol
 
 from bascule.connections.endpoint import printable_client
@@ -33,6 +33,12 @@ LONGEST_STEP = 2 * TICK
 # threads wait for their clients, whatever waits for the threads.
 MOST_UNSENT = 64 * 1024 * 1024
 TOO_MUCH_UNSENT = 4 * MOST_UNSENT
+
+# Seconds for which threads get the interpreter's lock between two turns of a busy loop: enough for
+# one to wake up, and as short as a sleep can be.
+FOR_THREADS = 0.00005
+# And from one time to the next: twenty busy connections are not to sleep one after the other.
+BETWEEN_THREADS = 0.001
 
 TOO_MANY = b"more requests than this server takes at once\n"
 TOO_LATE = b"the application did not answer in time\n"
@@ -171,6 +177,7 @@ class Hub:
         "served",
         "set_accepting",
         "slot",
+        "threads_due",
         "unsent",
         "warn",
         "websocket_limits",
@@ -203,6 +210,7 @@ class Hub:
         self.date_header = True
         self.connections: set[Connection] = set()
         self.draining = False
+        self.threads_due = 0.0
         self.served = 0
         self.slot: "Slot | None" = None
         self.unsent = self.counted = 0
@@ -326,6 +334,16 @@ class Hub:
         if self.unsent >= MOST_UNSENT or (exchange is not None and exchange.holds_up()):
             return min(deadlines.write, deadlines.write_contended)
         return deadlines.write
+
+    def let_threads_run(self) -> None:
+        """Leave the interpreter's lock to threads for a moment. To be called by a connection that
+        has more to do than its share of a turn: a loop that is never idle, in compiled code, gives
+        the lock back only to take it again before a thread has woken up."""
+        if self.interface.has_busy_threads():
+            now = perf_counter()
+            if now >= self.threads_due:
+                sleep(FOR_THREADS)
+                self.threads_due = now + BETWEEN_THREADS
 
     def replaced(self, connection: Connection, successor: Connection) -> None:
         """A connection goes on as something else."""

@@ -201,6 +201,7 @@ class WebSocketConnection(WebSocketCarrier):
     def go_on(self) -> None:
         """The turn of what was left over has come."""
         self.turn_due = False
+        self.hub.let_threads_run()
         if self.phase <= CLOSING:
             self.begin_turn(EVENTS_A_TURN)
             self.pump_in_place()

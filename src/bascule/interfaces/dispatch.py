@@ -76,6 +76,9 @@ class DispatchInterface(Interface):
     def count_running(self) -> int:
         return sum(one.count_running() for one in self.interfaces)
 
+    def has_busy_threads(self) -> bool:
+        return any(one.has_busy_threads() for one in self.interfaces)
+
     def count_switched(self) -> int:
         return sum(one.count_switched() for one in self.interfaces)
 

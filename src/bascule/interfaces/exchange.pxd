@@ -67,6 +67,7 @@ cdef class Interface:
 
     cpdef Exchange exchange(self, Request request, Carrier carrier)
     cpdef int count_running(self) except -1
+    cpdef bint has_busy_threads(self) except -1
     cpdef int count_switched(self) except -1
     cpdef int count_deserted(self) except -1
     cpdef close(self)

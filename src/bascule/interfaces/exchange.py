@@ -340,6 +340,10 @@ class Interface:
         """`running`, over all applications behind this interface."""
         return self.running
 
+    def has_busy_threads(self) -> bool:
+        """Whether calls run in threads of this process, or wait for one."""
+        return False
+
     def count_switched(self) -> int:
         """`switched`, over all applications behind this interface."""
         return self.switched

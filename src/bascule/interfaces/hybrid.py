@@ -111,6 +111,9 @@ class HybridInterface(Interface):
     def count_running(self) -> int:
         return sum([one.count_running() for one in self.interfaces])
 
+    def has_busy_threads(self) -> bool:
+        return self.wsgi.has_busy_threads()
+
     def count_switched(self) -> int:
         return sum([one.count_switched() for one in self.interfaces])
 

@@ -65,6 +65,7 @@ cdef class WsgiCaller(Interface):
     cdef public object warn
 
     cdef dict environ_base(self, Endpoint endpoint)
+    cpdef bint has_busy_threads(self) except -1
     cpdef ThreadPool socket_threads(self)
     cpdef shed(self, WsgiExchange exchange)
     cpdef turn_away(self, WsgiExchange exchange)

@@ -450,6 +450,9 @@ class WsgiCaller(Interface):
             base["bascule.stopping"] = self.stopping
         return base
 
+    def has_busy_threads(self) -> bool:
+        return self.pool is not None and self.running > 0
+
     def socket_threads(self) -> ThreadPool | None:
         """The threads of WebSockets."""
         if self.socket_pool is None and self.websockets is not None:

@@ -102,6 +102,9 @@ class FailureInterface(Interface):
     def count_running(self) -> int:
         return 0 if self.behind is None else self.behind.count_running()
 
+    def has_busy_threads(self) -> bool:
+        return self.behind is not None and self.behind.has_busy_threads()
+
     def count_switched(self) -> int:
         return 0 if self.behind is None else self.behind.count_switched()
 

@@ -218,3 +218,26 @@ def test_an_early_answer_is_not_lost_where_much_of_a_body_was_held(rig):
     client.send(CHUNKED + (b"c00\r\n" + bytes(0xC00) + b"\r\n") * 2 * CHUNKS_AT_ONCE)
     assert statuses(client) == [200]
     assert client.reading
+
+
+class Threaded(AsgiInterface):
+    """Has threads that want to run. asked: how often it was asked whether they do."""
+
+    asked = 0
+
+    def has_busy_threads(self) -> bool:
+        self.asked += 1
+        return True
+
+
+def test_threads_may_run_before_each_further_turn(make_rig: Callable[..., Rig]) -> None:
+    answering = Answering(make_rig())
+    rig = answering.rig
+    rig.interface = rig.hub.interface = Threaded(answering.asgi, rig.loop)
+    rig.connect().send_soon(request())
+    answering.turns()
+    # Most connections have had enough with their share.
+    assert rig.interface.asked == 0
+    rig.connect().send_soon(request() * COUNT)
+    answering.turns()
+    assert rig.interface.asked >= COUNT // EVENTS_A_TURN

@@ -1,0 +1,47 @@
+"""A busy loop is told whether threads of this process want to run."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bascule.interfaces.application import EVERYWHERE
+from bascule.interfaces.asgi import AsgiInterface
+from bascule.interfaces.dispatch import DispatchInterface, Route
+from bascule.interfaces.wsgi import WsgiInterface
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def application(*args: Any) -> Any:
+    raise AssertionError("nobody calls it")
+
+
+def test_wsgi_in_threads(loop: asyncio.AbstractEventLoop) -> None:
+    interface = WsgiInterface(application, loop, threads=2)
+    assert not interface.has_busy_threads()
+    interface.running = 1
+    assert interface.has_busy_threads()
+
+
+def test_calls_without_threads(loop: asyncio.AbstractEventLoop) -> None:
+    for interface in (
+        WsgiInterface(application, loop, threads=0),
+        AsgiInterface(application, loop),
+    ):
+        interface.running = 1
+        assert not interface.has_busy_threads()
+
+
+def test_one_of_several_applications(loop: asyncio.AbstractEventLoop) -> None:
+    wsgi, asgi = WsgiInterface(application, loop, threads=2), AsgiInterface(application, loop)
+    interface = DispatchInterface([Route(EVERYWHERE, wsgi)], asgi)
+    assert not interface.has_busy_threads()
+    wsgi.running = 1
+    assert interface.has_busy_threads()
