@@ -36,7 +36,7 @@ from bascule.interfaces.asgi_call import (
     checked_body,
     mark_async,
 )
-from bascule.interfaces.exchange import Carrier, Exchange
+from bascule.interfaces.exchange import FORSAKEN_AFTER, Carrier, Exchange
 from bascule.protocols.events import Request
 from bascule.types import Message, Scope
 
@@ -54,9 +54,6 @@ TOLD_GRACE = 1.0
 
 # Pieces that are dropped in one turn of the loop.
 DROPPED_A_TURN = 8
-
-# Seconds of silence after which a client that has closed its sending side counts as gone.
-FORSAKEN_AFTER = 3.0
 
 # Messages that end the body where nothing says that more comes.
 BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")

@@ -23,6 +23,10 @@ from bascule.protocols.events import Request
 # still fit into memory.
 BODY_HIGH_WATER = 131072
 
+# A client that has closed its sending side may wait for the response, or be gone. Only writing to
+# it tells: when nothing was written for so many seconds, it counts as gone.
+FORSAKEN_AFTER = 3.0
+
 
 class Endpoint:
     """What an application may know about the two ends of a connection; made once for each

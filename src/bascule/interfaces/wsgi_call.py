@@ -18,6 +18,7 @@ from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
 from bascule.interfaces.environ import connection_environ, request_environ
 from bascule.interfaces.exchange import (
+    FORSAKEN_AFTER,
     Carrier,
     Endpoint,
     Exchange,
@@ -44,9 +45,6 @@ TOO_MANY_WAIT = b"too many requests are waiting\n"
 REMEMBERED = 1024
 # As many as connections, by default.
 QUEUE_LIMIT = 10_000
-# A client that has closed its sending side may wait for the response, or be gone. Nothing tells
-# which, but writing to it: when nothing was written for so many seconds, it counts as gone.
-FORSAKEN_AFTER = 3.0
 # Empty pieces that are taken behind a complete body, for the sake of the code behind them.
 MOST_EMPTY = 16
 

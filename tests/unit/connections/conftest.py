@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from connection_rig import Rig
+from connection_rig import Answering, Rig
+
+from bascule.interfaces.asgi import AsgiInterface
 
 
 @pytest.fixture
@@ -22,3 +24,14 @@ def make_rig() -> Iterator[Callable[..., Rig]]:
 @pytest.fixture
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     return make_rig()
+
+
+@pytest.fixture(params=["ASGI", "WSGI on the loop"])
+def answering(request: pytest.FixtureRequest, make_rig: Callable[..., Rig]) -> Answering:
+    if request.param == "ASGI":
+        answering = Answering(make_rig())
+        rig = answering.rig
+        rig.interface = rig.hub.interface = AsgiInterface(answering.asgi, rig.loop)
+    else:
+        answering = Answering(make_rig(lambda *args: answering.wsgi(*args), threads=0))
+    return answering

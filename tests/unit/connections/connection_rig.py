@@ -187,3 +187,31 @@ def bodies(client: FakeTransport, words: Iterable[bytes]) -> list[bytes]:
     """Those of `words` that the client received, in the order it received them."""
     found = [word for word in words if word in client.received]
     return sorted(found, key=client.received.index)
+
+
+class Answering:
+    """A rig whose application answers at once, without a turn of the loop in between."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.calls = 0
+        self.answer = b"ok"
+
+    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        self.calls += 1
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": self.answer})
+
+    def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
+        self.calls += 1
+        start_response("200 OK", [])
+        return [self.answer]
+
+    def turns(self) -> list[int]:
+        """How many calls there were in each turn of the loop, until it rests."""
+        counts = []
+        while not self.rig.loop.is_at_rest:
+            before = self.calls
+            self.rig.loop.turn()
+            counts.append(self.calls - before)
+        return counts

@@ -1,10 +1,8 @@
 """What one connection may do in one turn of the loop, so that no other waits for it."""
 
 from collections.abc import Callable
-from typing import Any
 
-import pytest
-from connection_rig import Rig, request, statuses
+from connection_rig import Answering, Rig, request, statuses
 
 from bascule.connections.http1 import EVENTS_A_TURN, READ_AHEAD
 from bascule.interfaces.asgi import AsgiInterface
@@ -15,45 +13,6 @@ COUNT = 100
 CHUNKED = request("/", "Transfer-Encoding: chunked", method="POST")
 TINY = b"1\r\nx\r\n"
 LAST = b"0\r\n\r\n"
-
-
-class Answering:
-    """A rig whose application answers at once, without a turn of the loop in between."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-        self.calls = 0
-        self.answer = b"ok"
-
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        self.calls += 1
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": self.answer})
-
-    def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
-        self.calls += 1
-        start_response("200 OK", [])
-        return [self.answer]
-
-    def turns(self) -> list[int]:
-        """How many calls there were in each turn of the loop, until it rests."""
-        counts = []
-        while not self.rig.loop.is_at_rest:
-            before = self.calls
-            self.rig.loop.turn()
-            counts.append(self.calls - before)
-        return counts
-
-
-@pytest.fixture(params=["ASGI", "WSGI on the loop"])
-def answering(request: Any, make_rig: Callable[..., Rig]) -> Answering:
-    if request.param == "ASGI":
-        answering = Answering(make_rig())
-        rig = answering.rig
-        rig.interface = rig.hub.interface = AsgiInterface(answering.asgi, rig.loop)
-    else:
-        answering = Answering(make_rig(lambda *args: answering.wsgi(*args), threads=0))
-    return answering
 
 
 def test_pipelined_requests_have_so_many_in_a_turn(answering):

@@ -1,10 +1,7 @@
 """What one HTTP/2 connection may do in one turn of the loop, so that no other waits for it."""
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
-import pytest
 from connection_rig import Rig
 
 from bascule.connections.http2 import (
@@ -15,7 +12,6 @@ from bascule.connections.http2 import (
     WRITTEN_AT_ONCE,
 )
 from bascule.connections.http2_stream import CONNECTION_UNSENT
-from bascule.interfaces.asgi import AsgiInterface
 from support import http2_frames as h2
 from support.transport import END, FakeTransport
 
@@ -23,45 +19,6 @@ REQUESTS_A_TURN = FRAMES_A_TURN // (1 + REQUEST_FRAMES)
 COUNT = 100
 REQUESTS = b"".join(h2.headers(number) for number in range(1, 2 * COUNT, 2))
 PLENTY = 2**30
-
-
-class Answering:
-    """A rig whose application answers at once, without a turn of the loop in between."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-        self.calls = 0
-        rig.hub.http2 = True
-
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        self.calls += 1
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": b"ok"})
-
-    def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
-        self.calls += 1
-        start_response("200 OK", [])
-        return [b"ok"]
-
-    def turns(self) -> list[int]:
-        """How many calls there were in each turn of the loop, until it rests."""
-        counts = []
-        while not self.rig.loop.is_at_rest:
-            before = self.calls
-            self.rig.loop.turn()
-            counts.append(self.calls - before)
-        return counts
-
-
-@pytest.fixture(params=["ASGI", "WSGI on the loop"])
-def answering(request: Any, make_rig: Callable[..., Rig]) -> Answering:
-    if request.param == "ASGI":
-        answering = Answering(make_rig())
-        rig = answering.rig
-        rig.interface = rig.hub.interface = AsgiInterface(answering.asgi, rig.loop)
-    else:
-        answering = Answering(make_rig(lambda *args: answering.wsgi(*args), threads=0))
-    return answering
 
 
 def connected(rig: Rig) -> FakeTransport:
