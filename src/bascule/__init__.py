@@ -17,7 +17,7 @@ force_pure_if_asked()
 
 if TYPE_CHECKING:
     from bascule import adapters
-    from bascule.interfaces.wsgi_socket import websocket
+    from bascule.interfaces.wsgi.websocket_object import websocket
     from bascule.server import Server, serve
     from bascule.settings import Settings
     from bascule.version import __version__
@@ -29,7 +29,7 @@ _HOMES = {
     "Settings": "bascule.settings",
     "__version__": "bascule.version",
     "serve": "bascule.server",
-    "websocket": "bascule.interfaces.wsgi_socket",
+    "websocket": "bascule.interfaces.wsgi.websocket_object",
 }
 
 

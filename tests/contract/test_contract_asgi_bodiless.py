@@ -22,7 +22,7 @@ def test_an_endless_stream_ends(
 ) -> None:
     """The client has its answer at once; the application gets the OSError of a client that has
     gone, and that is no error of anybody's (the fixture looks)."""
-    monkeypatch.setattr("bascule.interfaces.asgi.TOLD_GRACE", 0.01)
+    monkeypatch.setattr("bascule.interfaces.asgi.http.TOLD_GRACE", 0.01)
     result = Flag()
 
     @app

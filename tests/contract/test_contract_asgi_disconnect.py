@@ -237,7 +237,7 @@ def test_a_stream_of_an_application_that_listens_is_ended_by_the_application(ser
 def test_a_stream_that_goes_on_although_it_was_told_is_ended(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bascule.interfaces.asgi.TOLD_GRACE", 0.01)
+    monkeypatch.setattr("bascule.interfaces.asgi.http.TOLD_GRACE", 0.01)
 
     async def forever(receive: Any, send: Any) -> None:
         while True:
@@ -251,7 +251,7 @@ def test_a_quiet_stream_whose_client_closed_in_peace_holds_no_connection(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written that would show that the client is gone, and nobody listens."""
-    monkeypatch.setattr("bascule.interfaces.asgi.FORSAKEN_AFTER", 0.0)
+    monkeypatch.setattr("bascule.interfaces.asgi.http.FORSAKEN_AFTER", 0.0)
     finish = Flag()
 
     @app

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bascule.interfaces import wsgi_call
+from bascule.interfaces.wsgi import call
 from support.flag import DEADLINE, Flag
 from support.inprocess import Served
 from support.wsgi import Environ
@@ -151,7 +151,7 @@ def test_empty_pieces_end_when_the_client_has_closed_and_nothing_is_written(
     served: Serve, threads: int, begun: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that has closed its side may be waiting still, but not for ever."""
-    monkeypatch.setattr(wsgi_call, "FORSAKEN_AFTER", 0.05)
+    monkeypatch.setattr(call, "FORSAKEN_AFTER", 0.05)
     called, closed = Flag(), Flag()
 
     def app(environ: Environ, start_response: Any) -> Iterator[bytes]:
@@ -179,7 +179,7 @@ def test_a_client_that_has_closed_its_side_gets_what_comes_later(
     served: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as something does."""
-    monkeypatch.setattr(wsgi_call, "FORSAKEN_AFTER", DEADLINE)
+    monkeypatch.setattr(call, "FORSAKEN_AFTER", DEADLINE)
     told = threading.Event()
 
     def app(environ: Environ, start_response: Any) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from bascule.errors import RequestTimeout
-from bascule.interfaces import interrupt
+from bascule.interfaces.wsgi import interrupt
 from support.flag import DEADLINE, Flag
 from support.inprocess import Served
 

@@ -6,7 +6,7 @@ from typing import Any
 import bottle
 import pytest
 
-from bascule.interfaces import wsgi_body
+from bascule.interfaces.wsgi import body
 from support.flag import Flag
 from support.inprocess import Served
 from support.wsgi import Environ
@@ -139,7 +139,7 @@ def test_others_get_what_is_too_large_as_it_comes(
         return [b"%d" % len(environ["wsgi.input"].read())]
 
     if why == "all bodies":
-        monkeypatch.setattr(wsgi_body, "COLLECTED_AT_ONCE", 200_000)
+        monkeypatch.setattr(body, "COLLECTED_AT_ONCE", 200_000)
     served = serve_threads(
         app, limit_body_buffer={"one body": 200_000, "none": 0}.get(why, 1 << 20)
     )

@@ -33,8 +33,8 @@ from bascule.adapters.response import (
 )
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.leaving import forget_frames, is_disconnect
-from bascule.interfaces.threads import ThreadPool
-from bascule.interfaces.wsgi_input import BodyStream
+from bascule.interfaces.wsgi.input import BodyStream
+from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file
 
@@ -162,7 +162,7 @@ class ThreadedCall:
 
     async def refuse_body(self) -> None:
         """To an application that would take it for empty, a body is too large."""
-        from bascule.interfaces.wsgi_body import TOO_LARGE
+        from bascule.interfaces.wsgi.body import TOO_LARGE
 
         text = (b"content-type", b"text/plain; charset=utf-8")
         await self.send({"type": "http.response.start", "status": 413, "headers": [text]})
@@ -172,7 +172,7 @@ class ThreadedCall:
         """Receive a body without Content-Length, up to its end or to a limit; False where the
         application cannot be called with it."""
         # Only here: few bodies are without a length.
-        from bascule.interfaces.wsgi_body import reads_by_length
+        from bascule.interfaces.wsgi.body import reads_by_length
 
         body = io.BytesIO()
         by_length = reads_by_length(self.plan.app)

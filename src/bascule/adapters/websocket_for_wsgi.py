@@ -1,8 +1,8 @@
 """`environ["wsgi.websocket"]` over ASGI: the same object as under Bascule's WSGI side.
 
-Its behaviour is that of `bascule.interfaces.wsgi_socket.WebSocket`, which this puts on the
-messages of ASGI. What ASGI has no message for is left out: pings, and a close code for when the
-server stops.
+Its behaviour is that of `bascule.interfaces.wsgi.websocket_object.WebSocket`, which this puts on
+the messages of ASGI. ASGI has no messages for pings, nor for a close code when the server stops:
+these two are left out.
 """
 
 import io
@@ -19,8 +19,8 @@ from bascule.adapters.threaded_call import (
 )
 from bascule.errors import ResponseError
 from bascule.interfaces.session import ABNORMAL_CLOSURE, NO_STATUS, NORMAL_CLOSURE, SERVICE_RESTART
-from bascule.interfaces.threads import ThreadPool
-from bascule.interfaces.wsgi_socket import BINARY, TEXT, WebSocket, closed_error
+from bascule.interfaces.wsgi.pool import ThreadPool
+from bascule.interfaces.wsgi.websocket_object import BINARY, TEXT, WebSocket, closed_error
 from bascule.types import Environ, Headers, Message, Receive, Scope, Send
 
 # Messages that wait for the application before no more are received.

@@ -9,7 +9,7 @@ import weakref
 from asyncio import AbstractEventLoop, get_running_loop
 
 from bascule.adapters.threaded_call import Places, ThreadedCall, WSGIPlan
-from bascule.interfaces.threads import ThreadPool
+from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.types import Receive, Scope, Send, WSGIApp
 
 # WebSockets keep a thread each for as long as they last, so they have threads of their own. As

@@ -138,7 +138,7 @@ def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
 def load(target: str, factory: bool, settings: Settings) -> object:
     """What TARGET names: a Django project, or the attribute of a module."""
     from bascule.django.locate import find_project
-    from bascule.interfaces.locate import load_target
+    from bascule.loading.locate import load_target
 
     project = find_project(target, settings.app_dir, os.environ)
     if project is not None:

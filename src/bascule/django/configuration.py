@@ -18,8 +18,8 @@ from typing import Any
 
 from bascule.django.locate import VARIABLE, Project, find_project
 from bascule.errors import StartupError, TargetError, UsageError
-from bascule.interfaces.locate import module_missing
-from bascule.interfaces.traces import startup_message
+from bascule.loading.locate import module_missing
+from bascule.loading.traces import startup_message
 from bascule.settings import OPTIONS
 from bascule.settings.findings import Given, Layer, Rank, Source, did_you_mean, finding
 from bascule.settings.load import ProjectSettings

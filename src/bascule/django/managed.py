@@ -15,7 +15,7 @@ from bascule.directory import of_script
 from bascule.django.configuration import KEY, layer_of
 from bascule.django.locate import MANAGE, VARIABLE, Project
 from bascule.errors import BasculeError, SettingsError, StartupError, UsageError
-from bascule.interfaces.traces import startup_message
+from bascule.loading.traces import startup_message
 from bascule.settings import Settings, load_settings
 from bascule.settings.findings import Rank, Source, listed
 from bascule.settings.load import ProjectSettings

@@ -13,10 +13,10 @@ from bascule.django.executors import THREADS
 from bascule.django.locate import VARIABLE, Project
 from bascule.django.originals import is_of_module, is_original
 from bascule.errors import BasculeError, StartupError, TargetError, UsageError
-from bascule.interfaces.detect import describe, detect_interface, guess_interface, insides
 from bascule.interfaces.hybrid import Hybrid
-from bascule.interfaces.locate import load_target
-from bascule.interfaces.traces import startup_message
+from bascule.loading.detect import describe, detect_interface, guess_interface, insides
+from bascule.loading.locate import load_target
+from bascule.loading.traces import startup_message
 from bascule.types import ASGI3App, WSGIApp
 
 logger = logging.getLogger("bascule.django")
@@ -140,7 +140,7 @@ def as_asgi3(project: Project, named: str, app: Any) -> ASGI3App:
             "is called by WSGI"
         )
     if interface == "asgi2":
-        from bascule.interfaces.asgi_call import from_asgi2
+        from bascule.interfaces.asgi.call import from_asgi2
 
         return from_asgi2(app)
     return app  # type: ignore[no-any-return]  # what an import gives

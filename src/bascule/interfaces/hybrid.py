@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bascule.errors import UsageError
-from bascule.interfaces.application import HYBRID, Application
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
+from bascule.loading.application import HYBRID, Application
 from bascule.mounting import MountPoint, path_below
 from bascule.protocols.events import Request
 from bascule.types import ASGI3App, WSGIApp

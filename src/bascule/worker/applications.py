@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from bascule.errors import UsageError
-from bascule.interfaces.application import EVERYWHERE, Application
-from bascule.interfaces.detect import is_a
 from bascule.interfaces.hybrid import Hybrid
-from bascule.interfaces.locate import detect_interface, load_target
+from bascule.loading.application import EVERYWHERE, Application
+from bascule.loading.detect import is_a
+from bascule.loading.locate import detect_interface, load_target
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.settings import Settings
 

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bascule.errors import StartupError, TargetError
-from bascule.interfaces.detect import describe, is_async, takes_nothing
-from bascule.interfaces.locate import load_attribute
-from bascule.interfaces.traces import startup_message
+from bascule.loading.detect import describe, is_async, takes_nothing
+from bascule.loading.locate import load_attribute
+from bascule.loading.traces import startup_message
 from bascule.settings import OPTIONS, Settings
 
 logger = logging.getLogger("bascule")

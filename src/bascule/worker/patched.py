@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 
 from bascule.errors import UsageError
-from bascule.interfaces.application import Application
 from bascule.interfaces.hybrid import Hybrid
+from bascule.loading.application import Application
 from bascule.settings import Settings
 
 logger = logging.getLogger("bascule")

@@ -21,8 +21,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from bascule.errors import StartupError
-from bascule.interfaces.application import Application
 from bascule.interfaces.hybrid import Hybrid
+from bascule.loading.application import Application
 from bascule.loop import loop_factory, loop_name, new_event_loop
 from bascule.observability import logs
 from bascule.observability.access import AccessLog
@@ -196,9 +196,9 @@ def preload(
     for application in applications:
         is_hybrid = isinstance(application.app, Hybrid)
         if is_hybrid or application.interface == "wsgi":
-            import_module("bascule.interfaces.wsgi")
+            import_module("bascule.interfaces.wsgi.http")
         if is_hybrid or application.interface != "wsgi":
-            import_module("bascule.interfaces.asgi")
+            import_module("bascule.interfaces.asgi.http")
     return Loaded(applications, tls)
 
 

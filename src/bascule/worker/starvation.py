@@ -12,7 +12,7 @@ from bascule.interfaces.exchange import Exchange
 from bascule.stacks import thread_stack
 
 if TYPE_CHECKING:
-    from bascule.interfaces.threads import ThreadPool
+    from bascule.interfaces.wsgi.pool import ThreadPool
 
 logger = logging.getLogger("bascule")
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
-from bascule.interfaces.application import EVERYWHERE, Application
+from bascule.interfaces.asgi.lifespan import Lifespan
 from bascule.interfaces.exchange import Interface
 from bascule.interfaces.hybrid import Hybrid, HybridInterface
-from bascule.interfaces.lifespan import Lifespan
 from bascule.interfaces.stopping import Stopping
+from bascule.loading.application import EVERYWHERE, Application
 from bascule.loop import Acceptor, listen
 from bascule.observability.limiter import RateLimited
 from bascule.observability.stall import Watchdog
@@ -49,7 +49,7 @@ from bascule.worker.trim import Trimmer
 
 if TYPE_CHECKING:
     from bascule.connections.proxies import ProxyFields
-    from bascule.interfaces.wsgi import WsgiInterface
+    from bascule.interfaces.wsgi.http import WsgiInterface
     from bascule.loop.proxied import ProxyHeaders
     from bascule.observability.access import AccessLog
     from bascule.observability.board import Slot
@@ -223,12 +223,12 @@ class Worker:
     def make_wsgi(
         self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str
     ) -> "WsgiInterface":
-        from bascule.interfaces.wsgi import WsgiInterface
+        from bascule.interfaces.wsgi.http import WsgiInterface
 
         settings = self.settings
         if settings.request_timeout:
             # Not when it is first needed: that is on the loop, and it takes a moment.
-            import_module("bascule.interfaces.interrupt")
+            import_module("bascule.interfaces.wsgi.interrupt")
         interface = WsgiInterface(
             app,
             loop,
@@ -258,7 +258,7 @@ class Worker:
         state: dict[str, Any] | None,
         mounted: str,
     ) -> Interface:
-        from bascule.interfaces.asgi import AsgiInterface
+        from bascule.interfaces.asgi.http import AsgiInterface
 
         settings = self.settings
         interface = AsgiInterface(
@@ -519,6 +519,6 @@ def adapted(app: Any, interface: str) -> Any:
     """The application as the interfaces call it: ASGI 2 is made into ASGI 3."""
     if interface != "asgi2":
         return app
-    from bascule.interfaces.asgi_call import from_asgi2
+    from bascule.interfaces.asgi.call import from_asgi2
 
     return from_asgi2(app)

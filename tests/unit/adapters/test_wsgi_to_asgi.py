@@ -949,8 +949,9 @@ def test_importing_it_imports_no_server() -> None:
     }
     assert {name for name in found if name.startswith("bascule.interfaces.")} == {
         "bascule.interfaces.leaving",
-        "bascule.interfaces.threads",
-        "bascule.interfaces.wsgi_input",
+        "bascule.interfaces.wsgi",
+        "bascule.interfaces.wsgi.pool",
+        "bascule.interfaces.wsgi.input",
     }
 
 

@@ -7,7 +7,7 @@ from connection_rig import request, statuses
 
 from bascule.connections.http1 import SMALL_FILE
 from bascule.interfaces.exchange import BODY_HIGH_WATER
-from bascule.interfaces.wsgi_threaded import RESPONSE_HIGH_WATER
+from bascule.interfaces.wsgi.threaded import RESPONSE_HIGH_WATER
 
 DISCONNECT = {"type": "http.disconnect"}
 UPLOAD = request("/", "Content-Length: 10", method="POST")

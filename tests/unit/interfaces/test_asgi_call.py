@@ -5,8 +5,8 @@ import contextvars
 
 import pytest
 
-from bascule.interfaces.asgi import AsgiInterface
-from bascule.interfaces.asgi_call import Wakeup
+from bascule.interfaces.asgi.call import Wakeup
+from bascule.interfaces.asgi.http import AsgiInterface
 from bascule.interfaces.exchange import Carrier, Endpoint
 from bascule.protocols.events import Request
 

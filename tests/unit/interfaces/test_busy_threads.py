@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bascule.interfaces.application import EVERYWHERE
-from bascule.interfaces.asgi import AsgiInterface
+from bascule.interfaces.asgi.http import AsgiInterface
 from bascule.interfaces.dispatch import DispatchInterface, Route
-from bascule.interfaces.wsgi import WsgiInterface
+from bascule.interfaces.wsgi.http import WsgiInterface
+from bascule.loading.application import EVERYWHERE
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bascule.interfaces import threads
-from bascule.interfaces.threads import ThreadPool
+from bascule.interfaces.wsgi import pool
+from bascule.interfaces.wsgi.pool import ThreadPool
 from support.flag import DEADLINE, Flag
 
 
@@ -73,7 +73,7 @@ def test_one_that_fails_on_the_loop_holds_up_no_other() -> None:
 def test_a_system_without_threads_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(threads, "TRY_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(pool, "TRY_AGAIN_AFTER", 0.01)
     start = threading.Thread.start
     refusals = [RuntimeError("can't start new thread")] * 2
 

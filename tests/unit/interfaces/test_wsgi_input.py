@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.interfaces.wsgi_input import BodyStream
+from bascule.interfaces.wsgi.input import BodyStream
 
 PIECES = st.lists(st.binary(max_size=12).map(lambda data: data.replace(b"\xff", b"\n")))
 SIZES = st.one_of(st.none(), st.integers(-2, 15))

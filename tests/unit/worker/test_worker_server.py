@@ -533,7 +533,7 @@ def test_settings_of_a_process_are_refused(setting):
 
 
 def test_with_a_deadline_for_requests_what_it_takes_is_there_before_the_first(monkeypatch):
-    monkeypatch.delitem(sys.modules, "bascule.interfaces.interrupt", raising=False)
+    monkeypatch.delitem(sys.modules, "bascule.interfaces.wsgi.interrupt", raising=False)
 
     def application(environ, start_response):
         raise AssertionError("nobody asks")
@@ -541,7 +541,7 @@ def test_with_a_deadline_for_requests_what_it_takes_is_there_before_the_first(mo
     async def main():
         server = Server(application, port=0, request_timeout=30)
         await server.start()
-        assert "bascule.interfaces.interrupt" in sys.modules
+        assert "bascule.interfaces.wsgi.interrupt" in sys.modules
         await server.stop()
 
     run(main())

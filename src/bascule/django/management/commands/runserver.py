@@ -30,7 +30,7 @@ from bascule.django.sides import asgi_modules, both_sides
 from bascule.django.static import with_static_files
 from bascule.errors import BindError, UsageError
 from bascule.interfaces.hybrid import Hybrid
-from bascule.interfaces.locate import load_target
+from bascule.loading.locate import load_target
 from bascule.observability import logs
 from bascule.observability.waiting import waiting_for
 from bascule.settings import DEVELOPMENT, OPTIONS, Settings

@@ -17,7 +17,7 @@ from bascule.django.arguments import WORDS, add_settings, refuse_words, typed, w
 from bascule.django.managed import command_error, late_variables, settings_here, this_project
 from bascule.django.sides import both_sides
 from bascule.errors import EXIT_INTERRUPTED, StartupError, UsageError
-from bascule.interfaces.locate import load_target
+from bascule.loading.locate import load_target
 from bascule.settings import Settings
 from bascule.supervisor.start import serve_or_watch
 

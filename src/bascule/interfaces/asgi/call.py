@@ -29,7 +29,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from bascule.errors import ResponseError
-from bascule.interfaces import sending
+from bascule.interfaces.asgi import sending
 from bascule.interfaces.exchange import Endpoint, Exchange, Interface, WebSocketPlan
 from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.interfaces.stopping import Stopping

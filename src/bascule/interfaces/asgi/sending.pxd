@@ -1,6 +1,6 @@
 # The compiled twin of sending.py, inlined into the module that cimports it.
 
-from bascule.interfaces.asgi_call cimport Waiting
+from bascule.interfaces.asgi.call cimport Waiting
 
 cdef extern from *:
     """

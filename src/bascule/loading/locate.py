@@ -15,8 +15,8 @@ from typing import Any
 
 from bascule.directory import absolute
 from bascule.errors import StartupError, TargetError
-from bascule.interfaces import suggest
-from bascule.interfaces.detect import (
+from bascule.loading import suggest
+from bascule.loading.detect import (
     describe,
     detect_interface,
     is_a,
@@ -24,8 +24,8 @@ from bascule.interfaces.detect import (
     needs_arguments,
     takes_nothing,
 )
-from bascule.interfaces.mistakes import what_instead
-from bascule.interfaces.traces import startup_message
+from bascule.loading.mistakes import what_instead
+from bascule.loading.traces import startup_message
 
 __all__ = ["detect_interface", "load_target"]
 

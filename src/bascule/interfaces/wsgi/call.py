@@ -16,7 +16,6 @@ from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
-from bascule.interfaces.environ import connection_environ, request_environ
 from bascule.interfaces.exchange import (
     FORSAKEN_AFTER,
     Carrier,
@@ -26,8 +25,9 @@ from bascule.interfaces.exchange import (
     WebSocketPlan,
 )
 from bascule.interfaces.stopping import Stopping
-from bascule.interfaces.threads import ThreadPool
-from bascule.interfaces.wsgi_body import BodyBuffer
+from bascule.interfaces.wsgi.body import BodyBuffer
+from bascule.interfaces.wsgi.environ import connection_environ, request_environ
+from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.protocols.events import Request
 from bascule.types import Environ, ExcInfo, WSGIApp
 from bascule.wrapper import FileWrapper, kernel_file

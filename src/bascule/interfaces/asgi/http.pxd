@@ -1,6 +1,6 @@
 import cython
 
-from bascule.interfaces.asgi_call cimport AsgiCall, AsgiCaller, Drained, GiveWay, ReadyAwaitable, Receive
+from bascule.interfaces.asgi.call cimport AsgiCall, AsgiCaller, Drained, GiveWay, ReadyAwaitable, Receive
 from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.protocols.events cimport Request
 

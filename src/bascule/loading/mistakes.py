@@ -6,7 +6,7 @@ Asked only when there is an error to tell. It looks at the thing, calls nothing,
 import inspect
 from typing import Any
 
-from bascule.interfaces.detect import attribute, guess_interface, is_a, path_of, signature_of
+from bascule.loading.detect import attribute, guess_interface, is_a, path_of, signature_of
 
 # Attributes that are applications, and methods that make one.
 APPLICATIONS = ("server", "wsgi_app", "asgi_app", "app", "application")

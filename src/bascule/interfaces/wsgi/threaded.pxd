@@ -1,8 +1,8 @@
 import cython
 
 from bascule.interfaces.exchange cimport Carrier
-from bascule.interfaces.threads cimport Seat, ThreadPool
-from bascule.interfaces.wsgi_call cimport Result, WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi.pool cimport Seat, ThreadPool
+from bascule.interfaces.wsgi.call cimport Result, WsgiCaller, WsgiExchange
 from bascule.protocols.events cimport Request
 
 cdef class ThreadedExchange(WsgiExchange):

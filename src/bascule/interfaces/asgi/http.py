@@ -25,7 +25,7 @@ from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
-from bascule.interfaces.asgi_call import (
+from bascule.interfaces.asgi.call import (
     READY,
     AsgiCall,
     AsgiCaller,
@@ -501,7 +501,7 @@ class AsgiInterface(AsgiCaller):
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         if request.websocket is not None and self.websockets is not None:
             # Not before there is one: many applications have none.
-            from bascule.interfaces.asgi_websocket import AsgiWebSocket
+            from bascule.interfaces.asgi.websocket import AsgiWebSocket
 
             return AsgiWebSocket(self, request, carrier, self.websockets.queue)
         return AsgiExchange(self, request, carrier)

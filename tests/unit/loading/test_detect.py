@@ -27,8 +27,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Request, Response
 
 from bascule.errors import TargetError
-from bascule.interfaces.detect import describe, guess_interface, takes_nothing
-from bascule.interfaces.locate import detect_interface
+from bascule.loading.detect import describe, guess_interface, takes_nothing
+from bascule.loading.locate import detect_interface
 
 
 async def asgi3(scope: Any, receive: Any, send: Any) -> None: ...

@@ -14,7 +14,7 @@ reason, `send` raises OSError. What the client sent before that is received firs
 
 from bascule.errors import ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
-from bascule.interfaces.asgi_call import (
+from bascule.interfaces.asgi.call import (
     READY,
     WEBSOCKET_SPEC_VERSION,
     AsgiCall,

@@ -19,12 +19,12 @@ from typing import Any
 from bascule.errors import ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import Carrier, Exchange, WebSocketPlan
-from bascule.interfaces.wsgi_call import (
+from bascule.interfaces.wsgi.call import (
     WsgiCaller,
     WsgiExchange,
     log_warning,
 )
-from bascule.interfaces.wsgi_threaded import ThreadedExchange
+from bascule.interfaces.wsgi.threaded import ThreadedExchange
 from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
 from bascule.types import WSGIApp
@@ -217,7 +217,7 @@ class WsgiInterface(WsgiCaller):
             return InlineExchange(self, request, carrier)
         if request.websocket is not None and self.websockets is not None:
             # Not before there is one: many applications have none.
-            from bascule.interfaces.wsgi_websocket import WebSocketCall
+            from bascule.interfaces.wsgi.websocket import WebSocketCall
 
             return WebSocketCall(self, request, carrier)
         return ThreadedExchange(self, request, carrier)

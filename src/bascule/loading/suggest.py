@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
-from bascule.interfaces.detect import guess_interface, is_a, seems, takes_nothing
+from bascule.loading.detect import guess_interface, is_a, seems, takes_nothing
 
 MAX_SHOWN = 8
 # Where packages have their application.

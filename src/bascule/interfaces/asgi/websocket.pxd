@@ -1,6 +1,6 @@
 import cython
 
-from bascule.interfaces.asgi_call cimport AsgiCall, AsgiCaller, Drained, ReadyAwaitable, Receive, Wakeup
+from bascule.interfaces.asgi.call cimport AsgiCall, AsgiCaller, Drained, ReadyAwaitable, Receive, Wakeup
 from bascule.interfaces.exchange cimport Carrier
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
 from bascule.protocols.events cimport Request

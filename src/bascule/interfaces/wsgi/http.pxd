@@ -1,8 +1,8 @@
 import cython
 
 from bascule.interfaces.exchange cimport Carrier, Exchange
-from bascule.interfaces.wsgi_call cimport WsgiCaller, WsgiExchange
-from bascule.interfaces.wsgi_threaded cimport ThreadedExchange
+from bascule.interfaces.wsgi.call cimport WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi.threaded cimport ThreadedExchange
 from bascule.protocols.events cimport Request
 
 cdef class InlineExchange(WsgiExchange):

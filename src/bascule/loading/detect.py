@@ -50,7 +50,7 @@ def detect_interface(app: object, override: str) -> Interface:
         return "wsgi"
     interface = guess_interface(app) if callable(app) else None
     if interface is None:
-        from bascule.interfaces.mistakes import what_instead
+        from bascule.loading.mistakes import what_instead
 
         raise TargetError(
             f"cannot tell how {describe(app)} is called: {SHAPES}.{what_instead(app)}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bascule.errors import StartupError, TargetError
-from bascule.interfaces.locate import load_target
+from bascule.loading.locate import load_target
 from bascule.settings import Settings
 from bascule.worker.applications import find_applications
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from bascule.errors import ResponseError, UsageError, WebSocketClosed
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message
-from bascule.interfaces.wsgi_call import encode_field
+from bascule.interfaces.wsgi.call import encode_field
 from bascule.protocols.websocket.engine import close_payload
 from bascule.protocols.websocket.frames import LONGEST_CONTROL
 from bascule.types import Environ

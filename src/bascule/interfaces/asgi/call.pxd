@@ -75,4 +75,4 @@ cdef class AsgiCaller(Interface):
     cpdef scope(self, str kind, Request request, Endpoint endpoint, dict extensions)
 
 # At the end: it needs what is declared above.
-from bascule.interfaces cimport sending
+from bascule.interfaces.asgi cimport sending

@@ -25,9 +25,9 @@ from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import TRY_AGAIN
 from bascule.interfaces.exchange import Carrier
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message, WebSocketSession
-from bascule.interfaces.wsgi_call import WsgiCaller
-from bascule.interfaces.wsgi_socket import BINARY, PING, TEXT, WebSocket, closed_error
-from bascule.interfaces.wsgi_threaded import CROWDED_HIGH_WATER, DONE, ThreadedExchange
+from bascule.interfaces.wsgi.call import WsgiCaller
+from bascule.interfaces.wsgi.threaded import CROWDED_HIGH_WATER, DONE, ThreadedExchange
+from bascule.interfaces.wsgi.websocket_object import BINARY, PING, TEXT, WebSocket, closed_error
 from bascule.protocols.events import Request
 from bascule.types import Environ
 

@@ -11,8 +11,8 @@ from flask import Blueprint, Flask
 from werkzeug.local import LocalProxy
 
 from bascule.errors import TargetError
-from bascule.interfaces.detect import detect_interface
-from bascule.interfaces.mistakes import what_instead
+from bascule.loading.detect import detect_interface
+from bascule.loading.mistakes import what_instead
 
 
 async def view(request: Any) -> None: ...

@@ -42,9 +42,9 @@ from typing import Any
 from bascule.errors import RequestTimeout, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import BODY_HIGH_WATER, Carrier
-from bascule.interfaces.wsgi_body import TOO_LARGE, Collected
-from bascule.interfaces.wsgi_call import Result, WsgiCaller, WsgiExchange
-from bascule.interfaces.wsgi_input import BodyStream
+from bascule.interfaces.wsgi.body import TOO_LARGE, Collected
+from bascule.interfaces.wsgi.call import Result, WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi.input import BodyStream
 from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
 from bascule.types import Environ
@@ -410,7 +410,7 @@ class ThreadedExchange(WsgiExchange):
     def interrupt(self) -> None:
         """Raise RequestTimeout in the thread if that is in the application's code; if not, it
         finds `expired` when it is about to go there."""
-        from bascule.interfaces.interrupt import strike
+        from bascule.interfaces.wsgi.interrupt import strike
 
         thread = self.thread()
         if not thread:
@@ -522,7 +522,7 @@ class ThreadedExchange(WsgiExchange):
         while self.striking:
             sleep(0)
         if self.struck:
-            from bascule.interfaces.interrupt import take_back
+            from bascule.interfaces.wsgi.interrupt import take_back
 
             take_back()
 

@@ -1,0 +1,1 @@
+"""Calling ASGI applications: HTTP, WebSocket and lifespan."""
