@@ -47,7 +47,7 @@ def serve(
             "handles nowhere else.\nIn another thread, run a bascule.Server: "
             "asyncio.run(bascule.Server(app).serve())"
         )
-    settings = Settings.of(**({"target": app, **options} if isinstance(app, str) else options))
+    settings = Settings(**({"target": app, **options} if isinstance(app, str) else options))
     if settings.reload:
         raise UsageError(f"reload {RELOADS}; serve() cannot")
     given = None if isinstance(app, str) else app
@@ -144,7 +144,7 @@ class Server:
         Raises SettingsError or TargetError, or UsageError for a setting of the process or one
         without effect.
         """
-        self.settings = Settings.of(
+        self.settings = Settings(
             **({"target": app, **options} if isinstance(app, str) else options)
         )
         given = None if isinstance(app, str) else app

@@ -154,7 +154,7 @@ def test_a_root_path_that_a_proxy_has_left(serve):
 def test_mounted_beside_another():
     named = {"shop.project": hybrid(), "site": wsgi}
     found = find_applications(
-        Settings.of(target="site", mount=["/shop=shop.project"]),
+        Settings(target="site", mount=["/shop=shop.project"]),
         load=lambda target, factory, settings: named[target],
     )
     assert [(one.interface, one.target, one.place) for one in found] == [

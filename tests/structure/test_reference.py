@@ -1,36 +1,65 @@
 """Pages made from the code are as the code says."""
 
+from collections.abc import Callable
 from pathlib import Path
 from runpy import run_path
+from types import ModuleType, NoneType
+from typing import get_args, get_type_hints
 
 import pytest
 
-from bascule.settings import OPTIONS
-from bascule.settings import reference as module
-from bascule.settings.reference import reference
+from bascule.settings import OPTIONS, annotations, reference
+from bascule.settings.annotations import typed
+from bascule.settings.reference import settings_page
+from bascule.settings.typed import AllOptions, Options
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ("docs/reference/settings.md", reference, settings_page),
+    ("src/bascule/settings/typed.py", annotations, typed),
+]
 
 
-def test_settings_page_is_current() -> None:
-    remedy = "python -m bascule.settings.reference > docs/reference/settings.md"
-    assert PAGE.read_text(encoding="utf-8") == reference(), remedy
+@pytest.mark.parametrize(("page", "module", "make"), PAGES, ids=[page for page, _, _ in PAGES])
+def test_generated_files_are_current(
+    page: str, module: ModuleType, make: Callable[[], str]
+) -> None:
+    remedy = f"python -m {module.__name__} > {page}"
+    assert (ROOT / page).read_text(encoding="utf-8") == make(), remedy
 
 
-def test_page_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    run_path(module.__file__, run_name="__main__")
-    assert capsys.readouterr().out == module.reference()
+@pytest.mark.parametrize(("page", "module", "make"), PAGES, ids=[page for page, _, _ in PAGES])
+def test_what_generates_them_prints(
+    page: str, module: ModuleType, make: Callable[[], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_path(str(module.__file__), run_name="__main__")
+    assert capsys.readouterr().out == make()
+
+
+def test_typed_options_are_those_of_the_table() -> None:
+    assert get_type_hints(AllOptions).keys() == OPTIONS.keys()
+    assert OPTIONS.keys() - get_type_hints(Options).keys() == {"websocket"}
+
+
+def test_typed_options_take_the_defaults() -> None:
+    """What `Settings` has by default may be passed to it, as far as the type shows."""
+    hints = get_type_hints(AllOptions)
+    for name, option in OPTIONS.items():
+        if option.default is None:
+            assert NoneType in get_args(hints[name]), name
+        elif isinstance(option.default, bool | int | float):
+            assert type(option.default) in (hints[name], *get_args(hints[name])), name
 
 
 def test_every_option_has_its_entry() -> None:
-    lines = reference().splitlines()
+    lines = settings_page().splitlines()
     for option in OPTIONS.values():
         assert f"### {option.name}" in lines
         assert option.help in lines
 
 
 def test_ways_to_write_an_option() -> None:
-    lines = reference().splitlines()
+    lines = settings_page().splitlines()
     assert "- Command line: `-b ADDRESS` or `--bind ADDRESS`" in lines
     assert "- Command line: `--access-log` or `--no-access-log`" in lines
     assert "- Environment: `BASCULE_PORT` or `PORT`" in lines

@@ -23,9 +23,14 @@ FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
 
 class Kind(ABC, Generic[T_co]):
-    """The base of all kinds. `metavar` stands for the value in help texts."""
+    """The base of all kinds.
+
+    metavar: stands for the value in help texts.
+    annotation: the type of the value as Python callers write it; see `annotations`.
+    """
 
     metavar = "TEXT"
+    annotation = "str"
 
     @abstractmethod
     def parse(self, value: object) -> T_co:
@@ -67,6 +72,8 @@ class Text(Kind[str]):
 class Path(Text):
     """A path in the file system, relative to the current directory; `~` is left to the shell."""
 
+    annotation = "str | PathLike[str]"
+
     def __init__(self, metavar: str = "PATH") -> None:
         super().__init__(metavar)
 
@@ -81,6 +88,8 @@ class Path(Text):
 
 class Account(Text):
     """A user or a group: a name or a number."""
+
+    annotation = "str | int"
 
     def parse(self, value: object) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -109,6 +118,7 @@ class Mask(Kind[int]):
     """A mask of file permissions. Text is octal, as the shell's umask has it."""
 
     metavar = "OCTAL"
+    annotation = "int | str"
 
     def parse(self, value: object) -> int:
         number = value
@@ -127,6 +137,8 @@ class Mask(Kind[int]):
 
 class Whole(Kind[int]):
     """A whole number from `minimum` to `maximum`, both included."""
+
+    annotation = "int"
 
     def __init__(self, minimum: int = 0, maximum: int | None = None, metavar: str = "N") -> None:
         self.minimum = minimum
@@ -156,6 +168,7 @@ class Count(Whole):
     """A whole number from 1 on, or the word auto, which is 0 here."""
 
     AUTO = "auto"
+    annotation = f'int | Literal["{AUTO}"]'
 
     def __init__(self, maximum: int | None = None) -> None:
         super().__init__(1, maximum, metavar=f"N|{self.AUTO}")
@@ -174,6 +187,7 @@ class Seconds(Kind[float]):
     """A finite number of seconds, fractions allowed, not below `minimum`."""
 
     metavar = "SECONDS"
+    annotation = "float"
 
     def __init__(self, minimum: float = 0.0) -> None:
         self.minimum = minimum
@@ -198,6 +212,7 @@ class Flag(Kind[bool]):
     """On or off."""
 
     metavar = "on|off"
+    annotation = "bool"
 
     def parse(self, value: object) -> bool:
         if isinstance(value, bool):
@@ -217,6 +232,9 @@ class Choice(Kind[W_co]):
         self.words: tuple[W_co, ...] = get_args(literal)
         self.synonyms = synonyms or {}
         self.metavar = "|".join(self.words)
+        words = (*self.words, *self.synonyms)
+        quoted = ", ".join(f'"{word}"' for word in words)
+        self.annotation = f"Literal[{quoted}]"
 
     def parse(self, value: object) -> W_co:
         said = str(value).strip().lower()
@@ -234,6 +252,7 @@ class Maybe(Kind[T_co | None]):
         self.kind = kind
         self.nothing = nothing
         self.metavar = kind.metavar
+        self.annotation = f"{kind.annotation} | None"
 
     def parse(self, value: object) -> T_co | None:
         if value is None or value == self.nothing:
@@ -255,6 +274,7 @@ class Listing(Kind[tuple[T_co, ...]]):
         self.kind = kind
         self.separator = separator
         self.metavar = kind.metavar
+        self.annotation = f"str | Sequence[{kind.annotation}]"
 
     def parse(self, value: object) -> tuple[T_co, ...]:
         return tuple(self._parse_item(item) for item in self._items(value))

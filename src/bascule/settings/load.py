@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from bascule.errors import SettingsError
 from bascule.settings.checks import check
@@ -14,7 +14,9 @@ from bascule.settings.merge import merge, parse_layer
 from bascule.settings.options import OPTIONS
 from bascule.settings.values import NEED_SUPERVISOR, Values
 
-V = TypeVar("V", bound=Values)
+if TYPE_CHECKING:
+    from bascule.settings.typed import AllOptions
+
 NO_TARGET = (
     "TARGET is missing: give module:attribute, such as bascule serve mysite.wsgi:application, "
     "or `target` in bascule.toml; a Django project needs none where its manage.py is"
@@ -110,12 +112,12 @@ class Loader:
                 self.findings.append(finding(source, "comes too late in the env-file itself"))
         return layer
 
-    def settings(self, kind: type[V], need_target: bool) -> V:
-        """Return the merged settings. Raises SettingsError with all findings."""
+    def values(self, need_target: bool) -> Values:
+        """Return the merged values. Raises SettingsError with all findings."""
         merged = merge(self.layers, self.findings)
         values = {name: given.value for name, given in merged.items()}
         sources = {name: given.source for name, given in merged.items()}
-        settings = kind(values, sources, self.app_environment)
+        settings = Values(values, sources, self.app_environment)
         self.findings += check(settings, sources, self.broken)
         if (
             need_target
@@ -135,16 +137,22 @@ def strongest(name: str, layers: Sequence[Layer]) -> Any:
 
 
 class Settings(Values):
-    """All settings as attributes, with the names and defaults of `Options`. Cannot be changed."""
+    """All settings as attributes, with the names and defaults of `Declared`. Cannot be changed."""
 
-    @classmethod
-    def of(cls, **options: Any) -> Self:
-        """Return settings from Python arguments, checked as those of the command line are.
+    def __init__(self, **options: "Unpack[AllOptions]") -> None:
+        """Take settings as keyword arguments, checked as the values of the command line are.
 
-        Reads no file but those the arguments name, and no environment variable.
+        Reads no environment variable, and no file but those that the arguments name.
         Raises SettingsError with all findings.
         """
-        return settings_from_arguments(cls, options)
+        self.__dict__.update(values_of_arguments(options).__dict__)
+
+    @classmethod
+    def holding(cls, values: Values) -> Self:
+        """Return settings with these values, which are parsed and checked already."""
+        settings = cls.__new__(cls)
+        settings.__dict__.update(values.__dict__)
+        return settings
 
 
 def load_settings(
@@ -175,7 +183,7 @@ def load_settings(
         loader.add_project(find_project, elsewhere, variables)
     if preset:
         loader.layers.insert(0, loader.parsed(layer_of(preset, Rank.PRESET, preset_name)))
-    return loader.settings(Settings, need_target)
+    return Settings.holding(loader.values(need_target))
 
 
 def layer_of(values: Mapping[str, object], rank: Rank, place: str) -> Layer:
@@ -188,8 +196,8 @@ def layer_of(values: Mapping[str, object], rank: Rank, place: str) -> Layer:
     }
 
 
-def settings_from_arguments(kind: type[V], options: Mapping[str, Any]) -> V:
-    """Return settings from keyword arguments; see `Settings.of`."""
+def values_of_arguments(options: Mapping[str, object]) -> Values:
+    """Return the values of keyword arguments; see `Settings`."""
     loader = Loader()
     layer: Layer = {}
     for name, value in options.items():
@@ -201,4 +209,4 @@ def settings_from_arguments(kind: type[V], options: Mapping[str, Any]) -> V:
                 finding(source, f"is not a setting{did_you_mean(name, OPTIONS)}")
             )
     loader.add_arguments(layer)
-    return loader.settings(kind, need_target=False)
+    return loader.values(need_target=False)

@@ -69,7 +69,7 @@ MOST_WORKERS = 256
 MAX_BACKLOG = 2**31 - 1  # listen(2) takes a C int
 
 
-class Options:
+class Declared:
     """The table. A `Settings` object has attributes of these names and types."""
 
     target = Option(
@@ -660,7 +660,7 @@ class Options:
 
 
 OPTIONS: dict[str, Option[Any]] = {
-    name: option for name, option in vars(Options).items() if isinstance(option, Option)
+    name: option for name, option in vars(Declared).items() if isinstance(option, Option)
 }
 
 # What a short help shows.

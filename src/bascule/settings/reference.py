@@ -68,7 +68,7 @@ that says it replaces what weaker places say in any of the four ways; two ways i
 refused."""
 
 
-def reference() -> str:
+def settings_page() -> str:
     """Return the page as Markdown."""
     parts = [INTRODUCTION]
     for section, options in groupby(OPTIONS.values(), key=lambda option: option.section):
@@ -130,4 +130,4 @@ def default(option: Option[Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    print(settings_page(), end="")

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from bascule.address import Address, FDAddress, TCPAddress, UnixAddress
 from bascule.settings.findings import DEFAULT, Rank, Source
 from bascule.settings.option import Option
-from bascule.settings.options import OPTIONS, Options
+from bascule.settings.options import OPTIONS, Declared
 
 NEED_SUPERVISOR = (
     "preload",
@@ -19,10 +19,10 @@ NEED_SUPERVISOR = (
 )
 
 
-class Values(Options):
-    """All settings as attributes, with the names and defaults of `Options`. Cannot be changed.
+class Values(Declared):
+    """All settings as attributes, with the names and defaults of `Declared`. Cannot be changed.
 
-    Made by `load_settings` or `Settings.of`, whose class is this one with a way to be made.
+    `Settings`, which callers get, adds how it is made from keyword arguments.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Values(Options):
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
-            f"settings cannot be changed; make new ones with Settings.of({name}=...)"
+            f"settings cannot be changed; make new ones with Settings({name}=...)"
         )
 
     def __delattr__(self, name: str) -> NoReturn:

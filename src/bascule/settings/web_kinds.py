@@ -197,6 +197,7 @@ class ResponseField(Kind[HeaderField]):
     """A header field for every response, written "Name: value" (RFC 9110 section 5)."""
 
     metavar = '"NAME: VALUE"'
+    annotation = "str | tuple[str | bytes, str | bytes]"
 
     def parse(self, value: object) -> HeaderField:
         name, text = self._split(value)

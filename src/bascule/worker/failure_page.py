@@ -26,6 +26,7 @@ from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
 from bascule.settings import Settings
+from bascule.settings.values import Values
 
 if TYPE_CHECKING:
     import socket
@@ -183,9 +184,8 @@ OF_CONNECTIONS = (
 
 
 def page_settings(settings: Settings) -> Settings:
-    return Settings(
-        {**{name: getattr(settings, name) for name in OF_CONNECTIONS}, "loop_stall": None}
-    )
+    kept = {name: getattr(settings, name) for name in OF_CONNECTIONS}
+    return Settings.holding(Values({**kept, "loop_stall": None}))
 
 
 class FailureServer:

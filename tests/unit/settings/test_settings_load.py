@@ -6,6 +6,7 @@ import pytest
 
 from bascule.errors import SettingsError
 from bascule.settings import OPTIONS, Settings, load_settings
+from bascule.settings.values import Values
 
 
 @pytest.fixture(autouse=True)
@@ -151,7 +152,7 @@ def test_bad_value_is_refused_even_where_a_stronger_one_is_good() -> None:
 
 
 def test_arguments() -> None:
-    settings = Settings.of(threads=0, bind="127.0.0.1:0", header=[("X-A", "b")])
+    settings = Settings(threads=0, bind="127.0.0.1:0", header=[("X-A", "b")])
     assert settings.threads == 0
     assert settings.header == ((b"X-A", b"b"),)
     assert settings.source_of("threads") == "argument"
@@ -162,20 +163,25 @@ def test_arguments_read_nothing_unasked(directory: Path, monkeypatch: pytest.Mon
     (directory / "bascule.toml").write_text("threads = 3\n")
     monkeypatch.setenv("BASCULE_BACKLOG", "3")
     monkeypatch.setenv("PORT", "3")
-    assert Settings.of() == Settings()
+    assert Settings() == Values()
 
 
 def test_files_that_arguments_name(directory: Path) -> None:
     (directory / "my.toml").write_text("threads = 3\nport = 3\n")
     (directory / ".env").write_text("BASCULE_THREADS=4\nA=1\n")
-    settings = Settings.of(config="my.toml", env_file=".env", port=5)
+    settings = Settings(config="my.toml", env_file=".env", port=5)
     assert (settings.threads, settings.port) == (4, 5)
     assert settings.app_environment == {"A": "1", "BASCULE_THREADS": "4"}
 
 
+def test_arguments_have_names() -> None:
+    with pytest.raises(TypeError, match="positional argument"):
+        Settings({"threads": 3})  # type: ignore[call-arg, arg-type]
+
+
 def test_wrong_arguments_are_all_found() -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.of(thread=1, port=-1, uds="a", fd=3, env_file="")
+        Settings(thread=1, port=-1, uds="a", fd=3, env_file="")
     assert caught.value.findings == (
         "argument: thread is not a setting; did you mean threads?",
         "argument: port -1 is out of range; give 0 to 65535",
@@ -243,4 +249,4 @@ def test_pings_and_their_deadline_can_be_given_up(directory: Path, name: str) ->
     assert getattr(load(**{f"BASCULE_{name.upper()}": "none"}), name) is None
     (directory / "bascule.toml").write_text(f"{name} = 'none'")
     assert getattr(load(), name) is None
-    assert getattr(Settings.of(**{name: None}), name) is None
+    assert getattr(Settings(**{name: None}), name) is None

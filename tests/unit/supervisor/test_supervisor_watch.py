@@ -78,9 +78,9 @@ def test_directory_that_cannot_be_watched(tmp_path):
 
 
 def test_what_is_watched(tmp_path):
-    assert directories(Settings.of()) == [os.getcwd()]
-    assert directories(Settings.of(app_dir=str(tmp_path))) == [str(tmp_path)]
-    assert directories(Settings.of(app_dir=str(tmp_path), reload_dir=["."])) == ["."]
+    assert directories(Settings()) == [os.getcwd()]
+    assert directories(Settings(app_dir=str(tmp_path))) == [str(tmp_path)]
+    assert directories(Settings(app_dir=str(tmp_path), reload_dir=["."])) == ["."]
     variables = tmp_path / "variables"
     variables.write_text("")
-    assert named_files(Settings.of(env_file=str(variables))) == {str(variables)}
+    assert named_files(Settings(env_file=str(variables))) == {str(variables)}

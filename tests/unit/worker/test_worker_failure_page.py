@@ -37,7 +37,7 @@ def test_page_loads(fields, method, is_one):
 
 
 def test_only_what_connections_need_is_taken_from_the_settings():
-    given = Settings.of(http="1", warm_up="/", workers=2, threads=3, lifespan="on")
+    given = Settings(http="1", warm_up="/", workers=2, threads=3, lifespan="on")
     taken = page_settings(given)
     assert taken.http == "1"
     assert (taken.warm_up, taken.workers, taken.lifespan) == (None, None, "auto")
@@ -52,7 +52,7 @@ def listener():
 
 def test_over_tls_too_and_then_somebody_else_serves(listener, tmp_path):
     certificates = make_certificates(tmp_path)
-    settings = Settings.of(**certificates.settings)
+    settings = Settings(**certificates.settings)
     port = listener.getsockname()[1]
     server = FailureServer(settings, [listener], "no <database>")
     client = Http1Client(port, certificates.context())
@@ -69,6 +69,6 @@ def test_over_tls_too_and_then_somebody_else_serves(listener, tmp_path):
 
 
 def test_tls_that_cannot_be_had_is_no_trouble(listener, tmp_path):
-    settings = Settings.of()
+    settings = Settings()
     settings.__dict__["ssl_certfile"] = str(tmp_path / "not-there.pem")
     FailureServer(settings, [listener], "a reason").end()

@@ -1,0 +1,296 @@
+"""The options as keyword arguments, for type checkers and editors; never imported when running.
+
+Made by `python -m bascule.settings.annotations`: change the declarations, not this file.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal, TypedDict
+
+ForwardedHeaders = Literal[
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "forwarded",
+]
+
+
+class Options(TypedDict, total=False):
+    """What `serve` and `Server` take, beside the arguments of their own."""
+
+    target: str
+    """The application: module:attribute, or a module that has `application` or `app`."""
+
+    mount: str | Sequence[str]
+    """Serve another application below a path, on a host, or both: /api=api.asgi:app,
+    shop.example.com=shop.wsgi, *.example.com/v1=main:app."""
+
+    interface: Literal["auto", "asgi3", "asgi2", "wsgi", "asgi"]
+    """How TARGET is called. Default: auto."""
+
+    factory: bool
+    """TARGET is a function without arguments that returns the application. Default: off."""
+
+    app_dir: str
+    """Look for the application in this directory first."""
+
+    root_path: str
+    """The path the application is mounted under: SCRIPT_NAME in WSGI, root_path in ASGI."""
+
+    lifespan: Literal["auto", "on", "off"]
+    """ASGI lifespan events. Default: auto."""
+
+    asgi_extensions: str | Sequence[str]
+    """The ASGI extensions that scopes announce. Default: http.response.trailers,
+    http.response.early_hint, websocket.http.response, tls, bascule.stopping."""
+
+    bind: str | Sequence[str]
+    """Listen here: HOST:PORT, unix:PATH or fd://N."""
+
+    host: str
+    """Listen on this host. Default: 127.0.0.1."""
+
+    port: int
+    """Listen on this port. Default: 8000."""
+
+    uds: str | PathLike[str] | None
+    """Listen on a UNIX socket at this path. Default: none."""
+
+    fd: int | None
+    """Listen on the socket inherited with this descriptor. Default: none."""
+
+    backlog: int
+    """Connections the system keeps waiting until they are accepted. Default: 2048."""
+
+    config: str | PathLike[str] | None
+    """Read settings from this file instead of bascule.toml or pyproject.toml. Default: none."""
+
+    env_file: str | PathLike[str] | None
+    """Read environment variables from this file, for these settings and for the application.
+    Default: none."""
+
+    threads: int
+    """Threads that run a WSGI application. Default: 8."""
+
+    websocket_threads: int
+    """WebSockets of a WSGI application open at once: each has a thread of its own, beside
+    --threads. Default: 64."""
+
+    loop: Literal["auto", "uvloop", "asyncio"]
+    """The event loop. Default: auto."""
+
+    user: str | int | None
+    """Give up root for this user, by name or number, when sockets and certificate are open and
+    before the application is imported. Default: none."""
+
+    group: str | int | None
+    """The group to run as, by name or number. Default: none."""
+
+    umask: int | str | None
+    """Permissions that new files and UNIX sockets do not get, in octal: 0027. Default: none."""
+
+    pid: str | PathLike[str] | None
+    """Write the number of the process into this file, and remove it at the end. Default: none."""
+
+    workers: int | Literal["auto"] | None
+    """Serve with so many worker processes and a supervisor that looks after them. Default:
+    none."""
+
+    preload: bool
+    """Import the application once, in a process that workers are then forked from: they share its
+    memory, and start at once. Default: off."""
+
+    timeout: float | None
+    """Seconds that the event loop of a worker may be blocked before the worker is replaced.
+    Default: 30."""
+
+    max_requests: int
+    """Replace a worker that has served so many requests. Default: 0."""
+
+    max_requests_jitter: int
+    """Up to so many requests more, another number for each worker, so that they are not replaced
+    together. Default: 0."""
+
+    workers_lifetime: float | None
+    """Replace a worker that has served for so many seconds, and up to a tenth longer. Default:
+    none."""
+
+    workers_max_rss: int | None
+    """Replace a worker that takes so many MiB of memory (its resident set). Default: none."""
+
+    warm_up: str | None
+    """Ask the application for this path before anybody else can: it serves when it has answered
+    with a status below 500. Default: none."""
+
+    on_worker_start: str | None
+    """Call this function, module:function, in each worker, with the worker's process ID, after the
+    application has been imported and before the worker accepts connections. Default: none."""
+
+    on_worker_exit: str | None
+    """Call this function, module:function, with the process ID of each worker that ends: in the
+    worker or, if the worker was killed, in a process that the supervisor starts. Default: none."""
+
+    health_bind: str | None
+    """Answer /live and /ready here, from the supervisor, whatever the application does: HOST:PORT
+    or unix:PATH. Default: none."""
+
+    control: str | PathLike[str] | None
+    """A UNIX socket at this path, for `bascule ctl`. Default: none."""
+
+    shutdown_delay: float
+    """Seconds between SIGTERM and the drain in which everything is served as before, while load
+    balancers notice. Default: 0."""
+
+    reload: bool
+    """Start again when a file changes. Default: off."""
+
+    reload_dir: str | Sequence[str | PathLike[str]]
+    """Watch this directory instead of the application's."""
+
+    debug: bool
+    """Check more of what the application does, at the cost of speed. Default: off."""
+
+    access_log: bool
+    """Write one line for each request. Default: on."""
+
+    log_level: Literal["critical", "error", "warning", "info", "debug"]
+    """The least important messages that are written. Default: info."""
+
+    log_format: Literal["text", "json"]
+    """Lines for people or for programs. Default: text."""
+
+    log_config: str | PathLike[str] | None
+    """Configure Python's logging from this file: .json, .toml or .yaml for dictConfig, .ini or
+    .conf for fileConfig. Default: none."""
+
+    ssl_certfile: str | PathLike[str] | None
+    """The certificate, with its chain, in PEM. Default: none."""
+
+    ssl_keyfile: str | PathLike[str] | None
+    """The private key in PEM, where the certificate's file has none. Default: none."""
+
+    ssl_keyfile_password: str | None
+    """The password of the private key. Default: none."""
+
+    ssl_ca_certs: str | PathLike[str] | None
+    """Certificates in PEM that client certificates are checked by. Default: none."""
+
+    ssl_cert_reqs: Literal["none", "optional", "required", "0", "1", "2"]
+    """Whether clients show a certificate. Default: none."""
+
+    timeout_keep_alive: float
+    """How long a connection may stay idle between requests. Default: 75."""
+
+    timeout_graceful_shutdown: float
+    """How long requests may take to finish after SIGTERM or SIGINT. Default: 30."""
+
+    timeout_request_head: float
+    """How long a client may take to send a whole request head. Default: 30."""
+
+    request_timeout: float | None
+    """How long the application may take until its response begins. Default: none."""
+
+    queue_timeout: float | None
+    """How long a WSGI request may wait for a thread. Default: none."""
+
+    loop_stall: float | None
+    """When the event loop has not come round for so long, log what it is in and which requests are
+    in flight, while it lasts. Default: 5."""
+
+    timeout_write: float
+    """How long a response may stall with no byte taken by the client. Default: 60."""
+
+    limit_body_rate: int
+    """Bytes per second that a request body must bring on average, after its first 30 s. Default:
+    240."""
+
+    limit_request_line: int
+    """Longest request line. Default: 8190."""
+
+    limit_request_fields: int
+    """Most header fields in a request. Default: 100."""
+
+    limit_request_head: int
+    """Longest request line and header fields together. Default: 65536."""
+
+    limit_request_body: int | None
+    """Longest request body. Default: none."""
+
+    limit_body_buffer: int
+    """Longest request body without Content-Length that is collected in memory before a WSGI
+    application is called, so that the application is told a length. Default: 4194304."""
+
+    limit_connections: int
+    """Most connections open at once. Default: 10000."""
+
+    limit_queue: int | None
+    """Most WSGI requests that wait for a thread. Default: none."""
+
+    limit_concurrency: int | None
+    """Most requests at once. Default: none."""
+
+    header_map: Literal["drop", "refuse", "dangerous"]
+    """What becomes of header fields with an underscore in their name. Default: drop."""
+
+    proxy_headers: bool
+    """Believe trusted proxies about the client, and drop what everybody else says in such fields.
+    Default: on."""
+
+    forwarded_allow_ips: str | Sequence[str]
+    """The trusted proxies: addresses, networks (10.0.0.0/8), unix for who connects to a UNIX
+    socket, * for everybody. Default: 127.0.0.1, ::1."""
+
+    forwarded_headers: str | Sequence[ForwardedHeaders]
+    """The fields that trusted proxies are believed by. Default: x-forwarded-for, x-forwarded-
+    proto."""
+
+    proxy_protocol: bool
+    """Connections of --proxy-allow-ips begin with a PROXY header, version 1 or 2, which says who
+    the client is. Default: off."""
+
+    proxy_allow_ips: str | Sequence[str]
+    """Who sends PROXY headers, written as --forwarded-allow-ips. Default: 127.0.0.1, ::1."""
+
+    header: str | Sequence[str | tuple[str | bytes, str | bytes]]
+    """Add this field to every response: "Name: value"."""
+
+    http: Literal["auto", "1", "2"]
+    """The versions of HTTP that are spoken: 1 for HTTP/1.1, 2 for HTTP/2, auto for both. Default:
+    auto."""
+
+    server_header: bool
+    """Send the Server field. Default: on."""
+
+    date_header: bool
+    """Send the Date field. Default: on."""
+
+    ws: Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"]
+    """Whether WebSocket handshakes are offered to the application. Default: auto."""
+
+    ws_max_size: int
+    """Longest message a client may send, and longest frame. Default: 16777216."""
+
+    ws_max_fragments: int
+    """Most frames that one message may come in. Default: 1024."""
+
+    ws_max_queue: int
+    """Messages of one WebSocket that wait for the application before reading pauses. Default:
+    32."""
+
+    ws_ping_interval: float | None
+    """Seconds of silence after which a client is asked whether it is there. Default: 20."""
+
+    ws_ping_timeout: float | None
+    """Seconds a client has to answer that. Default: 20."""
+
+    ws_per_message_deflate: bool
+    """Compress messages for clients that offer it (RFC 7692). Default: on."""
+
+
+class AllOptions(Options, total=False):
+    """What `Settings` takes."""
+
+    websocket: str
+    """The application for WebSockets, beside one that has none."""
