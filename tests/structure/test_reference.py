@@ -42,7 +42,7 @@ def test_typed_options_are_those_of_the_table() -> None:
 
 
 def test_typed_options_take_the_defaults() -> None:
-    """What `Settings` has by default may be passed to it, as far as the type shows."""
+    """Each default is a value that the type allows, as far as its type shows."""
     hints = get_type_hints(AllOptions)
     for name, option in OPTIONS.items():
         if option.default is None:
