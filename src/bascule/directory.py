@@ -11,11 +11,12 @@ import os
 import sys
 
 from bascule.errors import StartupError, UsageError
+from bascule.variables import PWD
 
 
 def current() -> str:
     """The current directory. Raises UsageError where it has been deleted."""
-    path = os.environ.get("PWD", "")
+    path = os.environ.get(PWD, "")
     if os.path.isabs(path) and is_same(path, os.curdir):
         return path
     try:

@@ -26,10 +26,10 @@ from django.utils import autoreload
 
 from bascule.errors import BasculeError
 from bascule.settings import Settings
-from bascule.settings.environment import SOCKETS_VARIABLE
 from bascule.supervisor.reload import STOP_SIGNALS, ended_with, in_foreground
 from bascule.supervisor.sockets import handed_over
 from bascule.supervisor.watch import Watch as FileWatch
+from bascule.variables import SOCKETS_VARIABLE
 from bascule.worker.failure_page import FailureServer
 from bascule.worker.run import Ready, Stop
 

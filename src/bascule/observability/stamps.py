@@ -13,10 +13,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bascule.variables import TZ
+
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-VARIABLE = "TZ"
 # The zone of a system without the variable (tzset(3)).
 LOCALTIME = "/etc/localtime"
 
@@ -35,7 +36,7 @@ class Zone:
     @property
     def is_current(self) -> bool:
         """Whether `time` still has it."""
-        return os.environ.get(VARIABLE) == self.name and self.offsets == (
+        return os.environ.get(TZ) == self.name and self.offsets == (
             time.tzname,
             time.timezone,
             time.altzone,
@@ -91,18 +92,18 @@ def zone_now() -> Zone:
     """That of this process now; or, where it is Django's already, as under manage.py, the one that
     the process was started with."""
     conf = sys.modules.get("django.conf")
-    name = os.environ.get(VARIABLE)
+    name = os.environ.get(TZ)
     if conf is not None and conf.settings.configured and name == conf.settings.TIME_ZONE:
-        name = started_with(VARIABLE)
+        name = started_with(TZ)
     return Zone(name)
 
 
 def with_zone_at_start(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for another process that begins anew: without what Django has made of the
     zone of this one."""
-    other = {name: value for name, value in environ.items() if name != VARIABLE}
+    other = {name: value for name, value in environ.items() if name != TZ}
     name = zone_now().name
-    return other if name is None else {**other, VARIABLE: name}
+    return other if name is None else {**other, TZ: name}
 
 
 def started_with(variable: str) -> str | None:

@@ -11,31 +11,11 @@ from typing import TYPE_CHECKING
 from bascule.settings.findings import Given, Layer, Rank, Source, did_you_mean, finding
 from bascule.settings.option import VARIABLE_PREFIX
 from bascule.settings.options import OPTIONS
+from bascule.variables import OWN_VARIABLES
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding
 
-# Variables with our prefix that are no settings: BASCULE_PURE chooses between compiled and plain
-# modules, before there are any settings, the next is for building; the others are how a supervisor
-# hands its child the listening sockets, the line on which they hear of each other, and, when one
-# supervisor takes over from another, what else it listens on and where to say that it serves; the
-# last says that the number of workers in the environment is from a process that has begun again.
-SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
-LIFELINE_VARIABLE = "BASCULE_LIFELINE"
-SERVICES_VARIABLE = "BASCULE_INHERITED_SERVICES"
-READY_VARIABLE = "BASCULE_READY_DESCRIPTOR"
-STARTED_OVER_VARIABLE = "BASCULE_STARTED_OVER"
-OTHER_VARIABLES = frozenset(
-    {
-        "BASCULE_PURE",
-        "BASCULE_REQUIRE_COMPILED",
-        SOCKETS_VARIABLE,
-        LIFELINE_VARIABLE,
-        SERVICES_VARIABLE,
-        READY_VARIABLE,
-        STARTED_OVER_VARIABLE,
-    }
-)
 _SUFFIXES = [option.variable.removeprefix(VARIABLE_PREFIX) for option in OPTIONS.values()]
 
 
@@ -58,7 +38,7 @@ def read_variables(
                 layer[option.name] = Given(variables[variable], source)
                 break
     for name in sorted(variables):
-        if name.startswith(VARIABLE_PREFIX) and name not in known | OTHER_VARIABLES:
+        if name.startswith(VARIABLE_PREFIX) and name not in known | OWN_VARIABLES:
             findings.append(finding(sources[name], f"is not a setting{_hint(name)}"))
     return layer
 

@@ -1,13 +1,7 @@
 """What systemd gives a service and wants to hear from it, without systemd's library.
 
-    LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES    listening sockets, from descriptor 3 on
-                                              (sd_listen_fds(3))
-    NOTIFY_SOCKET                             where the service says how it does (sd_notify(3))
-    WATCHDOG_USEC, WATCHDOG_PID               how often it must say that it is alive
-                                              (sd_watchdog_enabled(3))
-
-Other programs that start services set the same variables (Podman, s6, launchers of sockets), so
-nothing here asks whether systemd runs.
+Both are environment variables (`bascule.variables`). Other programs that start services set the
+same ones (Podman, s6, launchers of sockets), so nothing here asks whether systemd runs.
 """
 
 import logging
@@ -17,11 +11,18 @@ from collections.abc import Mapping, MutableMapping
 
 from bascule.address import FDAddress
 from bascule.errors import BindError
+from bascule.variables import (
+    LISTEN_FDNAMES,
+    LISTEN_FDS,
+    LISTEN_PID,
+    NOTIFY_SOCKET,
+    WATCHDOG_PID,
+    WATCHDOG_USEC,
+)
 
 logger = logging.getLogger("bascule")
 
 FIRST_DESCRIPTOR = 3
-LISTEN_VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 # The receiver has room for thousands of these; this is for one that hangs.
 SEND_TIMEOUT = 1.0
 
@@ -33,7 +34,7 @@ def activated(environ: MutableMapping[str, str], pid: int) -> list[FDAddress]:
     Those meant for another process are ignored: they went past it on their way here.
     Raises BindError when there is no making sense of them.
     """
-    count, owner, _ = (environ.pop(name, "") for name in LISTEN_VARIABLES)
+    count, owner, _ = (environ.pop(name, "") for name in (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES))
     if owner != str(pid) or not count:
         return []
     if not (count.isascii() and count.isdigit() and len(count) < 6):
@@ -62,11 +63,11 @@ class Notifier:
     @classmethod
     def of(cls, environ: Mapping[str, str], pid: int) -> "Notifier":
         """Return the one that the variables describe, for the process `pid`."""
-        address = environ.get("NOTIFY_SOCKET", "")
+        address = environ.get(NOTIFY_SOCKET, "")
         if not address.startswith(("/", "@")):  # others are for virtual machines (vsock)
             return cls()
-        microseconds = environ.get("WATCHDOG_USEC", "")
-        watched = environ.get("WATCHDOG_PID") or str(pid)
+        microseconds = environ.get(WATCHDOG_USEC, "")
+        watched = environ.get(WATCHDOG_PID) or str(pid)
         if watched == str(pid) and microseconds.isdigit() and int(microseconds):
             return cls(address, int(microseconds) / 1e6)
         return cls(address)

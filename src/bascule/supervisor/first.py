@@ -22,10 +22,11 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from bascule.observability.stamps import with_zone_at_start
+from bascule.variables import LISTEN_PID, WATCHDOG_PID
 
 FIRST = 1
 # Variables that name a process: it was this one, and is the server now.
-FOR_PROCESS = ("LISTEN_PID", "WATCHDOG_PID")
+FOR_PROCESS = (LISTEN_PID, WATCHDOG_PID)
 # Of siginfo_t: the kernel has sent it by itself, here on behalf of a terminal (sigaction(2)).
 SI_KERNEL = 0x80
 # Those that nobody can catch, those by which a program fails, and that of children that are only

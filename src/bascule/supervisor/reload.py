@@ -33,11 +33,11 @@ from bascule.directory import current
 from bascule.errors import EXIT_USAGE
 from bascule.observability import logs
 from bascule.settings import Settings
-from bascule.settings.environment import LIFELINE_VARIABLE, SOCKETS_VARIABLE
 from bascule.sockets.bind import close_listeners
 from bascule.sockets.systemd import Notifier
 from bascule.supervisor.sockets import handed_over
 from bascule.supervisor.watch import Watch, directories, named_files
+from bascule.variables import LIFELINE_VARIABLE, SOCKETS_VARIABLE
 from bascule.worker.failure_page import FailureServer
 from bascule.worker.lifeline import Lifeline
 from bascule.worker.listeners import listening_sockets

@@ -8,8 +8,8 @@ import socket
 from collections.abc import MutableMapping, Sequence
 
 from bascule.errors import UsageError
-from bascule.settings.environment import SOCKETS_VARIABLE
 from bascule.sockets.unix import UnixListener
+from bascule.variables import SOCKETS_VARIABLE
 
 
 def handed_over(sockets: Sequence[socket.socket]) -> str:

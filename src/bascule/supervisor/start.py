@@ -16,8 +16,8 @@ from bascule import directory
 from bascule.errors import EXIT_CRASH, StartupError, UsageError
 from bascule.observability.stamps import with_zone_at_start
 from bascule.settings import OPTIONS, Settings
-from bascule.settings.environment import READY_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.supervisor.sockets import inherited_sockets
+from bascule.variables import READY_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.worker.lifeline import failures_told, inherited_lifeline
 from bascule.worker.patched import RELOADER, refuse_patched
 

@@ -13,13 +13,14 @@ import subprocess
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
-from bascule.settings.environment import (
+from bascule.sockets.unix import UnixListener
+from bascule.supervisor.sockets import adopted, handed_over
+from bascule.variables import (
     READY_VARIABLE,
     SERVICES_VARIABLE,
     SOCKETS_VARIABLE,
+    WATCHDOG_PID,
 )
-from bascule.sockets.unix import UnixListener
-from bascule.supervisor.sockets import adopted, handed_over
 
 logger = logging.getLogger("bascule")
 
@@ -95,7 +96,7 @@ class Upgrade:
             READY_VARIABLE: str(writer),
         }
         # The watchdog of a service manager goes over to it.
-        environ.pop("WATCHDOG_PID", None)
+        environ.pop(WATCHDOG_PID, None)
         try:
             self.process = subprocess.Popen(
                 self.command, env=environ, pass_fds=[*fds, writer], cwd=self.directory

@@ -18,8 +18,8 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
 from bascule.errors import StartupError, UsageError
-from bascule.settings.environment import LIFELINE_VARIABLE
 from bascule.settings.findings import listed
+from bascule.variables import LIFELINE_VARIABLE
 
 logger = logging.getLogger("bascule")
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bascule.settings.environment import OTHER_VARIABLES, read_env_file, read_environment
+from bascule.settings.environment import read_env_file, read_environment
 from bascule.settings.findings import Layer
+from bascule.variables import OWN_VARIABLES
 
 
 def read(**environ: str) -> tuple[Layer, list[str]]:
@@ -52,7 +53,7 @@ def test_unknown_variables_are_findings() -> None:
 
 
 def test_variables_that_are_no_settings() -> None:
-    assert read(**dict.fromkeys(OTHER_VARIABLES, "1")) == ({}, [])
+    assert read(**dict.fromkeys(OWN_VARIABLES, "1")) == ({}, [])
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bascule.errors import SettingsError, UsageError
-from bascule.settings.environment import LIFELINE_VARIABLE
+from bascule.variables import LIFELINE_VARIABLE
 from bascule.worker.lifeline import (
     EXIT_ORPHANED,
     LONGEST_REASON,
