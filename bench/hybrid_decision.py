@@ -15,7 +15,7 @@ settings.configure(USE_TZ=True, LANGUAGES=[("en", "English")])
 from django.test import override_settings  # noqa: E402
 from django.urls import include, path, re_path  # noqa: E402
 
-from bascule.django.routes import Router  # noqa: E402
+from bascule.django.routing.routes import Router  # noqa: E402
 
 NUMBER = 20_000
 REPEAT = 5

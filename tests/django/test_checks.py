@@ -320,7 +320,8 @@ def test_what_serving_costs_is_no_matter_of_other_commands(
 
 
 def test_every_identifier_is_on_the_page() -> None:
-    source = (Path(__file__).parents[2] / "src/bascule/django/checks.py").read_text()
+    package = Path(__file__).parents[2] / "src/bascule/django/checks"
+    source = "".join(file.read_text() for file in package.glob("*.py"))
     used = set(re.findall(r'"([EWI]\d{3})"', source))
     described = re.findall(r"^## bascule\.([EWI]\d{3})$", PAGE.read_text(), re.MULTILINE)
     assert len(described) == len(set(described))
@@ -483,7 +484,7 @@ COUNT = """
     from django.core.wsgi import get_wsgi_application
     from django.test import RequestFactory
     from bascule.django.handler import get_asgi_application
-    from bascule.django.survey import chain, stretches, trips
+    from bascule.django.checks.survey import chain, stretches, trips
 
     app, wsgi = get_asgi_application(), get_wsgi_application()
     made = {"threads": 0, "loops": 0}

@@ -1,7 +1,7 @@
 """The table of Django's middleware fits the Django that is installed.
 
 A release may add a middleware or a hook. Then somebody has to look whether it waits for anything,
-and change `bascule.django.builtin`, and what is below.
+and change `bascule.django.handlers.builtin`, and what is below.
 """
 
 import json
@@ -55,7 +55,8 @@ django.setup()
 
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
-from bascule.django.builtin import ANY, MESSAGE_STORAGES, SESSION_STORES, RULES, name_of, rule_for
+from bascule.django.handlers.builtin import ANY, MESSAGE_STORAGES, SESSION_STORES, RULES, name_of
+from bascule.django.handlers.builtin import rule_for
 
 def list_of(package):
     return pkgutil.iter_modules(package.__path__)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bascule.django.executors import IDLE_AFTER, TURNS, Lease, ThreadLeases
+from bascule.django.handlers.executors import IDLE_AFTER, TURNS, Lease, ThreadLeases
 
 DEADLINE = 10
 

@@ -122,7 +122,7 @@ def test_from_python(site: Path) -> None:
     write(
         site / "own.py",
         """
-        import bascule.django.sides
+        import bascule.django.loading.sides
         import bascule.django
 
         app = bascule.django.project("shop.settings")

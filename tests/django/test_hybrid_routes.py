@@ -34,10 +34,10 @@ from django.utils.translation import gettext_lazy, override
 from django.views import View
 
 from bascule.django import interface
-from bascule.django import routes as routes_module
-from bascule.django.patterns import translated
-from bascule.django.routes import Reach, Router
-from bascule.django.views import is_for_loop
+from bascule.django.routing import routes as routes_module
+from bascule.django.routing.patterns import translated
+from bascule.django.routing.routes import Reach, Router
+from bascule.django.routing.views import is_for_loop
 from bascule.errors import UsageError
 
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "français")]
@@ -194,10 +194,10 @@ def test_an_interface_that_is_none() -> None:
     ],
 )
 def test_an_expression(text: str, full: bool, literal: str, rest: str, whole: bool) -> None:
-    step = translated(text, full)
-    assert step is not None
-    assert (step.literal, step.rest, step.whole) == (literal, rest, whole)
-    assert re.compile(step.source).groups == 0
+    segment = translated(text, full)
+    assert segment is not None
+    assert (segment.literal, segment.rest, segment.whole) == (literal, rest, whole)
+    assert re.compile(segment.source).groups == 0
 
 
 @pytest.mark.parametrize(

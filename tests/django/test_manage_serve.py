@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from manage_site import append, body, get, manage, managing, replace
 
-from bascule.django.arguments import NOT_HERE, add_settings, typed
+from bascule.django.management.arguments import NOT_HERE, add_settings, typed
 from bascule.settings import OPTIONS
 
 SERVE = ("serve", "--port", "0")

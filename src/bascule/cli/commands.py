@@ -89,7 +89,7 @@ def dev(**options: Any) -> int:
 def config(as_json: bool, **options: Any) -> None:
     """Run `bascule config`."""
     from bascule.cli.show import as_json_text, as_table
-    from bascule.django.configuration import described
+    from bascule.django.loading.configuration import described
 
     said = typed(click.get_current_context())
     settings = load_settings(said, need_target=False, find_project=described)
@@ -98,7 +98,7 @@ def config(as_json: bool, **options: Any) -> None:
 
 def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name: str) -> int:
     """Serve what was said, with the defaults of the command."""
-    from bascule.django.configuration import described
+    from bascule.django.loading.configuration import described
     from bascule.supervisor.start import serve_or_watch
 
     def read() -> Settings:
@@ -124,7 +124,7 @@ def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name:
 
 def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
     """The same error; where TARGET is missing, with the Django project that may be meant."""
-    from bascule.django.locate import where_projects_are
+    from bascule.django.loading.locate import where_projects_are
 
     if NO_TARGET not in error.findings:
         return error
@@ -137,14 +137,14 @@ def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
 
 def load(target: str, factory: bool, settings: Settings) -> object:
     """What TARGET names: a Django project, or the attribute of a module."""
-    from bascule.django.locate import find_project
+    from bascule.django.loading.locate import find_project
     from bascule.loading.locate import load_target
 
     project = find_project(target, settings.app_dir, os.environ)
     if project is not None:
         if factory:
             raise UsageError(f"{target} is a Django project, not a function; leave --factory out")
-        from bascule.django.sides import load_project
+        from bascule.django.loading.sides import load_project
 
         return load_project(project, settings.threads)
     app = load_target(target, factory, settings.app_dir)
@@ -152,7 +152,7 @@ def load(target: str, factory: bool, settings: Settings) -> object:
     django = sys.modules.get("django.conf")
     if django is None or not django.settings.configured:
         return app
-    from bascule.django.sides import as_served
+    from bascule.django.handlers.choice import as_served
 
     interface = settings.interface if target == settings.target else "auto"
     return as_served(app, interface, target, settings.threads)

@@ -12,12 +12,12 @@ Nothing is imported before it is asked for: views import the first, and few proc
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bascule.django.sides import project
-    from bascule.django.views import interface
+    from bascule.django.loading.sides import project
+    from bascule.django.routing.views import interface
 
 __all__ = ["interface", "project"]
 
-_HOMES = {"interface": "bascule.django.views", "project": "bascule.django.sides"}
+_HOMES = {"interface": "bascule.django.routing.views", "project": "bascule.django.loading.sides"}
 
 
 def __getattr__(name: str) -> object:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeGuard, TypeVar
 from bascule.errors import TargetError
 
 T = TypeVar("T")
-Interface = Literal["asgi3", "asgi2", "wsgi"]
+InterfaceName = Literal["asgi3", "asgi2", "wsgi"]
 ENVIRON_NAMES = ("environ", "env")
 # Where a wrapper keeps what it wraps: by functools.wraps and wrapt, by habit, and as Dash does.
 INSIDE = (
@@ -31,13 +31,16 @@ INSIDE = (
 )
 # Modules that make applications of functions of a request: werkzeug's Request.application, and
 # webob's wsgify.
-OF_REQUESTS: dict[object, Interface] = {"werkzeug.wrappers.request": "wsgi", "webob.dec": "wsgi"}
+OF_REQUESTS: dict[object, InterfaceName] = {
+    "werkzeug.wrappers.request": "wsgi",
+    "webob.dec": "wsgi",
+}
 # Wrappers in wrappers that are looked at: a mock has another one in each attribute.
 DEEPEST = 10
 SHAPES = "WSGI takes (environ, start_response), ASGI takes (scope, receive, send)"
 
 
-def detect_interface(app: object, override: str) -> Interface:
+def detect_interface(app: object, override: str) -> InterfaceName:
     """Return how to call `app`: as `override` says, or for "auto" as it looks.
 
     Raises TargetError when it cannot be told, with what was seen and how to say it.
@@ -59,7 +62,7 @@ def detect_interface(app: object, override: str) -> Interface:
     return interface
 
 
-def guess_interface(app: Callable[..., Any], depth: int = 0) -> Interface | None:
+def guess_interface(app: Callable[..., Any], depth: int = 0) -> InterfaceName | None:
     """Return the interface that a callable seems to speak, or None.
 
     depth: how many wrappers it is inside of.
@@ -140,7 +143,7 @@ def seems(question: Callable[[object], bool], thing: object) -> bool:
         return False
 
 
-def _by_arguments(app: object, signature: inspect.Signature) -> Interface | None:
+def _by_arguments(app: object, signature: inspect.Signature) -> InterfaceName | None:
     first = next(iter(signature.parameters), "")
     if first == "scope":
         return "asgi3" if accepts(signature, 3) else "asgi2" if accepts(signature, 1) else None

@@ -25,8 +25,8 @@ from django.test import override_settings  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 from views import VIEWS  # noqa: E402
 
-from bascule.django.executors import ThreadLeases  # noqa: E402
-from bascule.django.handler import Application  # noqa: E402
+from bascule.django.handlers.asgi import DjangoASGIApplication  # noqa: E402
+from bascule.django.handlers.executors import ThreadLeases  # noqa: E402
 
 OURS = [f"hooks.{name}" for name in ("Outer", "Middle", "Inner")]
 SECURITY, SESSION, COMMON, CSRF, AUTH, MESSAGES, FRAMES = settings.STARTPROJECT
@@ -260,7 +260,7 @@ async def compare(stack, seen):
         conversations = {name: CONVERSATIONS[name] for name in list(CONVERSATIONS)[::6]}
         conversations |= {target: [get(target)] for target in hook_conversations(stack)}
     with override_settings(MIDDLEWARE=middleware, **wanted), listening, transactions(atomic):
-        apps = ASGIHandler(), Application(ThreadLeases(2))
+        apps = ASGIHandler(), DjangoASGIApplication(ThreadLeases(2))
         for name, requests in conversations.items():
             for _ in range(3):  # the clock may tick between the two
                 both = [await outcomes(app, requests) for app in apps]

@@ -35,9 +35,9 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noq
 from django.test import override_settings  # noqa: E402
 from django.urls import path, reverse  # noqa: E402
 
-import bascule.django.handler  # noqa: E402
-from bascule.django.executors import IDLE_AFTER, Lease, ThreadLeases  # noqa: E402
-from bascule.django.handler import Application, get_asgi_application  # noqa: E402
+import bascule.django.handlers.asgi  # noqa: E402
+from bascule.django.handlers.asgi import DjangoASGIApplication, get_asgi_application  # noqa: E402
+from bascule.django.handlers.executors import IDLE_AFTER, Lease, ThreadLeases  # noqa: E402
 
 DEADLINE = 10
 
@@ -70,7 +70,7 @@ class CountingExecutor(ThreadPoolExecutor):
 def application(size=2, middleware=None, **wanted):
     middleware = settings.STARTPROJECT if middleware is None else middleware
     with override_settings(MIDDLEWARE=middleware, **wanted):
-        return Application(CountingThreads(size, on_retire=connections.close_all))
+        return DjangoASGIApplication(CountingThreads(size, on_retire=connections.close_all))
 
 
 class Site:
@@ -766,17 +766,17 @@ async def scenario_an_older_asgiref():
     lines: list[str] = []
     logger, handler = logging.getLogger("bascule.django"), Lines()
     logger.addHandler(handler)
-    current = bascule.django.threads.ThreadSensitiveContext
-    bascule.django.threads.ThreadSensitiveContext = Older
+    current = bascule.django.handlers.threads.ThreadSensitiveContext
+    bascule.django.handlers.threads.ThreadSensitiveContext = Older
     try:
         app = await asyncio.to_thread(get_asgi_application)
     finally:
-        bascule.django.threads.ThreadSensitiveContext = current
+        bascule.django.handlers.threads.ThreadSensitiveContext = current
         logger.removeHandler(handler)
     assert type(app) is ASGIHandler
     assert len(lines) == 1
     assert "asgiref" in lines[0]
-    assert type(await asyncio.to_thread(get_asgi_application, 3)) is Application
+    assert type(await asyncio.to_thread(get_asgi_application, 3)) is DjangoASGIApplication
 
 
 def scenario_requests_after_a_fork():

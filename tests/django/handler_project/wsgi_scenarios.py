@@ -45,8 +45,8 @@ from django.urls import get_urlconf, path, set_urlconf  # noqa: E402
 from django.utils import crypto  # noqa: E402
 from views import VIEWS  # noqa: E402
 
-from bascule.django.sides import with_quick_signals  # noqa: E402
-from bascule.django.wsgi import Application  # noqa: E402
+from bascule.django.handlers.choice import with_quick_signals  # noqa: E402
+from bascule.django.handlers.wsgi import DjangoWSGIApplication  # noqa: E402
 
 DEADLINE = 30
 # The time of a signature, and the signature.
@@ -128,7 +128,7 @@ def both(observe):
     """What is observed with Django's handler, after it was the same with ours."""
     theirs = WSGIHandler()
     ours = with_quick_signals(WSGIHandler(), "it")
-    assert type(ours) is Application
+    assert type(ours) is DjangoWSGIApplication
     expected, *again = in_a_thread(lambda: [observe(theirs), observe(theirs)])
     # The second time in a thread that has served: what it remembers is its own.
     found = in_a_thread(lambda: [observe(ours), observe(ours)])

@@ -24,10 +24,15 @@ from django.utils import autoreload
 
 from bascule.address import TCPAddress
 from bascule.directory import absolute, current
-from bascule.django.managed import command_error, late_variables, settings_here, this_project
-from bascule.django.reloading import Parent, Watch, is_child
-from bascule.django.sides import asgi_modules, both_sides
-from bascule.django.static import with_static_files
+from bascule.django.loading.sides import asgi_modules, both_sides
+from bascule.django.management.project import (
+    command_error,
+    late_variables,
+    settings_here,
+    this_project,
+)
+from bascule.django.management.reloading import RunserverParent, WatchedServer, is_child
+from bascule.django.management.static import with_static_files
 from bascule.errors import BindError, UsageError
 from bascule.interfaces.hybrid import Hybrid
 from bascule.loading.locate import load_target
@@ -89,7 +94,7 @@ class Command(DjangoCommand):
         logs.configure("info", "text", debug=True)
         sockets = self.listen()
         try:
-            Parent(sockets, GRACE + SPARE, this_project().directory).run_children()
+            RunserverParent(sockets, GRACE + SPARE, this_project().directory).run_children()
         finally:
             close_listeners(sockets)
 
@@ -103,7 +108,7 @@ class Command(DjangoCommand):
             pages.append(FailureServer(settings_for_pages(), sockets, COLOURS.sub("", str(error))))
 
         try:
-            return Watch(files_beside_modules()).run(
+            return WatchedServer(files_beside_modules()).run(
                 lambda ready: self.serve(sockets, options, ready), say
             )
         finally:

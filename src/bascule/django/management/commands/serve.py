@@ -13,9 +13,14 @@ from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from bascule.django.arguments import WORDS, add_settings, refuse_words, typed, words
-from bascule.django.managed import command_error, late_variables, settings_here, this_project
-from bascule.django.sides import both_sides
+from bascule.django.loading.sides import both_sides
+from bascule.django.management.arguments import WORDS, add_settings, refuse_words, typed, words
+from bascule.django.management.project import (
+    command_error,
+    late_variables,
+    settings_here,
+    this_project,
+)
 from bascule.errors import EXIT_INTERRUPTED, StartupError, UsageError
 from bascule.loading.locate import load_target
 from bascule.settings import Settings

@@ -33,7 +33,7 @@ def never(*_: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Rule:
+class HookRule:
     """When the hooks of one middleware run on the loop. Each is asked with what its hook gets,
     after the middleware itself."""
 
@@ -151,47 +151,49 @@ def gzip_response(middleware: Any, request: Any, response: Any) -> bool:
 
 
 RULES = {
-    "django.middleware.security.SecurityMiddleware": Rule("sets fields, redirects to https"),
-    "django.middleware.common.CommonMiddleware": Rule(
+    "django.middleware.security.SecurityMiddleware": HookRule("sets fields, redirects to https"),
+    "django.middleware.common.CommonMiddleware": HookRule(
         "looks at the host and the user agent, resolves paths, counts octets"
     ),
-    "django.middleware.clickjacking.XFrameOptionsMiddleware": Rule("sets a field"),
-    "django.middleware.csp.ContentSecurityPolicyMiddleware": Rule("sets fields"),
-    "django.middleware.locale.LocaleMiddleware": Rule(
+    "django.middleware.clickjacking.XFrameOptionsMiddleware": HookRule("sets a field"),
+    "django.middleware.csp.ContentSecurityPolicyMiddleware": HookRule("sets fields"),
+    "django.middleware.locale.LocaleMiddleware": HookRule(
         "chooses a language from path, cookie and field; catalogs are kept once read"
     ),
-    "django.middleware.csrf.CsrfViewMiddleware": Rule(
+    "django.middleware.csrf.CsrfViewMiddleware": HookRule(
         "reads and sets a cookie; a thread for a token in the session and for a check of one",
         request=csrf_request,
         response=csrf_response,
         view=csrf_view,
     ),
-    "django.middleware.http.ConditionalGetMiddleware": Rule(
+    "django.middleware.http.ConditionalGetMiddleware": HookRule(
         "compares fields; a thread to hash a body above 64 KiB", response=etag_response
     ),
-    "django.middleware.gzip.GZipMiddleware": Rule(
+    "django.middleware.gzip.GZipMiddleware": HookRule(
         "a thread wherever it may compress", response=gzip_response
     ),
-    "django.contrib.sessions.middleware.SessionMiddleware": Rule(
+    "django.contrib.sessions.middleware.SessionMiddleware": HookRule(
         "makes a session that is not loaded yet; a thread to save it, and for stores that are not "
         "Django's",
         request=session_request,
         response=session_response,
     ),
-    "django.contrib.auth.middleware.AuthenticationMiddleware": Rule(
+    "django.contrib.auth.middleware.AuthenticationMiddleware": HookRule(
         "makes a user that is not loaded yet"
     ),
-    "django.contrib.messages.middleware.MessageMiddleware": Rule(
+    "django.contrib.messages.middleware.MessageMiddleware": HookRule(
         "makes a storage that is not read yet; a thread where messages were read or added",
         request=messages_request,
         response=messages_response,
     ),
 }
 
-ANY = Rule("not one of those that are known to wait for nothing", request=never, response=never)
+ANY = HookRule(
+    "not one of those that are known to wait for nothing", request=never, response=never
+)
 
 
-def rule_for(middleware: Any) -> Rule:
+def rule_for(middleware: Any) -> HookRule:
     """The rule of a middleware, or of the class of one: that of the very class, or a thread for
     every hook."""
     cls = middleware if isinstance(middleware, type) else type(middleware)

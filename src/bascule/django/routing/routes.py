@@ -22,15 +22,15 @@ from django.urls import Resolver404, get_resolver
 from django.urls.resolvers import LocalePrefixPattern, URLPattern, URLResolver
 from django.utils.translation import get_language_from_path, override
 
-from bascule.django.configuration import Rule, rules_of
-from bascule.django.patterns import Step, is_certain, step_of
-from bascule.django.views import is_for_loop
+from bascule.django.loading.configuration import InterfaceRule, rules_of
+from bascule.django.routing.patterns import Segment, is_certain, segment_of
+from bascule.django.routing.views import is_for_loop
 
 logger = logging.getLogger("bascule.django")
 
 # What a route comes to. ASK: only Django can tell.
 THREAD, LOOP, ASK = "thread", "loop", "ask"
-ANYTHING = Step("")
+ANYTHING = Segment("")
 # A URLconf translated into many languages has each of its routes in each of them.
 MOST_ROUTES = 10_000
 SETTINGS_THAT_MATTER = frozenset({"BASCULE", "LANGUAGES", "LANGUAGE_CODE", "USE_I18N"})
@@ -41,14 +41,14 @@ class TooManyRoutes(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class URLRoute:
     """One view (`below` is None), or one include with what is below it. only_threads: no view
     here is for the loop, whether or not it takes the path."""
 
-    step: Step
+    segment: Segment
     verdict: str = ASK
     only_threads: bool = False
-    below: "list[Route] | None" = None
+    below: "list[URLRoute] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Router:
 
     def __init__(self) -> None:
         """Read the URLconf. Raises what importing it raises, and UsageError."""
-        self.rules: list[Rule] = rules_of(settings)
-        self.table = Table.of(get_resolver())
+        self.rules: list[InterfaceRule] = rules_of(settings)
+        self.table = RouteTable.of(get_resolver())
         # Only tests change settings; they are to meet what they have set.
         setting_changed.connect(self.forget)
 
@@ -102,21 +102,21 @@ class Router:
             logger.debug("cannot tell the side of %r", path, exc_info=True)
             return False
 
-    def renew(self) -> "Table":
+    def renew(self) -> "RouteTable":
         self.rules = rules_of(settings)
         resolver = get_resolver()
         # Where this raises, everything is left to the WSGI side until the URLconf is another.
-        self.table = Table(resolver)
-        self.table = Table.of(resolver)
+        self.table = RouteTable(resolver)
+        self.table = RouteTable.of(resolver)
         return self.table
 
     def forget(self, *, setting: str, **more: object) -> None:
         """A test has changed a setting."""
         if setting in SETTINGS_THAT_MATTER:
-            self.table = Table(None)
+            self.table = RouteTable(None)
 
 
-class Table:
+class RouteTable:
     """A URLconf as one expression. match: None where no view is for the loop. verdicts: what its
     groups mean."""
 
@@ -128,14 +128,14 @@ class Table:
         self.verdicts = (THREAD, *verdicts)
 
     @classmethod
-    def of(cls, resolver: Any) -> "Table":
+    def of(cls, resolver: Any) -> "RouteTable":
         """Read a URLconf."""
         languages = list(dict.fromkeys([settings.LANGUAGE_CODE, *dict(settings.LANGUAGES)]))
         try:
             routes = list(Reader().read([resolver], languages))
         except TooManyRoutes:
-            routes = [Route(ANYTHING)]
-        writer = Writer()
+            routes = [URLRoute(ANYTHING)]
+        writer = TableWriter()
         return cls(resolver, writer.written(needed(routes, "", True, [])), writer.verdicts)
 
     def ask(self, path: str) -> bool:
@@ -154,70 +154,72 @@ class Reader:
     def __init__(self) -> None:
         self.count = 0
 
-    def read(self, entries: Iterable[Any], languages: Sequence[str]) -> Iterator[Route]:
+    def read(self, entries: Iterable[Any], languages: Sequence[str]) -> Iterator[URLRoute]:
         """The routes of these entries, where one of `languages` is active."""
         for entry in entries:
             self.count += 1
             if self.count > MOST_ROUTES:
                 raise TooManyRoutes
             if type(entry) is URLPattern:
-                for step, _ in steps(entry.pattern, languages):
-                    yield view_route(entry, step)
+                for segment, _ in segments(entry.pattern, languages):
+                    yield view_route(entry, segment)
             elif type(entry) is URLResolver:
-                for step, spoken in include_steps(entry, languages):
-                    yield include_route(entry, step, list(self.read(entry.url_patterns, spoken)))
+                for segment, spoken in include_segments(entry, languages):
+                    yield include_route(
+                        entry, segment, list(self.read(entry.url_patterns, spoken))
+                    )
             else:
                 # Something of the project's own: what it takes is not known.
-                yield Route(ANYTHING)
+                yield URLRoute(ANYTHING)
 
 
-def view_route(entry: Any, step: Step | None) -> Route:
+def view_route(entry: Any, segment: Segment | None) -> URLRoute:
     is_async = is_for_loop(entry.callback)
-    if step is None or not is_certain(entry.pattern):
-        return Route(step or ANYTHING, ASK, only_threads=not is_async)
-    return Route(step, LOOP if is_async else THREAD, only_threads=not is_async)
+    if segment is None or not is_certain(entry.pattern):
+        return URLRoute(segment or ANYTHING, ASK, only_threads=not is_async)
+    return URLRoute(segment, LOOP if is_async else THREAD, only_threads=not is_async)
 
 
-def include_route(entry: Any, step: Step | None, below: list[Route]) -> Route:
+def include_route(entry: Any, segment: Segment | None, below: list[URLRoute]) -> URLRoute:
     only_threads = all(route.only_threads for route in below)
-    if step is None or not is_certain(entry.pattern):
-        return Route(step or ANYTHING, ASK, only_threads)
-    return Route(step, ASK, only_threads, below)
+    if segment is None or not is_certain(entry.pattern):
+        return URLRoute(segment or ANYTHING, ASK, only_threads)
+    return URLRoute(segment, ASK, only_threads, below)
 
 
-Steps = Iterable[tuple[Step | None, Sequence[str]]]
+Segments = Iterable[tuple[Segment | None, Sequence[str]]]
 
 
-def steps(pattern: Any, languages: Sequence[str]) -> Steps:
+def segments(pattern: Any, languages: Sequence[str]) -> Segments:
     """A pattern, in each of the languages where they make a difference."""
     if not is_translated(pattern):
-        return [(step_of(pattern), languages)]
-    found: dict[Step | None, list[str]] = {}
+        return [(segment_of(pattern), languages)]
+    found: dict[Segment | None, list[str]] = {}
     for language in languages:
         if type(pattern) is LocalePrefixPattern:
             # Not asked of the pattern, which would have the language's catalogues loaded.
             is_bare = language == settings.LANGUAGE_CODE and not pattern.prefix_default_language
-            step: Step | None = Step("" if is_bare else f"{language}/")
+            segment: Segment | None = Segment("" if is_bare else f"{language}/")
         else:
             with override(language, deactivate=True):
-                step = step_of(pattern)
-        found.setdefault(step, []).append(language)
+                segment = segment_of(pattern)
+        found.setdefault(segment, []).append(language)
     # A path without a prefix is the default language's when it is no other's.
     return sorted(found.items(), key=lambda item: item[0] == ANYTHING)
 
 
-def include_steps(entry: Any, languages: Sequence[str]) -> Steps:
+def include_segments(entry: Any, languages: Sequence[str]) -> Segments:
     """The same for an include; language prefixes as one where what is below is the same for
     all."""
-    found = list(steps(entry.pattern, languages))
+    found = list(segments(entry.pattern, languages))
     if type(entry.pattern) is not LocalePrefixPattern or any(
         map(has_languages, entry.url_patterns)
     ):
         return found
-    prefixes = [step.literal for step, _ in found if step is not None and step.literal]
-    joined: list[tuple[Step | None, Sequence[str]]] = []
+    prefixes = [segment.literal for segment, _ in found if segment is not None and segment.literal]
+    joined: list[tuple[Segment | None, Sequence[str]]] = []
     if prefixes:
-        joined.append((Step("", f"(?:{'|'.join(map(re.escape, prefixes))})"), languages))
+        joined.append((Segment("", f"(?:{'|'.join(map(re.escape, prefixes))})"), languages))
     if len(prefixes) < len(found):
         joined.append((ANYTHING, languages))
     return joined
@@ -237,23 +239,23 @@ def has_languages(entry: Any) -> bool:
 
 
 def needed(
-    routes: Sequence[Route], before: str, is_literal: bool, later: list[Reach]
-) -> list[Route]:
+    routes: Sequence[URLRoute], before: str, is_literal: bool, later: list[Reach]
+) -> list[URLRoute]:
     """Those of the routes that can change an answer.
 
     before: what every path that comes to them begins with, and `is_literal` that it has nothing
     more there. later: where the routes behind these may lead to the loop; these add to it.
     """
-    kept: list[Route] = []
+    kept: list[URLRoute] = []
     for route in reversed(routes):
-        step = route.step
-        text = before + step.literal if is_literal else before
+        segment = route.segment
+        text = before + segment.literal if is_literal else before
         if route.below is not None:
-            below = needed(route.below, text, is_literal and not step.rest, later)
+            below = needed(route.below, text, is_literal and not segment.rest, later)
             if below:
                 kept.append(replace(route, below=below))
             continue
-        reach = Reach(text, is_literal and step.whole)
+        reach = Reach(text, is_literal and segment.whole)
         if not route.only_threads:
             later.append(reach)
             kept.append(route)
@@ -262,13 +264,13 @@ def needed(
     return kept[::-1]
 
 
-class Writer:
+class TableWriter:
     """Writes routes as one expression. verdicts: what its groups mean, in their order."""
 
     def __init__(self) -> None:
         self.verdicts: list[str] = []
 
-    def written(self, routes: Sequence[Route]) -> str:
+    def written(self, routes: Sequence[URLRoute]) -> str:
         parts: list[str] = []
         for verdict, run in groupby(
             routes, key=lambda route: route.below is None and route.verdict
@@ -278,10 +280,10 @@ class Writer:
                 continue
             # One group for all: a match costs time for each group that there is.
             self.verdicts.append(str(verdict))
-            parts.append(f"(?:{'|'.join(route.step.source for route in run)})()")
+            parts.append(f"(?:{'|'.join(route.segment.source for route in run)})()")
         return "|".join(parts)
 
-    def include(self, route: Route) -> str:
+    def include(self, route: URLRoute) -> str:
         """Its own part once and for all, as Django takes it: hence the atomic group."""
-        rest = f"(?>{route.step.rest})" if route.step.rest else ""
-        return f"{re.escape(route.step.literal)}{rest}(?:{self.written(route.below or ())})"
+        rest = f"(?>{route.segment.rest})" if route.segment.rest else ""
+        return f"{re.escape(route.segment.literal)}{rest}(?:{self.written(route.below or ())})"

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bascule.django.locate import VARIABLE, Project, find_project
+from bascule.django.loading.locate import VARIABLE, Project, find_project
 from bascule.errors import StartupError, TargetError, UsageError
 from bascule.loading.locate import module_missing
 from bascule.loading.traces import startup_message
@@ -32,7 +32,7 @@ NOT_HERE = frozenset({"target", "app_dir", "config", "env_file", "factory", "int
 POSSIBLE = [*(name.upper() for name in OPTIONS if name not in NOT_HERE), RULES]
 
 # What the paths begin with, and whether their views are called by ASGI.
-Rule = tuple[re.Pattern[str], bool]
+InterfaceRule = tuple[re.Pattern[str], bool]
 
 
 def described(target: str, app_dir: str, environ: Mapping[str, str]) -> ProjectSettings | None:
@@ -115,7 +115,7 @@ def layer_of(said: object, module: str, findings: list[str]) -> Layer:
     return layer
 
 
-def rules_of(settings: Any) -> list[Rule]:
+def rules_of(settings: Any) -> list[InterfaceRule]:
     """DJANGO_INTERFACE of Django's settings. Raises UsageError."""
     said = getattr(settings, KEY, {})
     value: Any = next((said[key] for key in said if str(key).upper() == RULES), {})

@@ -20,8 +20,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
 if TYPE_CHECKING:
-    from bascule.django.routes import Reach, Route
-    from bascule.django.survey import View
+    from bascule.django.checks.survey import View
+    from bascule.django.routing.routes import Reach, URLRoute
 
 logger = logging.getLogger("bascule.django")
 
@@ -53,10 +53,10 @@ POOLS = {
 }
 
 Messages = Iterator[CheckMessage]
-Check = Callable[..., list[CheckMessage]]
+SystemCheck = Callable[..., list[CheckMessage]]
 
 
-def cautious(check: Callable[[], Messages]) -> Check:
+def cautious(check: Callable[[], Messages]) -> SystemCheck:
     """Make a check of a generator of messages. What makes it fail is Django's to report."""
 
     def run(**kwargs: object) -> list[CheckMessage]:
@@ -131,7 +131,7 @@ def value_of(name: str) -> Any:
 @cautious
 def check_bascule_setting() -> Messages:
     """E001: everything `bascule serve` would refuse of BASCULE."""
-    from bascule.django.configuration import KEY, layer_of
+    from bascule.django.loading.configuration import KEY, layer_of
     from bascule.settings.merge import parse_layer
 
     said = getattr(settings, KEY, None)
@@ -171,8 +171,8 @@ def check_order() -> Messages:
 
 def async_views() -> "list[View]":
     """Those that the ASGI side calls."""
-    from bascule.django.survey import views
-    from bascule.django.views import is_for_loop
+    from bascule.django.checks.survey import views
+    from bascule.django.routing.views import is_for_loop
 
     return [view for view in views() if is_for_loop(view.callback)]
 
@@ -182,7 +182,7 @@ def check_atomic_requests() -> Messages:
     """W002: Django raises RuntimeError at each request to an async view."""
     from asgiref.sync import iscoroutinefunction
 
-    from bascule.django.survey import views
+    from bascule.django.checks.survey import views
 
     atomic = [alias for alias, one in databases() if one.get("ATOMIC_REQUESTS")]
     if not atomic:
@@ -211,7 +211,7 @@ def check_sync_only_middleware() -> Messages:
     views = async_views()
     if not views:
         return
-    from bascule.django.survey import async_capable, chain, stretches
+    from bascule.django.checks.survey import async_capable, chain, stretches
 
     placed = stretches(chain(is_async=True), False)
     if not placed:
@@ -239,7 +239,7 @@ def check_hooks_in_threads() -> Messages:
     views = async_views()
     if not views:
         return
-    from bascule.django.survey import chain, trips
+    from bascule.django.checks.survey import chain, trips
 
     found = trips(chain(is_async=True))
     if not found:
@@ -260,8 +260,8 @@ def check_hooks_in_threads() -> Messages:
 @when_served
 def check_async_only_middleware() -> Messages:
     """W004: sync views behind middleware that is only async run a loop for each request."""
-    from bascule.django.survey import chain, stretches, sync_capable, views
-    from bascule.django.views import is_for_loop
+    from bascule.django.checks.survey import chain, stretches, sync_capable, views
+    from bascule.django.routing.views import is_for_loop
 
     placed = stretches(chain(is_async=False), True)
     if not placed:
@@ -286,8 +286,8 @@ def check_rules() -> Messages:
     """W007: paths of DJANGO_INTERFACE that no route begins with."""
     from django.urls import get_resolver
 
-    from bascule.django.configuration import RULES, rules_of
-    from bascule.django.routes import Reach, Reader
+    from bascule.django.loading.configuration import RULES, rules_of
+    from bascule.django.routing.routes import Reach, Reader
     from bascule.errors import UsageError
 
     try:
@@ -316,18 +316,18 @@ def literal(pattern: str) -> str:
     return "" if pattern.startswith("^") else re.sub(r"\\(.)", r"\1", pattern)
 
 
-def reached(routes: "Iterable[Route]", before: str, is_literal: bool) -> "Iterator[Reach]":
+def reached(routes: "Iterable[URLRoute]", before: str, is_literal: bool) -> "Iterator[Reach]":
     """Where the views of these routes may be. before: what every path that comes to them begins
     with, and `is_literal` that it has nothing more there."""
-    from bascule.django.routes import Reach
+    from bascule.django.routing.routes import Reach
 
     for route in routes:
-        step = route.step
-        text = before + step.literal if is_literal else before
+        segment = route.segment
+        text = before + segment.literal if is_literal else before
         if route.below is None:
-            yield Reach(text, is_literal and step.whole)
+            yield Reach(text, is_literal and segment.whole)
         else:
-            yield from reached(route.below, text, is_literal and not step.rest)
+            yield from reached(route.below, text, is_literal and not segment.rest)
 
 
 # Databases
@@ -345,7 +345,7 @@ def check_persistent_connections() -> Messages:
     lasting = [alias for alias, one in databases() if one.get("CONN_MAX_AGE", 0) != 0]
     if not lasting or not async_views():
         return
-    from bascule.django.threads import can_lend
+    from bascule.django.handlers.threads import can_lend
 
     if can_lend():
         return
@@ -525,7 +525,7 @@ def times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-CHECKS: tuple[tuple[Check, str], ...] = (
+CHECKS: tuple[tuple[SystemCheck, str], ...] = (
     (check_bascule_setting, Tags.compatibility),
     (check_order, Tags.compatibility),
     (check_atomic_requests, Tags.async_support),
@@ -536,7 +536,7 @@ CHECKS: tuple[tuple[Check, str], ...] = (
     (check_pools, Tags.async_support),
     (check_rules, Tags.urls),
 )
-DEPLOYMENT_CHECKS: tuple[tuple[Check, str], ...] = (
+DEPLOYMENT_CHECKS: tuple[tuple[SystemCheck, str], ...] = (
     (check_channel_layers, Tags.async_support),
     (check_header_of_scheme, Tags.security),
     (check_trust_in_everybody, Tags.security),

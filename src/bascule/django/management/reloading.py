@@ -28,7 +28,7 @@ from bascule.errors import BasculeError
 from bascule.settings import Settings
 from bascule.supervisor.reload import STOP_SIGNALS, ended_with, in_foreground
 from bascule.supervisor.sockets import handed_over
-from bascule.supervisor.watch import Watch as FileWatch
+from bascule.supervisor.watch import Watch
 from bascule.variables import SOCKETS_VARIABLE
 from bascule.worker.failure_page import FailureServer
 from bascule.worker.run import Ready, Stop
@@ -51,7 +51,7 @@ def is_child() -> bool:
     return os.environ.get(RUN_MAIN) == "true"
 
 
-class Parent:
+class RunserverParent:
     """Starts one child after another.
 
     sockets: for the children to listen on. patience: seconds one may take to stop. directory:
@@ -106,7 +106,7 @@ class Parent:
     def wait_for_change(self) -> None:
         """Wait for one, or for a signal."""
         woken = threading.Event()
-        watch = FileWatch([self.directory], set(), woken.set)
+        watch = Watch([self.directory], set(), woken.set)
         try:
             while not self.stopping.is_set() and not watch.changes():
                 # A signal interrupts it only to call its function, which does not set this.
@@ -129,7 +129,7 @@ class Parent:
             self.child.kill()
 
 
-class Watch:
+class WatchedServer:
     """Django's autoreloader in a thread of the child, and what becomes of the server then."""
 
     def __init__(self, also: Iterable[Path] = ()) -> None:

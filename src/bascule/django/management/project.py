@@ -12,8 +12,8 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from bascule.directory import of_script
-from bascule.django.configuration import KEY, layer_of
-from bascule.django.locate import MANAGE, VARIABLE, Project
+from bascule.django.loading.configuration import KEY, layer_of
+from bascule.django.loading.locate import MANAGE, VARIABLE, Project
 from bascule.errors import BasculeError, SettingsError, StartupError, UsageError
 from bascule.loading.traces import startup_message
 from bascule.settings import Settings, load_settings

@@ -25,17 +25,17 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.handlers.exception import convert_exception_to_response
 from django.utils.deprecation import MiddlewareMixin
 
-from bascule.django.builtin import Rule, never, rule_for
+from bascule.django.handlers.builtin import HookRule, never, rule_for
 
 Respond = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
 @dataclass(frozen=True)
-class Layer:
+class HookLayer:
     """One middleware of a run: which hooks it has, and where they may run."""
 
     middleware: Any
-    rule: Rule
+    rule: HookRule
     has_request: bool
     has_response: bool
 
@@ -48,7 +48,7 @@ class Layer:
         )
 
 
-class Step(NamedTuple):
+class Progress(NamedTuple):
     """How far the hooks have come: at which layer, with which response, or which error."""
 
     depth: int
@@ -59,7 +59,7 @@ class Step(NamedTuple):
 class HookRun:
     """Layers, the outermost first, around `inner`."""
 
-    def __init__(self, layers: tuple[Layer, ...], inner: Respond) -> None:
+    def __init__(self, layers: tuple[HookLayer, ...], inner: Respond) -> None:
         self.layers = layers
         self.inner = inner
         self._enter_in_thread = sync_to_async(self._enter)
@@ -88,25 +88,29 @@ class HookRun:
                 return response
             depth, response, error = await self._all_responses(request, response, depth)
 
-    async def _all_requests(self, request: Any) -> Step:
+    async def _all_requests(self, request: Any) -> Progress:
         """Ends at the depth of the layer that answered or failed, or beyond the innermost."""
-        step = self._enter(request, 0, in_thread=False)
-        while step.response is None and step.error is None and step.depth < len(self.layers):
-            step = await self._enter_in_thread(request, step.depth, in_thread=True)
-            if step.response is None and step.error is None:
-                step = self._enter(request, step.depth, in_thread=False)
-        return step
+        reached = self._enter(request, 0, in_thread=False)
+        while (
+            reached.response is None and reached.error is None and reached.depth < len(self.layers)
+        ):
+            reached = await self._enter_in_thread(request, reached.depth, in_thread=True)
+            if reached.response is None and reached.error is None:
+                reached = self._enter(request, reached.depth, in_thread=False)
+        return reached
 
-    async def _all_responses(self, request: Any, response: Any, depth: int) -> Step:
+    async def _all_responses(self, request: Any, response: Any, depth: int) -> Progress:
         """Ends at the depth of the layer that failed, or beyond the outermost."""
-        step = self._leave(request, response, depth, in_thread=False)
-        while step.error is None and step.depth >= 0:
-            step = await self._leave_in_thread(request, step.response, step.depth, in_thread=True)
-            if step.error is None:
-                step = self._leave(request, step.response, step.depth, in_thread=False)
-        return step
+        reached = self._leave(request, response, depth, in_thread=False)
+        while reached.error is None and reached.depth >= 0:
+            reached = await self._leave_in_thread(
+                request, reached.response, reached.depth, in_thread=True
+            )
+            if reached.error is None:
+                reached = self._leave(request, reached.response, reached.depth, in_thread=False)
+        return reached
 
-    def _enter(self, request: Any, depth: int, in_thread: bool) -> Step:
+    def _enter(self, request: Any, depth: int, in_thread: bool) -> Progress:
         """Call `process_request` inwards: on the loop up to one that needs a thread, in a thread
         as long as one does."""
         layers = self.layers
@@ -125,13 +129,13 @@ class HookRun:
                 try:
                     response = layer.middleware.process_request(request)
                 except Exception as error:
-                    return Step(depth, None, error)
+                    return Progress(depth, None, error)
                 if response:
-                    return Step(depth, response)
+                    return Progress(depth, response)
             depth += 1
-        return Step(depth)
+        return Progress(depth)
 
-    def _leave(self, request: Any, response: Any, depth: int, in_thread: bool) -> Step:
+    def _leave(self, request: Any, response: Any, depth: int, in_thread: bool) -> Progress:
         """Call `process_response` outwards, in the same manner."""
         layers = self.layers
         began = depth
@@ -148,9 +152,9 @@ class HookRun:
                 try:
                     response = layer.middleware.process_response(request, response)
                 except Exception as error:
-                    return Step(depth, None, error)
+                    return Progress(depth, None, error)
             depth -= 1
-        return Step(depth, response)
+        return Progress(depth, response)
 
 
 def in_one_run(respond: Any, known: dict[Any, HookRun]) -> Respond | None:
@@ -161,7 +165,7 @@ def in_one_run(respond: Any, known: dict[Any, HookRun]) -> Respond | None:
     middleware: Any = getattr(respond, "__wrapped__", None)
     if not (iscoroutinefunction(respond) and has_only_hooks(middleware)):
         return None
-    layer = Layer(
+    layer = HookLayer(
         middleware,
         rule_for(middleware),
         hasattr(middleware, "process_request"),

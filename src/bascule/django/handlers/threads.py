@@ -19,7 +19,7 @@ from asgiref.sync import ThreadSensitiveContext
 from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections, connections, reset_queries
 
-from bascule.django.executors import Lease, ThreadLeases
+from bascule.django.handlers.executors import Lease, ThreadLeases
 from bascule.types import ASGI3App, Message, Receive, Scope, Send
 
 logger = logging.getLogger("bascule.django")

@@ -43,7 +43,7 @@ PLAIN_CONVERTERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Segment:
     """literal: what all that it matches begins with. rest: the expression behind that. whole: it
     matches to the end of the path, and nothing but `literal`.
     """
@@ -57,7 +57,7 @@ class Step:
         return re.escape(self.literal) + self.rest
 
 
-def step_of(pattern: Any) -> Step | None:
+def segment_of(pattern: Any) -> Segment | None:
     """A path() or re_path() in the language that is active."""
     if type(pattern) not in (RegexPattern, RoutePattern):
         return None
@@ -75,11 +75,11 @@ def is_certain(pattern: Any) -> bool:
     return all(type(one) in PLAIN_CONVERTERS for one in pattern.converters.values())
 
 
-def translated(text: str, full: bool) -> Step | None:
-    """An expression for `re.search`, or with `full` for `re.fullmatch`, as a step."""
+def translated(text: str, full: bool) -> Segment | None:
+    """An expression for `re.search`, or with `full` for `re.fullmatch`, as a segment."""
     body = re.sub(r"\A(?:\^|\\A)", "", text)
     is_anchored = full or body != text
-    writer = Writer(full)
+    writer = PatternWriter(full)
     position = 0
     while position < len(body):
         token = TOKENS.match(body, position)
@@ -88,10 +88,10 @@ def translated(text: str, full: bool) -> Step | None:
         position = token.end()
     if writer.depth or (writer.has_choice and not full and (is_anchored or writer.end)):
         return None
-    return writer.step(is_anchored)
+    return writer.segment(is_anchored)
 
 
-class Writer:
+class PatternWriter:
     """Takes the tokens of an expression and writes it anew."""
 
     def __init__(self, full: bool) -> None:
@@ -144,11 +144,11 @@ class Writer:
         self.rest.append(text)
         return True
 
-    def step(self, is_anchored: bool) -> Step:
+    def segment(self, is_anchored: bool) -> Segment:
         end = r"\Z" if self.full else self.end
         literal, rest = "".join(self.literal), "".join(self.rest)
         if self.has_choice:
             literal, rest = "", f"(?:{re.escape(literal)}{rest})"
         if not is_anchored:
-            return Step("", ANYWHERE + re.escape(literal) + rest + end)
-        return Step(literal, rest + end, whole=not rest and end == r"\Z")
+            return Segment("", ANYWHERE + re.escape(literal) + rest + end)
+        return Segment(literal, rest + end, whole=not rest and end == r"\Z")

@@ -7,14 +7,14 @@ from typing import Any, Literal, TypeVar
 from asgiref.sync import iscoroutinefunction
 
 V = TypeVar("V", bound=Callable[..., Any])
-Side = Literal["asgi", "wsgi"]
+ViewInterface = Literal["asgi", "wsgi"]
 SIDES = ("asgi", "wsgi")
 ATTRIBUTE = "bascule_interface"
 # Wrappers around wrappers that are looked through; a ring of them must not hang the server.
 MOST_LAYERS = 100
 
 
-def interface(side: Side) -> Callable[[V], V]:
+def interface(side: ViewInterface) -> Callable[[V], V]:
     """Have a view called by ASGI, on the loop, or by WSGI, in a thread, whatever it looks like.
 
         @interface("wsgi")                                        a function

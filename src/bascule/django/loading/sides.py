@@ -8,23 +8,25 @@ from functools import partial
 from typing import Any
 
 from bascule.directory import absolute
-from bascule.django.configuration import load_settings_module
-from bascule.django.executors import THREADS
-from bascule.django.locate import VARIABLE, Project
-from bascule.django.originals import is_of_module, is_original
+from bascule.django.handlers.choice import (
+    built,
+    can_stand_in,
+    is_djangos,
+    is_watched_djangos,
+    with_lent_threads,
+    with_quick_signals,
+)
+from bascule.django.handlers.executors import THREADS
+from bascule.django.loading.configuration import load_settings_module
+from bascule.django.loading.locate import VARIABLE, Project
 from bascule.errors import BasculeError, StartupError, TargetError, UsageError
 from bascule.interfaces.hybrid import Hybrid
-from bascule.loading.detect import describe, detect_interface, guess_interface, insides
+from bascule.loading.detect import describe, detect_interface
 from bascule.loading.locate import load_target
 from bascule.loading.traces import startup_message
 from bascule.types import ASGI3App, WSGIApp
 
 logger = logging.getLogger("bascule.django")
-
-# The first whose handler ours is made for.
-OLDEST_DJANGO = (5, 2)
-# What our ASGI handler has instead of Django's.
-OURS = ("__call__", "handle")
 
 
 def project(settings_module: str = "", app_dir: str = "", threads: int = THREADS) -> Hybrid:
@@ -171,7 +173,7 @@ def http_application(project: Project, own: ASGI3App | None, threads: int) -> AS
 
     is_more = own is not None and is_djangos(own) and type(own) is not ASGIHandler
     if not is_more and can_stand_in():
-        from bascule.django.handler import get_asgi_application
+        from bascule.django.handlers.asgi import get_asgi_application
 
         application: ASGI3App = built(project.name, partial(get_asgi_application, threads))
         return application
@@ -182,99 +184,9 @@ def http_application(project: Project, own: ASGI3App | None, threads: int) -> AS
     return lent
 
 
-def can_stand_in() -> bool:
-    """Whether no tool watches what our ASGI handler does in place of Django's."""
-    from django.core import asgi
-    from django.core.handlers.asgi import ASGIHandler
-    from django.core.handlers.base import BaseHandler
-    from django.utils.deprecation import MiddlewareMixin
-
-    return (
-        is_unchanged(ASGIHandler, *OURS)
-        and is_original(BaseHandler, "load_middleware", "adapt_method_mode")
-        and is_original(MiddlewareMixin, "__call__", "__acall__")
-        and is_of_module(asgi.get_asgi_application, asgi.__name__)
-    )
-
-
-def as_served(app: Any, interface: str, label: str, threads: int) -> Any:
-    """What a TARGET names where Django is set up, as it is served by that interface (`auto` for
-    its own). label: as people call it. threads: as of `with_lent_threads`. Raises StartupError."""
-    if not callable(app):
-        return app
-    own = guess_interface(app)
-    if own == "wsgi" and interface in ("auto", "wsgi"):
-        return with_quick_signals(app, label)
-    if own == "asgi3" and interface in ("auto", "asgi", "asgi3"):
-        return with_lent_threads(app, label, threads)
-    return app
-
-
-def with_lent_threads(app: Any, label: str, threads: int) -> Any:
-    """An ASGI application gets threads that last.
-
-    Django's own handler becomes ours, which costs less; what is around one, or is more than it, is
-    called with threads of ours (`threads`). Everything else, and what has such threads already, is
-    returned as it is. label: as people call it. threads: how many. Raises StartupError.
-    """
-    from django.core.handlers.asgi import ASGIHandler
-
-    from bascule.django.handler import Application
-    from bascule.django.threads import ThreadLender, can_lend, database_threads
-
-    if isinstance(app, Application):
-        return app
-    if not can_lend():
-        logger.debug("%s has Django's threads: asgiref is older than 3.13", label)
-        return app
-    is_plain = type(app) is ASGIHandler and not vars(app).keys() & set(OURS)
-    if is_plain and can_stand_in():
-        logger.debug("%s is Django's handler: Bascule's own is called instead", label)
-        return built(label, lambda: Application(database_threads(threads)))
-    logger.debug("%s is called with threads that last, at most %d", label, max(1, threads))
-    return ThreadLender(app, database_threads(threads))
-
-
-def with_quick_signals(app: Any, label: str) -> Any:
-    """A WSGI application of a project for which Django is set up. Django's own handler is called
-    with what its signals do done by ours, which costs less; everything else is returned as it is.
-    label: as people call it."""
-    from django.core.handlers.wsgi import WSGIHandler
-
-    if type(app) is not WSGIHandler or not is_unchanged(WSGIHandler, "__call__"):
-        return app
-    from bascule.django.wsgi import Application
-
-    logger.debug("%s is Django's handler: what its signals do is done by Bascule", label)
-    return Application(app)
-
-
-def is_unchanged(handler: type, *methods: str) -> bool:
-    """Whether Django's handler is one that ours stands in for, with these methods as Django has
-    made them."""
-    import django
-
-    return django.VERSION >= OLDEST_DJANGO and is_original(handler, *methods)
-
-
-def is_djangos(app: object) -> bool:
-    from django.core.handlers.asgi import ASGIHandler
-
-    return isinstance(app, ASGIHandler)
-
-
-def is_watched_djangos(app: ASGI3App) -> bool:
-    """Whether it is what a tool makes of Django's handler, in place of `get_asgi_application`."""
-    from django.core import asgi
-
-    if is_of_module(asgi.get_asgi_application, asgi.__name__):
-        return False
-    return any(is_djangos(inner) for inner in insides(app))
-
-
 def belongs_to_loop(settings: Any) -> Callable[[str], bool]:
     """Read the URLconf, which imports the views."""
-    from bascule.django.routes import Router
+    from bascule.django.routing.routes import Router
 
     try:
         return Router().belongs_to_loop
@@ -282,12 +194,4 @@ def belongs_to_loop(settings: Any) -> Callable[[str], bool]:
         raise
     except (Exception, SystemExit) as error:
         label = f"ROOT_URLCONF {settings.ROOT_URLCONF}"
-        raise StartupError(startup_message(label, error)) from None
-
-
-def built(label: str, factory: Callable[[], Any]) -> Any:
-    """Django's handler; its middleware is imported."""
-    try:
-        return factory()
-    except (Exception, SystemExit) as error:
         raise StartupError(startup_message(label, error)) from None

@@ -43,14 +43,14 @@ IDLE_AFTER = 0.1
 # A request needs a handful from the return of its last call to its end.
 TURNS = 32
 
-Call = Callable[[], object]
+Callback = Callable[[], object]
 
 
 class ThreadLeases:
     """A pool of threads, each lent to one request at a time. `on_retire` is the last thing that
     runs in a thread."""
 
-    def __init__(self, size: int = THREADS, on_retire: Call = lambda: None) -> None:
+    def __init__(self, size: int = THREADS, on_retire: Callback = lambda: None) -> None:
         if size < 1:
             raise ValueError(f"at least one thread is needed, not {size}")
         self.size = size
@@ -170,12 +170,12 @@ class Lease(Executor):
         pool.after_fork()
         self._pool = pool
         self.thread: ThreadPoolExecutor | None = None
-        self.opening: Call | None = None
-        self.closing: Call | None = None
+        self.opening: Callback | None = None
+        self.closing: Callback | None = None
         self.unfinished = 0
         self.idle_since = 0.0
         self.idle = False
-        self._queue: list[tuple[Future[Any], Call]] = []
+        self._queue: list[tuple[Future[Any], Callback]] = []
         self._closed = False
         self._vacated: Future[None] | None = None
 
@@ -240,7 +240,7 @@ class Lease(Executor):
         self._pool.take_back(self)
 
 
-def run(future: "Future[Any]", call: Call) -> None:
+def run(future: "Future[Any]", call: Callback) -> None:
     """What ThreadPoolExecutor does for its own futures, for one that was there before a thread."""
     if not future.set_running_or_notify_cancel():
         return
@@ -252,7 +252,7 @@ def run(future: "Future[Any]", call: Call) -> None:
         future.set_result(result)
 
 
-def guarded(call: Call) -> None:
+def guarded(call: Callback) -> None:
     """Run what no future waits for."""
     try:
         call()

@@ -15,7 +15,7 @@ from django.urls import get_resolver
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 
-from bascule.django.builtin import never, rule_for
+from bascule.django.handlers.builtin import never, rule_for
 
 # Includes within includes multiply; to look at more would take as long as to start.
 MOST_VIEWS = 10_000

@@ -2,9 +2,10 @@
 
 Django looks after connections by receivers of its own: `request_started` and `request_finished`
 make it ask three times a request which connections to databases there are, and once which caches.
-What it asks is made for coroutines, and takes a sixth of the time of a small view. `Application`
-asks for the same connections where Django keeps those of a thread, and does the same to them.
-Whoever else listens to one of the two signals hears it from Django as always.
+What it asks is made for coroutines, and takes a sixth of the time of a small view.
+`DjangoWSGIApplication` asks for the same connections where Django keeps those of a thread, and
+does the same to them. Whoever else listens to one of the two signals hears it from Django as
+always.
 
 Making the request, the middleware, the view and the response are the handler's own methods.
 """
@@ -23,8 +24,8 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix, set_urlconf
 from django.utils.module_loading import import_string
 
-from bascule.django.originals import is_original
-from bascule.django.signals import AT_END, AT_START, Audience
+from bascule.django.handlers.originals import is_original
+from bascule.django.handlers.signals import AT_END, AT_START, Audience
 from bascule.types import Environ, StartResponse
 
 # What is stood in for. None where somebody watches it: then it is called.
@@ -35,7 +36,7 @@ started = Audience(request_started, WSGIHandler, AT_START)
 finished = Audience(request_finished, WSGIHandler, AT_END)
 
 
-class Application:
+class DjangoWSGIApplication:
     """Calls Django's handler. It is the sender of signals still, for receivers may ask for it."""
 
     def __init__(self, handler: WSGIHandler) -> None:
@@ -68,11 +69,11 @@ class Application:
             file.close = response.close
             return environ["wsgi.file_wrapper"](file, response.block_size)
         if type(response).close is CLOSE and "close" not in vars(response):
-            return Result(response)
+            return ServedResponse(response)
         return response
 
 
-class Result:
+class ServedResponse:
     """A response as a server has it: an iterable with close()."""
 
     __slots__ = ("response",)

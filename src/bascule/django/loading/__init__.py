@@ -1,0 +1,1 @@
+"""Finding a Django project, reading what its settings say, and importing both of its sides."""

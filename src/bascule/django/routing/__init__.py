@@ -1,0 +1,1 @@
+"""From the path of a request to the interface by which its view is called."""
