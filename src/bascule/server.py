@@ -20,7 +20,7 @@ from bascule.worker.worker import Worker
 
 if TYPE_CHECKING:
     from bascule.worker.run import Loaded
-    from bascule.worker.seat import Seat
+    from bascule.worker.supervisor_link import SupervisorLink
 
 
 def serve(
@@ -57,9 +57,11 @@ def serve(
     from bascule.supervisor.run import supervise
 
     def serve_as_worker(
-        sockets: Sequence[socket.socket], seat: "Seat", loaded: "Loaded | None"
+        sockets: Sequence[socket.socket], supervisor: "SupervisorLink", loaded: "Loaded | None"
     ) -> int:
-        return run(settings, sockets, given, mounts, websocket, seat=seat, loaded=loaded)
+        return run(
+            settings, sockets, given, mounts, websocket, supervisor=supervisor, loaded=loaded
+        )
 
     prepare = None
     # An application that is here already is shared anyway.

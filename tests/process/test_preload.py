@@ -64,8 +64,8 @@ def test_the_application_is_imported_once_and_all_workers_serve(folder, target):
         assert server.stop() == 0
         assert {int(line.split()[0]) for line in said} <= set(pids(server).values())
         output = server.output()
-        (nursery,) = importers(server)
-    assert nursery not in {server.process.pid, *pids(server).values()}
+        (fork_server,) = importers(server)
+    assert fork_server not in {server.process.pid, *pids(server).values()}
     assert output.count("has ended (stopped)") == 3
     assert output.count("listening on") == 1
     assert "ERROR" not in output
@@ -78,7 +78,7 @@ def test_workers_take_less_memory_together(folder):
             return sum(memory(pid) for pid in pids(server).values())
 
     write_version(folder, "large")
-    # 90 MB against a third of 30 MB for each, since the nursery has a share as well.
+    # 90 MB against a third of 30 MB for each, since the fork server has a share as well.
     assert sum_of_three() - sum_of_three("--preload") > 45e6
 
 
@@ -99,8 +99,8 @@ def test_a_database_connection_of_the_import_is_not_shared(folder):
     # Without threads, the application is called in the thread that has imported it.
     with preloaded(folder, "--threads", "0", target=target) as server:
         said = answered(server)
-        nursery = int(re.search(r"loaded, in pid (\d+)", server.output())[1])
-        assert said == f"closed, pool closed by [{nursery}]"
+        fork_server = int(re.search(r"loaded, in pid (\d+)", server.output())[1])
+        assert said == f"closed, pool closed by [{fork_server}]"
         assert server.stop() == 0
 
 
@@ -141,7 +141,7 @@ def test_broken_code_leaves_the_old_workers_and_what_they_were_forked_from(folde
         wait_for_ready(server, 1, 2)
         write_version(folder, "broken")
         server.signal(signal.SIGHUP)
-        output = server.wait_for_output("the old code goes on in 2 workers", DEADLINE)
+        output = server.wait_for_output("the old code keeps serving in 2 workers", DEADLINE)
         assert "RuntimeError: this version is broken" in output
         os.kill(pids(server)[1], signal.SIGKILL)
         wait_for_ready(server, 4)
@@ -177,7 +177,7 @@ def test_what_was_given_up_is_never_forked_from_again(folder):
         sound = module.read_text()
         module.write_text(sound.replace("random.random()", "hold_or_fail()") + FAILING)
         server.signal(signal.SIGHUP)
-        server.wait_for_output("the old code goes on in 8 workers", DEADLINE)
+        server.wait_for_output("the old code keeps serving in 8 workers", DEADLINE)
         module.write_text(sound)
         server.signal(signal.SIGHUP)
         wait_for_ready(server, 11, 12)
@@ -359,7 +359,7 @@ def test_an_import_does_not_outlive_a_supervisor_that_is_killed(folder):
 # Whoever goes first.
 
 
-def test_workers_of_a_nursery_that_is_killed_are_replaced_and_nothing_is_lost(folder):
+def test_workers_of_a_fork_server_that_is_killed_are_replaced_and_nothing_is_lost(folder):
     with preloaded(folder) as server:
         wait_for_ready(server, 1, 2)
         with asking(server.port) as load:
@@ -371,15 +371,15 @@ def test_workers_of_a_nursery_that_is_killed_are_replaced_and_nothing_is_lost(fo
         assert load.failures == []
         assert server.stop() == 0
         output = server.output()
-    nursery = importers(server)[0]
-    assert f"the nursery (pid {nursery}) was ended by SIGKILL" in output
-    assert "2 workers of it must be replaced" in output
-    assert output.count("the nursery has gone; finishing what is in flight") == 2
-    assert output.count("has ended (its nursery had ended)") == 2
+    fork_server = importers(server)[0]
+    assert f"the fork server (pid {fork_server}) was ended by SIGKILL" in output
+    assert "its 2 workers must be replaced" in output
+    assert output.count("the fork server has ended; finishing what is in flight") == 2
+    assert output.count("has ended (its fork server had ended)") == 2
     assert len(importers(server)) == 2
 
 
-def test_a_nursery_that_does_not_answer_is_killed_at_the_end(folder):
+def test_a_fork_server_that_does_not_answer_is_killed_at_the_end(folder):
     with preloaded(folder) as server, ExitStack() as stack:
         wait_for_ready(server, 1, 2)
         for pid in (*importers(server), *pids(server).values()):
@@ -397,7 +397,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(folder):
                 stack.enter_context(ended(pid))
             server.signal(signal.SIGKILL)
         assert server.wait() == -signal.SIGKILL
-        assert server.output().count("the supervisor has gone") == 2
+        assert server.output().count("the supervisor has ended") == 2
 
 
 def test_what_is_in_flight_is_finished_when_both_have_gone(folder):
@@ -407,9 +407,9 @@ def test_what_is_in_flight_is_finished_when_both_have_gone(folder):
             # It waits for its body.
             client.send(b"POST /echo?so HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
             os.kill(importers(server)[0], signal.SIGKILL)
-            server.wait_for_output("the nursery has gone", DEADLINE)
+            server.wait_for_output("the fork server has ended", DEADLINE)
             server.signal(signal.SIGKILL)
-            server.wait_for_output("the supervisor has gone", DEADLINE)
+            server.wait_for_output("the supervisor has ended", DEADLINE)
             client.send(b"12345")
             assert client.read_response().body == b"so"
         assert "left behind" not in server.output()

@@ -121,7 +121,7 @@ def test_broken_code_leaves_the_old_workers_serving(folder):
         wait_for_ready(server, 1, 2)
         write_version(folder, "broken")
         server.signal(signal.SIGHUP)
-        output = server.wait_for_output("the old code goes on in 2 workers", DEADLINE)
+        output = server.wait_for_output("the old code keeps serving in 2 workers", DEADLINE)
         assert "RuntimeError: this version is broken" in output
         assert "one" in answered(server)
         write_version(folder, "two")
@@ -234,7 +234,7 @@ def test_workers_do_not_outlive_a_supervisor_that_is_killed(folder):
                 stack.enter_context(ended(pid))
             server.signal(signal.SIGKILL)
         assert server.wait() == -signal.SIGKILL
-        assert server.output().count("the supervisor has gone") == 2
+        assert server.output().count("the supervisor has ended") == 2
 
 
 def test_an_upgrade_hands_the_sockets_over_and_loses_nothing(folder):

@@ -141,7 +141,7 @@ def test_a_reload_that_fails_is_told_as_that(folder):
         write_version(folder, "broken")
         done = ctl(folder, "reload")
         assert done.returncode == 2
-        assert "the new code does not boot; the old workers go on" in done.stderr
+        assert "the new code failed to start; the old workers keep serving" in done.stderr
         assert ctl(folder, "reload", "--json").returncode == 1
         assert server.stop() == 0
 

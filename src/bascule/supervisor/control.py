@@ -16,15 +16,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bascule.supervisor.small_server import Peer
+from bascule.supervisor.small_server import Client
 from bascule.supervisor.table import (
-    Event,
     Phase,
-    ReloadWanted,
-    Row,
-    ScaleWanted,
-    StopWanted,
-    Table,
+    ReloadRequested,
+    ScaleRequested,
+    StopRequested,
+    SupervisorEvent,
+    WorkerRow,
+    WorkerTable,
     workers,
 )
 
@@ -46,26 +46,26 @@ class Counts:
 
 
 class Wait:
-    """An answer that comes later. what: for `Control.look`."""
+    """An answer that comes later. what: for `Control.answer_waiting`."""
 
-    def __init__(self, peer: Peer, until: float) -> None:
-        self.peer = peer
+    def __init__(self, client: Client, until: float) -> None:
+        self.client = client
         self.until = until
 
 
 class ReloadWait(Wait):
     """Until only workers of this generation take new connections, or it was given up."""
 
-    def __init__(self, peer: Peer, generation: int) -> None:
-        super().__init__(peer, float("inf"))
+    def __init__(self, client: Client, generation: int) -> None:
+        super().__init__(client, float("inf"))
         self.generation = generation
 
 
 class StacksWait(Wait):
     """Until these workers have said what they do."""
 
-    def __init__(self, peer: Peer, serials: set[int], until: float) -> None:
-        super().__init__(peer, until)
+    def __init__(self, client: Client, serials: set[int], until: float) -> None:
+        super().__init__(client, until)
         self.missing = serials
         self.texts: dict[int, str] = {}
 
@@ -74,13 +74,13 @@ class Control:
     """Answers questions.
 
     happen: makes an event happen, and returns the table after it. counts: of a worker.
-    ask_stacks: has a worker say what it does; `stacks_came` brings it.
+    ask_stacks: has a worker say what it does; `on_stacks` brings it.
     """
 
     def __init__(
         self,
-        happen: Callable[[Event], Table],
-        table: Callable[[], Table],
+        happen: Callable[[SupervisorEvent], WorkerTable],
+        table: Callable[[], WorkerTable],
         counts: Callable[[int], Counts | None],
         ask_stacks: Callable[[int], None],
         clock: Callable[[], float],
@@ -91,7 +91,7 @@ class Control:
         self.ask_stacks = ask_stacks
         self.clock = clock
         self.waits: list[Wait] = []
-        self.commands: Mapping[str, Callable[[str, Peer], None]] = {
+        self.commands: Mapping[str, Callable[[str, Client], None]] = {
             "status": self.status,
             "reload": self.reload,
             "scale": self.scale,
@@ -100,22 +100,22 @@ class Control:
             "stop": self.stop,
         }
 
-    def take(self, question: bytes, peer: Peer) -> None:
+    def take(self, question: bytes, client: Client) -> None:
         """A whole question."""
         try:
             said = json.loads(question)
             command = self.commands[said["command"]]
             argument = str(said.get("argument", ""))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            failed(peer, f"no such command; there are {', '.join(self.commands)}")
+            failed(client, f"no such command; there are {', '.join(self.commands)}")
             return
-        command(argument, peer)
+        command(argument, client)
 
-    def status(self, argument: str, peer: Peer) -> None:
+    def status(self, argument: str, client: Client) -> None:
         table = self.table()
         now = self.clock()
         answered(
-            peer,
+            client,
             text=f"{table.ready} of {workers(table.target)} ready"
             + ("; stopping" if table.stopping else ""),
             target=table.target,
@@ -125,7 +125,7 @@ class Control:
             workers=[self.described(row, now) for row in table.rows],
         )
 
-    def described(self, row: Row, now: float) -> dict[str, Any]:
+    def described(self, row: WorkerRow, now: float) -> dict[str, Any]:
         counts = self.counts(row.serial) or Counts(0, 0, 0, 0, 0)
         return {
             "worker": row.serial,
@@ -140,57 +140,57 @@ class Control:
             "rss": counts.rss,
         }
 
-    def reload(self, argument: str, peer: Peer) -> None:
+    def reload(self, argument: str, client: Client) -> None:
         if self.table().stopping:
-            failed(peer, "it is stopping")
+            failed(client, "it is stopping")
             return
-        generation = self.happen(ReloadWanted()).generation
-        peer.wait()
-        self.waits.append(ReloadWait(peer, generation))
+        generation = self.happen(ReloadRequested()).generation
+        client.wait()
+        self.waits.append(ReloadWait(client, generation))
 
-    def scale(self, argument: str, peer: Peer) -> None:
+    def scale(self, argument: str, client: Client) -> None:
         try:
             number = int(argument)
         except ValueError:
-            failed(peer, f"{argument!r} is no number of workers; give +1, -1 or 4")
+            failed(client, f"{argument!r} is no number of workers; give +1, -1 or 4")
             return
         by = number if argument.startswith(("+", "-")) else number - self.table().target
         # Never fewer than one, nor more than the settings allow.
-        target = self.happen(ScaleWanted(by)).target
-        answered(peer, text=f"{workers(target)} from now on", target=target)
+        target = self.happen(ScaleRequested(by)).target
+        answered(client, text=f"{workers(target)} from now on", target=target)
 
-    def stacks(self, argument: str, peer: Peer) -> None:
+    def stacks(self, argument: str, client: Client) -> None:
         rows = {row.serial for row in self.table().rows}
         if argument:
             rows = {serial for serial in rows if str(serial) == argument}
         if not rows:
-            failed(peer, f"there is no worker {argument}" if argument else "there is no worker")
+            failed(client, f"there is no worker {argument}" if argument else "there is no worker")
             return
-        peer.wait()
-        self.waits.append(StacksWait(peer, set(rows), self.clock() + STACKS_WITHIN))
+        client.wait()
+        self.waits.append(StacksWait(client, set(rows), self.clock() + STACKS_WITHIN))
         for serial in rows:
             self.ask_stacks(serial)
 
-    def drain(self, argument: str, peer: Peer) -> None:
+    def drain(self, argument: str, client: Client) -> None:
         if not self.table().stopping:
-            self.happen(StopWanted())
-        answered(peer, text="finishing what is in flight, then ending")
+            self.happen(StopRequested())
+        answered(client, text="finishing what is in flight, then ending")
 
-    def stop(self, argument: str, peer: Peer) -> None:
-        self.happen(StopWanted(hurry=True))
-        answered(peer, text="ending at once")
+    def stop(self, argument: str, client: Client) -> None:
+        self.happen(StopRequested(at_once=True))
+        answered(client, text="ending at once")
 
     # Answers that come later.
 
-    def stacks_came(self, serial: int, text: str) -> None:
+    def on_stacks(self, serial: int, text: str) -> None:
         """A worker has said what it does."""
         for wait in self.waits:
             if isinstance(wait, StacksWait) and serial in wait.missing:
                 wait.missing.discard(serial)
                 wait.texts[serial] = text
-        self.look()
+        self.answer_waiting()
 
-    def look(self) -> None:
+    def answer_waiting(self) -> None:
         """Answer those whose answer is there."""
         self.waits = [wait for wait in self.waits if not self.is_answered(wait)]
 
@@ -203,16 +203,19 @@ class Control:
         silent = dict.fromkeys(wait.missing, "it does not answer; even its interpreter is stuck\n")
         texts = dict(sorted({**wait.texts, **silent}.items()))
         shown = "\n".join(f"worker {serial}:\n{text}" for serial, text in texts.items())
-        answered(wait.peer, text=shown, stacks=texts)
+        answered(wait.client, text=shown, stacks=texts)
         return True
 
     def reload_is_answered(self, wait: ReloadWait) -> bool:
         table = self.table()
         if table.generation < wait.generation:
-            failed(wait.peer, "the new code does not boot; the old workers go on. See the log")
+            failed(
+                wait.client,
+                "the new code failed to start; the old workers keep serving. See the log",
+            )
             return True
         if table.stopping:
-            failed(wait.peer, "it was stopped meanwhile")
+            failed(wait.client, "it was stopped meanwhile")
             return True
         done = sum(
             row.phase is Phase.READY and row.generation >= wait.generation for row in table.rows
@@ -221,10 +224,10 @@ class Control:
             row.generation < wait.generation and self.is_accepting(row) for row in table.rows
         ):
             return False
-        answered(wait.peer, text=f"{workers(done)} with the new code", ready=done)
+        answered(wait.client, text=f"{workers(done)} with the new code", ready=done)
         return True
 
-    def is_accepting(self, row: Row) -> bool:
+    def is_accepting(self, row: WorkerRow) -> bool:
         counts = self.counts(row.serial)
         return counts is not None and counts.accepting
 
@@ -234,9 +237,9 @@ def is_whole_line(question: bytes) -> bool:
     return question.endswith(b"\n")
 
 
-def answered(peer: Peer, **fields: Any) -> None:
-    peer.answer(json.dumps(fields).encode() + b"\n")
+def answered(client: Client, **fields: Any) -> None:
+    client.answer(json.dumps(fields).encode() + b"\n")
 
 
-def failed(peer: Peer, error: str) -> None:
-    answered(peer, error=error)
+def failed(client: Client, error: str) -> None:
+    answered(client, error=error)

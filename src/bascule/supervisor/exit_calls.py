@@ -2,8 +2,8 @@
 
 The function is called in a process of its own, forked for that from the supervisor. Rejected: the
 supervisor itself, which would have to import the application's code, could then never read it
-anew, and would hang where that hangs; and a nursery, which not every server has, and which may be
-what has ended.
+anew, and would hang where that hangs; and a fork server, which not every server
+has, and which may be what has ended.
 
 The process imports the module of the function and nothing else of the application.
 """
@@ -18,12 +18,12 @@ from typing import NoReturn
 from bascule import directory
 from bascule.errors import EXIT_CRASH, StartupError, UsageError
 from bascule.settings import Settings
-from bascule.supervisor.children import Forked, exit_status, fork
+from bascule.supervisor.processes import Forked, exit_status, fork
 from bascule.worker import forks
 from bascule.worker.hooks import find_hook
 from bascule.worker.privileges import wanted_identity
 from bascule.worker.run import end_process
-from bascule.worker.seat import UNHEARD
+from bascule.worker.supervisor_link import SUPERVISOR_SIGNALS
 
 logger = logging.getLogger("bascule")
 
@@ -78,7 +78,7 @@ class ExitCalls:
 
 def call_exit_hook(settings: Settings, pid: int, start: str) -> NoReturn:
     """Be the process that calls the function, and end. start: the directory to be in."""
-    for number in UNHEARD:
+    for number in SUPERVISOR_SIGNALS:
         # Ctrl-C is for the server.
         forks.catch(number, forks.nothing)
     try:

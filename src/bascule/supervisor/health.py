@@ -4,17 +4,17 @@ GET /live     200 while the supervisor runs
 GET /ready    200 while a worker is ready and nobody has said stop, else 503
 """
 
-from bascule.supervisor.table import Table, workers
+from bascule.supervisor.table import WorkerTable, workers
 
 REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
 def is_whole_head(question: bytes) -> bool:
-    """The head of a request is there; a body is not looked at (RFC 9112 section 2.1)."""
+    """The head of a request is there; a body is not workers_checked at (RFC 9112 section 2.1)."""
     return b"\r\n\r\n" in question
 
 
-def answer(question: bytes, table: Table) -> bytes:
+def answer(question: bytes, table: WorkerTable) -> bytes:
     """The whole response to a request."""
     method, _, rest = question.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
@@ -28,7 +28,7 @@ def answer(question: bytes, table: Table) -> bytes:
     return response(404, "ask for /live or /ready", method)
 
 
-def readiness(table: Table) -> tuple[int, str]:
+def readiness(table: WorkerTable) -> tuple[int, str]:
     """The status, and a line that says why."""
     if table.stopping:
         return 503, "stopping"

@@ -1,12 +1,12 @@
 """The supervisor: forks workers, looks after them, and never imports the application.
 
-It waits in one place, for signals, for messages of workers and for the time to look again; makes
-an event of what has come; and carries out what `decide` says. How a worker's process comes to be
-is the business of a `Parent` (`children`, `nursery`).
+It waits in one place, for signals, for messages of workers and for the next check of the workers;
+makes an event of what has come; and carries out what `decide` returns. How the process of a worker
+is made is the business of a `Spawner` (`spawner`, `fork_server`).
 
-    SIGTERM, SIGINT     drain all workers, then exit; the same again: at once
+    SIGTERM, SIGINT     drain all workers, then exit; the same again: stop at once
     SIGQUIT             stop at once
-    SIGHUP              reload: new workers, one after the other, before old ones drain
+    SIGHUP              reload: each worker is replaced once its successor is ready
     SIGTTIN, SIGTTOU    one worker more, one worker fewer
     SIGUSR1             open the files of logs again
     SIGUSR2             upgrade: a new supervisor takes the sockets over (`upgrade`)
@@ -14,83 +14,81 @@ is the business of a `Parent` (`children`, `nursery`).
 
 import gc
 import logging
-import os
 import selectors
 import signal
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
-from bascule.observability.board import Board
 from bascule.sockets.bind import close_listeners
-from bascule.sockets.channel import Message, channel_pair
+from bascule.sockets.channel import Message
 from bascule.sockets.systemd import Notifier
-from bascule.supervisor.children import Child, Forked, Forks, Parent
-from bascule.supervisor.control import Control, Counts, is_whole_line
+from bascule.supervisor.control import Control
 from bascule.supervisor.decide import decide
 from bascule.supervisor.exit_calls import ExitCalls
-from bascule.supervisor.health import answer, is_whole_head
-from bascule.supervisor.nursery import Nurseries
-from bascule.supervisor.small_server import Peer, SmallServer
+from bascule.supervisor.fork_server import ForkServerSpawner
+from bascule.supervisor.processes import Forked
+from bascule.supervisor.questions import Questions
+from bascule.supervisor.service import READY, ServiceReporter, state_of
+from bascule.supervisor.signals import signal_socket
+from bascule.supervisor.spawner import DirectSpawner, Spawner, WorkerProcess
 from bascule.supervisor.table import (
-    Action,
-    BecameReady,
-    Began,
-    Drain,
-    Ended,
-    Event,
+    DrainWorker,
     Exit,
-    Hurry,
-    Kill,
-    Looked,
-    NurseryEnded,
-    Phase,
+    ForkServerEnded,
+    KillWorker,
     Policy,
-    ReloadWanted,
-    Replaced,
-    Say,
-    ScaleWanted,
-    Seen,
+    ReloadRequested,
+    ScaleRequested,
     ShowStacks,
-    Start,
-    StopWanted,
-    Table,
-    workers,
+    StartWorker,
+    StopRequested,
+    StopWorker,
+    SupervisorAction,
+    SupervisorEvent,
+    SupervisorReplaced,
+    SupervisorStarted,
+    WorkerEnded,
+    WorkerReady,
+    WorkersChecked,
+    WorkerTable,
+    WriteLog,
 )
 from bascule.supervisor.upgrade import Listeners, Upgrade
+from bascule.supervisor.workers import Workers
 from bascule.worker import forks
-from bascule.worker.trim import resident
 
 logger = logging.getLogger("bascule")
 
-# How often workers are looked at, in seconds: as often as they give a sign of life.
-LOOK = 0.25
+# How often workers are checked, in seconds: as often as they give a sign of life.
+CHECK_EVERY = 0.25
 
-# Seconds in which a signal to all processes reaches them.
+# A signal that is sent to all processes reaches them within this many seconds.
 TOGETHER = 1.0
 
-EVENTS: dict[int, Event] = {
-    signal.SIGTERM: StopWanted(),
-    signal.SIGINT: StopWanted(),
-    signal.SIGQUIT: StopWanted(hurry=True),
-    signal.SIGHUP: ReloadWanted(),
-    signal.SIGTTIN: ScaleWanted(1),
-    signal.SIGTTOU: ScaleWanted(-1),
+EVENTS: dict[int, SupervisorEvent] = {
+    signal.SIGTERM: StopRequested(),
+    signal.SIGINT: StopRequested(),
+    signal.SIGQUIT: StopRequested(at_once=True),
+    signal.SIGHUP: ReloadRequested(),
+    signal.SIGTTIN: ScaleRequested(1),
+    signal.SIGTTOU: ScaleRequested(-1),
 }
 CAUGHT = (*EVENTS, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Master:
-    """The process that does not serve.
+    """The supervisor's process.
 
-    target: how many workers. listeners: what they serve on, and where probes and operators ask;
-    `release` closes them. command: what starts this program again. reopen_logs: opens the files of
-    its own log again. notifier: to the service manager. taking_over: called when it takes the
-    place of another supervisor. preload: the application is imported once, by nurseries.
-    directory: where the program is started again. exit_calls: the application wants to be told of
-    the end of workers.
+    target: how many workers are to serve.
+    listeners: what they serve on, and where probes and operators ask; `stop_listening` closes
+        them.
+    command: starts this program again, in `directory`.
+    reopen_logs: opens the files of its own log again.
+    notifier: tells the service manager.
+    taking_over: called when this supervisor takes the place of another one.
+    preload: the application is imported once, by fork servers.
+    exit_calls: --on-worker-exit is set.
     """
 
     def __init__(
@@ -108,129 +106,124 @@ class Master:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.policy = policy
-        self.table = Table(target)
-        # What has happened and is not decided on yet.
-        self.happened: deque[Event] = deque()
-        self.board = Board()
-        self.children: dict[int, Child] = {}
+        self.table = WorkerTable(target)
+        # Events that are not decided on yet.
+        self.events: deque[SupervisorEvent] = deque()
         self.selector = selectors.DefaultSelector()
+        self.workers = Workers(self.selector, self.on_readable)
         self.listeners = listeners
-        self.parent: Parent = (
-            Nurseries(self, CAUGHT, self.selector, listeners.served, self.board.numbers)
+        self.spawner: Spawner = (
+            ForkServerSpawner(
+                self, CAUGHT, self.selector, listeners.served, self.workers.board.numbers
+            )
             if preload
-            else Forks(self, CAUGHT)
+            else DirectSpawner(self, CAUGHT)
         )
         self.exit_calls = ExitCalls(CAUGHT) if exit_calls else None
         self.upgrade = Upgrade(command, listeners, directory)
         self.reopen_logs = reopen_logs
-        self.notifier = notifier
+        self.service = ServiceReporter(notifier)
         self.taking_over = taking_over
-        # What the service manager was told last.
-        self.state = ""
         self.clock = clock
         self.control = Control(
-            self.happen, lambda: self.table, self.counts, self.ask_stacks, clock
+            self.happen, lambda: self.table, self.workers.counts, self.ask_stacks, clock
         )
-        self.servers: list[SmallServer] = []
+        self.questions = Questions(
+            self.selector, listeners, self.control, lambda: self.table, clock
+        )
         self.code: int | None = None
-        self.told = False
-        # Workers whose stacks the log is to have.
+        self.banner_logged = False
+        # Workers whose stacks are to be logged.
         self.shown: set[int] = set()
-        # Waits that starting workers have told of, since one was ready.
+        # What starting workers have reported to wait for, since a worker was ready.
         self.waited_for: set[str] = set()
-        # A signal that came by a nursery first, and until when it may come here as well.
+        # A signal that a fork server has passed on, and until when it may arrive here as well.
         self.expected = 0
         self.expected_until = 0.0
 
     def run(self) -> int:
-        """Supervise until there is nothing left to; the exit code. Raises Forked in what is
-        forked."""
-        # What is here by now stays, in every worker: collecting garbage must not copy its pages.
+        """Supervise until the last worker has ended; returns the exit code.
+
+        Raises Forked in a process that was forked.
+        """
+        # What is here by now stays, in every worker: garbage collection must not copy its pages.
         gc.collect()
         gc.freeze()
-        with self.caught_signals() as signals:
+        with signal_socket(CAUGHT, self.descriptors) as self.signals:
             try:
-                self.selector.register(signals, selectors.EVENT_READ, self.on_signals)
+                self.selector.register(self.signals, selectors.EVENT_READ, self.on_signals)
                 if not self.upgrade.is_successor:
-                    self.open_to_questions()
-                self.happen(Began())
+                    self.questions.open()
+                self.happen(SupervisorStarted())
                 while self.code is None:
                     self.wait()
-                self.close_to_questions()
-                self.parent.end()
+                self.questions.close()
+                self.spawner.end()
                 self.finish_exit_calls()
             except Forked:
-                for server in self.servers:
-                    server.leave()
+                self.questions.leave()
                 raise
             finally:
                 self.selector.close()
                 self.upgrade.close()
-                self.parent.close()
-                for child in self.children.values():
-                    child.channel.close()
+                self.spawner.close()
+                self.workers.close()
         return self.code
 
+    def descriptors(self) -> list[int]:
+        """Return the descriptors that processes forked by a caller of `bascule.serve` must not
+        have."""
+        return forks.numbers_of([*self.listeners.all, *self.workers.channels])
+
     def wait(self) -> None:
-        """One turn: what has come, and a look at the workers when it is time."""
-        due = self.table.looked_at + LOOK
+        """Wait once, and handle what has come; check the workers when it is time to."""
+        due = self.table.checked_at + CHECK_EVERY
         for key, _ in self.selector.select(max(0.0, due - self.clock())):
             key.data()
-        self.notifier.beat(self.clock())
+        self.service.beat(self.clock())
         if self.clock() >= due:
             self.reap()
-            self.happen(Looked(tuple(self.seen())))
-            for server in self.servers:
-                server.tick()
-        self.control.look()
+            statuses = self.workers.statuses(with_rss=self.policy.max_rss > 0)
+            self.happen(WorkersChecked(tuple(statuses)))
+            self.questions.tick()
+        self.control.answer_waiting()
 
-    def happen(self, event: Event) -> Table:
-        """Decide, and carry it out; the table as it is then.
+    # Decisions.
 
-        What happens while actions are carried out, such as a fork that fails, is decided on when
-        all of them have been: those still to come are of the table as it was.
+    def happen(self, event: SupervisorEvent) -> WorkerTable:
+        """Decide about an event, and carry that out; returns the table as it is then.
+
+        Events that come while actions are carried out, such as a fork that fails, are decided on
+        once all actions have been: those still to come are of the table as it was.
         """
-        self.happened.append(event)
-        if len(self.happened) > 1:
+        self.events.append(event)
+        if len(self.events) > 1:
             return self.table
-        while self.happened:
-            self.table, actions = decide(self.table, self.happened[0], self.clock(), self.policy)
+        while self.events:
+            self.table, actions = decide(self.table, self.events[0], self.clock(), self.policy)
             for action in actions:
                 self.carry_out(action)
-            self.happened.popleft()
-        self.parent.let_go(self.table.generation)
-        self.tell_manager()
+            self.events.popleft()
+        self.spawner.keep_only(self.table.generation)
+        self.service.report(self.table)
         return self.table
 
-    def tell_manager(self) -> None:
-        """Tell the service manager what has become of the service."""
-        table = self.table
-        state = state_of(table) or self.state
-        if state == self.state:
-            return
-        self.state = state
-        if state == STOPPING:
-            self.notifier.stopping("finishing what is in flight")
-        elif state == RELOADING:
-            self.notifier.reloading("replacing the workers")
-        else:
-            self.notifier.ready(f"{table.ready} of {workers(table.target)} ready")
-
-    def carry_out(self, action: Action) -> None:
+    def carry_out(self, action: SupervisorAction) -> None:
         match action:
-            case Say(level, text):
+            case WriteLog(level, text):
                 logger.log(level, text)
-            case Start(serial, generation):
+            case StartWorker(serial, generation):
                 self.start(serial, generation)
-            case Drain(serial):
+            case DrainWorker(serial):
                 if self.table.stopping:
-                    # Before the workers: whoever closes them last has taken what waited there.
-                    self.release()
+                    # Before the workers close them: the last worker to do so has accepted what
+                    # waited there.
+                    self.stop_listening()
                 self.signal(serial, signal.SIGTERM)
-            case Hurry(serial):
+            case StopWorker(serial):
                 # Not SIGTERM once more: a service manager may have sent it to all processes.
                 self.signal(serial, signal.SIGQUIT)
-            case Kill(serial):
+            case KillWorker(serial):
                 self.signal(serial, signal.SIGKILL)
             case ShowStacks(serial):
                 self.shown.add(serial)
@@ -238,206 +231,131 @@ class Master:
             case Exit(code):
                 self.code = code
 
-    def release(self) -> None:
-        """Nobody is to connect any more."""
+    def stop_listening(self) -> None:
+        """Close the listening sockets, so that connections are refused once workers close them."""
         close_listeners(self.listeners.served)
-
-    # Questions.
-
-    def open_to_questions(self) -> None:
-        for sock in self.listeners.health:
-            self.servers.append(
-                SmallServer(self.selector, sock, is_whole_head, self.on_probe, self.clock)
-            )
-        for sock in self.listeners.control:
-            self.servers.append(
-                SmallServer(self.selector, sock, is_whole_line, self.control.take, self.clock)
-            )
-
-    def close_to_questions(self) -> None:
-        for server in self.servers:
-            server.close()
-        self.servers.clear()
-
-    def on_probe(self, question: bytes, peer: Peer) -> None:
-        peer.answer(answer(question, self.table))
-
-    # Workers.
 
     def start(self, serial: int, generation: int) -> None:
         """Have a worker forked."""
         try:
-            slot = self.board.take()
-            try:
-                ours, theirs = channel_pair()
-            except OSError:
-                self.board.give_back(slot)
-                raise
+            worker, theirs = self.workers.add(serial, generation)
         except OSError as error:
-            self.happen(Ended(serial, f"could not be forked: {error.strerror}"))
+            self.happen(WorkerEnded(serial, f"could not be forked: {error.strerror}"))
             return
-        child = Child(serial, generation, ours, slot)
-        self.children[serial] = child
-        self.selector.register(ours, selectors.EVENT_READ, lambda: self.on_message(child))
         try:
-            self.parent.start(child, theirs)
+            self.spawner.start(worker, theirs)
         except OSError as error:
             theirs.close()
-            self.ended(child, f"could not be forked: {error.strerror}", None)
+            self.on_ended(worker, f"could not be forked: {error.strerror}", None)
 
     def signal(self, serial: int, number: int) -> None:
-        child = self.children.get(serial)
-        if child is not None:
-            self.parent.signal(child, number)
+        worker = self.workers.get(serial)
+        if worker is not None:
+            self.spawner.signal(worker, number)
 
-    def on_message(self, child: Child) -> None:
-        if child.serial not in self.children:
-            # It has ended in the same turn, and what it had said was read then.
+    def ask_stacks(self, serial: int) -> None:
+        worker = self.workers.get(serial)
+        if worker is not None:
+            self.spawner.ask_stacks(worker)
+
+    # What workers report, and the spawner about them (`WorkerObserver`).
+
+    def on_readable(self, worker: WorkerProcess) -> None:
+        if not self.workers.has(worker):
+            # It has ended in the same turn, and its messages were read then.
             return
-        messages = child.channel.receive()
+        messages = worker.channel.receive()
         if messages is None:
-            # It ends; its parent says how.
-            self.selector.unregister(child.channel)
-            self.parent.fell_silent(child)
+            # It is about to end; the spawner reports how.
+            self.selector.unregister(worker.channel)
+            self.spawner.on_channel_closed(worker)
             return
         for message in messages:
-            self.said(child, message)
+            self.on_message(worker, message)
 
-    def said(self, child: Child, message: Message) -> None:
-        """A worker has said this, or somebody for it."""
+    def on_message(self, worker: WorkerProcess, message: Message) -> None:
         match message["kind"]:
             case "ready":
-                child.pid = message["pid"]
-                self.waited_for.clear()
-                if not self.told:
-                    self.told = True
-                    for line in message["lines"]:
-                        logger.info(line)
-                self.happen(BecameReady(child.serial, child.pid))
-                if self.upgrade.is_successor and self.table.ready >= self.table.target:
-                    self.taking_over()
-                    self.upgrade.take_over()
-                    self.open_to_questions()
-            case "begun":
-                child.pid = message["pid"]
-                child.owes_end = True
-            case "told":
-                child.owes_end = False
+                worker.pid = message["pid"]
+                self.on_ready(worker, message["lines"])
+            case "start hook called":
+                worker.pid = message["pid"]
+                worker.owes_exit_hook = True
+            case "exit hook called":
+                worker.owes_exit_hook = False
             case "waiting":
                 if message["text"] not in self.waited_for:
                     self.waited_for.add(message["text"])
                     logger.info(message["text"])
             case "failed":
-                child.complaint = message["text"]
+                worker.failure = message["text"]
             case "stacks":
-                if child.serial in self.shown:
-                    self.shown.discard(child.serial)
-                    logger.warning("%s:\n%s", child.name, message["text"])
-                self.control.stacks_came(child.serial, message["text"])
+                if worker.serial in self.shown:
+                    self.shown.discard(worker.serial)
+                    logger.warning("%s:\n%s", worker.name, message["text"])
+                self.control.on_stacks(worker.serial, message["text"])
 
-    def ended(self, child: Child, how: str, code: int | None) -> None:
-        """Take leave of a worker that has ended."""
-        if child.channel.fileno() in self.selector.get_map():
-            self.selector.unregister(child.channel)
-        child.channel.close()
-        self.shown.discard(child.serial)
-        del self.children[child.serial]
-        self.board.give_back(child.slot)
-        self.happen(Ended(child.serial, how, code))
-        if self.exit_calls is not None and child.owes_end:
-            self.exit_calls.begin(child.pid)
+    def on_ready(self, worker: WorkerProcess, banner: list[str]) -> None:
+        """A worker serves."""
+        self.waited_for.clear()
+        if not self.banner_logged:
+            self.banner_logged = True
+            for line in banner:
+                logger.info(line)
+        self.happen(WorkerReady(worker.serial, worker.pid))
+        if self.upgrade.is_successor and self.table.ready >= self.table.target:
+            self.taking_over()
+            self.upgrade.take_over()
+            self.questions.open()
 
-    def last_words(self, child: Child) -> None:
-        """Read what it said last, before its end is told."""
-        while messages := child.channel.receive():
+    def read_last_messages(self, worker: WorkerProcess) -> None:
+        while messages := worker.channel.receive():
             for message in messages:
-                self.said(child, message)
+                self.on_message(worker, message)
 
-    def nursery_ended(self, children: Sequence[Child], how: str) -> None:
-        """They leave by themselves."""
-        self.happen(NurseryEnded(tuple(child.serial for child in children), how))
+    def on_ended(self, worker: WorkerProcess, how: str, code: int | None) -> None:
+        self.shown.discard(worker.serial)
+        self.workers.remove(worker)
+        self.happen(WorkerEnded(worker.serial, how, code))
+        if self.exit_calls is not None and worker.owes_exit_hook:
+            self.exit_calls.begin(worker.pid)
 
-    def signalled(self, number: int) -> None:
-        """An application has sent this to its parent. Where somebody has sent it to all processes,
-        it has come here as well, or will, and means the same only once."""
+    def on_fork_server_ended(self, workers: Sequence[WorkerProcess], how: str) -> None:
+        self.happen(ForkServerEnded(tuple(worker.serial for worker in workers), how))
+
+    def on_signal_passed_on(self, number: int) -> None:
+        """An application has sent this signal to its parent.
+
+        Where a service manager has sent it to all processes, it has arrived here as well, or will,
+        and counts only once.
+        """
         event = EVENTS[number]
-        if isinstance(event, StopWanted) and not self.table.stopping:
+        if isinstance(event, StopRequested) and not self.table.stopping:
             self.expected = number
             self.expected_until = self.clock() + TOGETHER
             self.happen(event)
-        elif isinstance(event, ReloadWanted) and state_of(self.table) == READY:
+        elif isinstance(event, ReloadRequested) and state_of(self.table) == READY:
             self.happen(event)
 
-    def ask_stacks(self, serial: int) -> None:
-        child = self.children.get(serial)
-        if child is not None:
-            self.parent.ask_stacks(child)
-
-    def counts(self, serial: int) -> Counts | None:
-        """What a worker has written down of itself; None when it has ended."""
-        child = self.children.get(serial)
-        if child is None:
-            return None
-        slot = child.slot
-        return Counts(
-            child.pid,
-            slot.requests,
-            slot.connections,
-            slot.running,
-            resident(child.pid),
-            slot.accepting,
-        )
+    # Processes that have ended.
 
     def reap(self) -> None:
-        """Some process may have ended."""
-        self.parent.reap()
+        self.spawner.reap()
         if self.exit_calls is not None:
             self.exit_calls.reap()
 
     def finish_exit_calls(self) -> None:
-        """Wait until the end of the last workers has been told; not after one more signal."""
+        """Wait for the last calls of --on-worker-exit, until one more signal says stop."""
         while self.exit_calls is not None and self.exit_calls.running:
             numbers = b""
-            for key, _ in self.selector.select(LOOK):
+            for key, _ in self.selector.select(CHECK_EVERY):
                 if key.fileobj is self.signals:
                     numbers = self.signals.recv(4096)
-            if any(isinstance(EVENTS.get(number), StopWanted) for number in numbers):
+            if any(isinstance(EVENTS.get(number), StopRequested) for number in numbers):
                 self.exit_calls.give_up()
             self.exit_calls.reap()
 
-    def seen(self) -> Iterator[Seen]:
-        for serial, child in self.children.items():
-            slot = child.slot
-            rss = resident(child.pid) if self.policy.max_rss else 0
-            yield Seen(serial, slot.silent_for(), slot.requests, rss, slot.stuck)
-
     # Signals.
-
-    @contextmanager
-    def caught_signals(self) -> "Iterator[socket.socket]":
-        """Have signals arrive on a socket, one octet each, for as long as the block runs."""
-        reader, writer = socket.socketpair()
-        reader.setblocking(False)
-        writer.setblocking(False)
-        self.signals = reader
-        wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        owner = os.getpid()
-        try:
-            with forks.restored(CAUGHT):
-                for number in CAUGHT:
-                    forks.catch(number, forks.nothing)
-                forks.hold(self.descriptors)
-                yield reader
-        finally:
-            if os.getpid() == owner:
-                signal.set_wakeup_fd(wakeup)
-            reader.close()
-            writer.close()
-
-    def descriptors(self) -> list[int]:
-        """Descriptors that processes forked by a caller of `bascule.serve` must not have."""
-        channels = [child.channel for child in self.children.values()]
-        return forks.numbers_of([*self.listeners.all, *channels])
 
     def on_signals(self) -> None:
         for number in self.signals.recv(4096):
@@ -448,9 +366,8 @@ class Master:
             self.reap()
         elif number == signal.SIGUSR1:
             self.reopen_logs()
-            self.parent.reopen_logs()
-            for child in self.children.values():
-                child.channel.send("reopen")
+            self.spawner.reopen_logs()
+            self.workers.send_all("reopen")
         elif number == signal.SIGUSR2:
             self.begin_upgrade()
         elif number == self.expected and self.clock() < self.expected_until:
@@ -469,22 +386,6 @@ class Master:
         self.selector.unregister(pipe)
         if self.upgrade.finish():
             assert self.upgrade.process is not None
-            self.notifier.ready("upgraded", self.upgrade.process.pid)
-            # The new one speaks, and answers, from now on.
-            self.notifier = Notifier()
-            self.close_to_questions()
-            self.happen(Replaced())
-
-
-READY, RELOADING, STOPPING = "ready", "reloading", "stopping"
-
-
-def state_of(table: Table) -> str:
-    """What a service manager calls it; "" for what it has no word for, such as a worker that is
-    missing."""
-    if table.stopping:
-        return STOPPING
-    generations = [row.generation for row in table.rows if row.phase is Phase.READY]
-    if table.settled and min(generations, default=table.generation) < table.generation:
-        return RELOADING
-    return READY if len(generations) >= table.target else ""
+            self.service.report_upgraded(self.upgrade.process.pid)
+            self.questions.close()
+            self.happen(SupervisorReplaced())

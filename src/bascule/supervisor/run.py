@@ -18,11 +18,13 @@ from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.sockets.channel import MOST_DESCRIPTORS
 from bascule.sockets.systemd import Notifier
 from bascule.sockets.unix import open_unix_listener
-from bascule.supervisor.children import WorkerForked, why_not
 from bascule.supervisor.exit_calls import ExitCallForked, call_exit_hook
+from bascule.supervisor.fork_server import ForkServerForked
+from bascule.supervisor.fork_server_process import Prepare
 from bascule.supervisor.master import Master
-from bascule.supervisor.nursery import NurseryForked, Prepare
+from bascule.supervisor.processes import describe_failure
 from bascule.supervisor.sockets import inherited_sockets
+from bascule.supervisor.spawner import WorkerForked
 from bascule.supervisor.table import Policy
 from bascule.supervisor.upgrade import Listeners, inherited_services
 from bascule.worker.ending import end_within_reason
@@ -32,13 +34,13 @@ from bascule.worker.pidfile import PidFile
 from bascule.worker.plan import tls_context
 from bascule.worker.privileges import wanted_identity
 from bascule.worker.run import Loaded, occupy_standard_descriptors
-from bascule.worker.seat import Seat
+from bascule.worker.supervisor_link import SupervisorLink
 
 logger = logging.getLogger("bascule")
 
-# What a worker does: with the sockets, its seat, and the applications where they are loaded
-# already, until its exit code.
-Serve = Callable[[Sequence[socket.socket], Seat, Loaded | None], int]
+# What a worker does until its exit code: with the sockets, its link to the supervisor, and the
+# applications where they are loaded already.
+Serve = Callable[[Sequence[socket.socket], SupervisorLink, Loaded | None], int]
 
 # Questions of probes and operators that wait.
 QUESTIONS = 64
@@ -66,7 +68,7 @@ def supervise(
     logs.configure(settings.log_level, settings.log_format, settings.log_config, settings.debug)
     listeners = open_all(settings, sockets)
     pid_file = PidFile(settings.pid) if settings.pid is not None else None
-    seat = nursery = None
+    link = fork_server = None
     ended = 0
     try:
         if prepare is not None and len(listeners.served) >= MOST_DESCRIPTORS:
@@ -74,7 +76,7 @@ def supervise(
                 f"--preload works with fewer than {MOST_DESCRIPTORS} addresses to listen on, "
                 f"not with {len(listeners.served)}"
             )
-        # Looked at while it is the operator's mistake; each worker makes its own.
+        # Checked while it is the operator's mistake; each worker makes its own.
         tls_context(settings)
         master = Master(
             settings.supervised or usable_processors(),
@@ -94,25 +96,25 @@ def supervise(
             logger.info("probes: %s/live and /ready", describe(sock, "http"))
         return master.run()
     except WorkerForked as forked:
-        seat = forked.seat
-    except NurseryForked as forked:
-        nursery = forked.process
+        link = forked.link
+    except ForkServerForked as forked:
+        fork_server = forked.process
     except ExitCallForked as forked:
         ended = forked.pid
     finally:
-        close_listeners(listeners.all if seat is None else [*listeners.health, *listeners.control])
+        close_listeners(listeners.all if link is None else [*listeners.health, *listeners.control])
         if pid_file is not None:
             # A forked process leaves it.
             pid_file.remove()
     # Behind the clauses above: what the worker raises has nothing to do with how it came to be.
-    if seat is not None:
-        sys.exit(serve_seated(serve, listeners.served, seat, None, start))
+    if link is not None:
+        sys.exit(serve_as_worker(serve, listeners.served, link, None, start))
     if ended:
         call_exit_hook(settings, ended, start)
-    assert nursery is not None
+    assert fork_server is not None
     assert prepare is not None
-    hatched = nursery.tend(partial(prepared, prepare, start))
-    sys.exit(serve_seated(serve, hatched.sockets, hatched.seat, hatched.loaded))
+    worker = fork_server.run(partial(prepared, prepare, start))
+    sys.exit(serve_as_worker(serve, worker.sockets, worker.link, worker.loaded))
 
 
 def prepared(prepare: Prepare, start: str) -> Loaded:
@@ -162,10 +164,10 @@ def open_control(path: str) -> socket.socket:
         os.umask(before)
 
 
-def serve_seated(
+def serve_as_worker(
     serve: Serve,
     sockets: Sequence[socket.socket],
-    seat: Seat,
+    link: SupervisorLink,
     loaded: Loaded | None = None,
     start: str | None = None,
 ) -> int:
@@ -173,14 +175,14 @@ def serve_seated(
 
     start: the directory to be in, where the application is still to be imported.
     """
-    seat.take()
+    link.open()
     try:
         if start is not None:
             directory.come_back(start)
-        code = serve(sockets, seat, loaded)
+        code = serve(sockets, link, loaded)
     except Exception as error:
-        text, code = why_not(error)
-        seat.say_failed(text)
+        text, code = describe_failure(error)
+        link.report_failure(text)
     end_within_reason(code, (signal.SIGQUIT,))
     return code
 

@@ -9,14 +9,14 @@ import socket
 from collections.abc import Callable
 
 # Peers at once; more wait in the kernel's queue.
-MOST_PEERS = 64
+MOST_CLIENTS = 64
 # Octets of a question.
 LONGEST_QUESTION = 8192
 # Seconds for a question to arrive, and for an answer to be read.
 PATIENCE = 5.0
 
 
-class Peer:
+class Client:
     """Somebody who has connected."""
 
     def __init__(self, server: "SmallServer", sock: socket.socket, deadline: float) -> None:
@@ -29,7 +29,7 @@ class Peer:
 
     def answer(self, data: bytes) -> None:
         """Send this, and close."""
-        if self in self.server.peers:
+        if self in self.server.clients:
             self.unsent = data
             self.asked = True
             self.deadline = self.server.clock() + PATIENCE
@@ -71,8 +71,8 @@ class Peer:
             self.close()
 
     def close(self) -> None:
-        if self in self.server.peers:
-            self.server.peers.discard(self)
+        if self in self.server.clients:
+            self.server.clients.discard(self)
             self.server.selector.unregister(self.sock)
             self.sock.close()
             if not self.server.closed:
@@ -82,7 +82,7 @@ class Peer:
 class SmallServer:
     """Listens on a socket for as long as the supervisor runs.
 
-    is_whole: whether this is a whole question. take: is given each, with the peer to answer.
+    is_whole: whether this is a whole question. take: is given each, with the client to answer.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class SmallServer:
         selector: selectors.BaseSelector,
         listener: socket.socket,
         is_whole: Callable[[bytes], bool],
-        take: Callable[[bytes, Peer], None],
+        take: Callable[[bytes, Client], None],
         clock: Callable[[], float],
     ) -> None:
         self.selector = selector
@@ -98,7 +98,7 @@ class SmallServer:
         self.is_whole = is_whole
         self.take = take
         self.clock = clock
-        self.peers: set[Peer] = set()
+        self.clients: set[Client] = set()
         self.listening = False
         self.closed = False
         self.listen()
@@ -110,13 +110,13 @@ class SmallServer:
 
     def pause(self) -> None:
         """Not be told of those who wait: being told again and again would be all that the loop
-        does. `tick`, or the next peer that goes, ends it."""
+        does. `tick`, or the next client that goes, ends it."""
         if self.listening:
             self.listening = False
             self.selector.unregister(self.listener)
 
     def on_connect(self) -> None:
-        if len(self.peers) >= MOST_PEERS:
+        if len(self.clients) >= MOST_CLIENTS:
             self.pause()
             return
         try:
@@ -128,15 +128,15 @@ class SmallServer:
             self.pause()
             return
         sock.setblocking(False)
-        peer = Peer(self, sock, self.clock() + PATIENCE)
-        self.peers.add(peer)
-        self.selector.register(sock, selectors.EVENT_READ, peer.on_readable)
+        client = Client(self, sock, self.clock() + PATIENCE)
+        self.clients.add(client)
+        self.selector.register(sock, selectors.EVENT_READ, client.on_readable)
 
     def tick(self) -> None:
         """Let go of those who take too long, and look again for those who wait."""
         now = self.clock()
-        for peer in [peer for peer in self.peers if now >= peer.deadline]:
-            peer.close()
+        for client in [client for client in self.clients if now >= client.deadline]:
+            client.close()
         if not self.closed:
             self.listen()
 
@@ -144,12 +144,12 @@ class SmallServer:
         """Answer nobody any more."""
         self.closed = True
         self.pause()
-        for peer in list(self.peers):
-            peer.close()
+        for client in list(self.clients):
+            client.close()
         self.listener.close()
 
     def leave(self) -> None:
         """Close a forked worker's copies of it all. Not by the selector: what is taken out of it
         there, the kernel takes out of the supervisor's as well."""
-        for sock in (self.listener, *(peer.sock for peer in self.peers)):
+        for sock in (self.listener, *(client.sock for client in self.clients)):
             sock.close()

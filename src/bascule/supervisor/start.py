@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bascule.worker.applications import Load
     from bascule.worker.run import Loaded
-    from bascule.worker.seat import Seat
+    from bascule.worker.supervisor_link import SupervisorLink
 
 
 def serve_or_watch(
@@ -94,9 +94,9 @@ def serve_or_watch(
     from bascule.supervisor.run import supervise
 
     def serve_as_worker(
-        sockets: "Sequence[socket.socket]", seat: "Seat", loaded: "Loaded | None"
+        sockets: "Sequence[socket.socket]", supervisor: "SupervisorLink", loaded: "Loaded | None"
     ) -> int:
-        return run(settings, sockets, load=load, seat=seat, loaded=loaded)
+        return run(settings, sockets, load=load, supervisor=supervisor, loaded=loaded)
 
     prepare = partial(preload, settings, load=load) if settings.preload else None
     return supervise(settings, serve_as_worker, sockets, prepare)

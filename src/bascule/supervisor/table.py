@@ -1,6 +1,6 @@
-"""What the supervisor knows of its workers, what can happen, and what it can do about it.
+"""What the supervisor knows of its workers, the events that can happen, and its actions.
 
-Plain values: `decide` takes a table and an event, and gives the next table and actions.
+Plain values: `decide` takes a table and an event, and returns the next table and actions.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from bascule.settings.options import MOST_WORKERS
 
 
 class Phase(Enum):
-    """Of a worker.
+    """The phase of a worker.
 
-    STARTING    the application is being imported, by it or by what it will be forked from
+    STARTING    the application is being imported, by the worker or by its fork server
     READY       it serves
-    LEAVING     told to drain, or about to be killed; it is not counted on any more
+    LEAVING     it was told to drain, or is about to be killed, and does not count any more
     """
 
     STARTING = "starting"
@@ -23,15 +23,20 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One worker.
+class WorkerRow:
+    """One worker. Times are seconds of the supervisor's monotonic clock.
 
-    serial: its number, never given twice. generation: which code it was started for. since: when
-    its phase began, forked_at: when it was started; both in seconds of the supervisor's monotonic
-    clock. retiring: why it is to be replaced although it works; "" for no reason. leaving: why it
-    leaves. pid: of its process, once it is known. kill_at: when it is killed if it is still there,
-    while LEAVING. shown: its stacks have been asked for in this phase. max_requests, max_age: its
-    share of the limits, with its jitter; 0 for none.
+    serial: its number, never given twice.
+    generation: of the code it was started for.
+    since: when its phase began.
+    forked_at: when it was started.
+    retiring: why it is to be replaced although it works; "" for no reason.
+    leaving: why it leaves.
+    pid: of its process, once it is known.
+    kill_at: while LEAVING, when it is killed if it has not ended.
+    stacks_shown: its stacks have been asked for in this phase.
+    max_requests: its limit of requests, jitter included; 0 for none.
+    max_age: its limit of age in seconds, jitter included; 0 for none.
     """
 
     serial: int
@@ -43,69 +48,79 @@ class Row:
     leaving: str = ""
     pid: int = 0
     kill_at: float = 0.0
-    shown: bool = False
+    stacks_shown: bool = False
     max_requests: int = 0
     max_age: float = 0.0
 
     @property
     def name(self) -> str:
-        """What it is called in the log."""
+        """Its name in the log."""
         return f"worker {self.serial}" + (f" (pid {self.pid})" if self.pid else "")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """All of them, and what is wanted of them.
+class WorkerTable:
+    """All workers, and what is wanted of them.
 
-    target: how many are to serve. generation: of the code that is wanted. last_serial: the highest
-    that was given. failures: how many in a row ended unasked before they had served for a while;
-    not_before: no start before that. settled: whether a worker has ever been ready. looked_at:
-    when their state was last looked at. stopping: no worker is started any more. drain_at: when
-    they are told to drain, once it is stopping; hurried: they were told to stop at once.
-    exit_code: of the supervisor, when the last of them has gone.
+    target: how many are to serve.
+    rows: the workers that have not ended.
+    generation: of the code that is wanted.
+    last_serial: the highest serial number given so far.
+    failures: how many workers in a row ended unasked before they had served for a while.
+    not_before: no worker is started before this time.
+    settled: a worker has been ready at least once.
+    checked_at: when the workers were checked last.
+    stopping: no worker is started any more.
+    drain_at: while stopping, when workers are told to drain.
+    stopping_at_once: workers were told to stop at once.
+    exit_code: of the supervisor, when the last worker has ended.
     """
 
     target: int
-    rows: tuple[Row, ...] = ()
+    rows: tuple[WorkerRow, ...] = ()
     generation: int = 1
     last_serial: int = 0
     failures: int = 0
     not_before: float = 0.0
     settled: bool = False
-    looked_at: float = 0.0
+    checked_at: float = 0.0
     stopping: bool = False
     drain_at: float = 0.0
-    hurried: bool = False
+    stopping_at_once: bool = False
     exit_code: int = 0
 
     @property
     def ready(self) -> int:
-        """How many serve."""
+        """How many workers serve."""
         return sum(row.phase is Phase.READY for row in self.rows)
-
-    def row(self, serial: int) -> Row | None:
-        return next((row for row in self.rows if row.serial == serial), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings that decisions rest on; seconds, unless said otherwise.
+    """The settings that decisions rest on. Times are in seconds.
 
-    hung_after: without a sign of life, 0 for never. drain_within: how long a worker may take to
-    leave. shutdown_delay: between being told to stop and the drain. slow_start: a start that
-    takes longer is looked into. dying: from the order for stacks of a hung worker to its end.
-    steady: who has served this long ends a row of failures. first_pause, longest_pause: between
-    starts that fail, doubling. max_requests, requests_jitter: in requests, 0 for no limit.
-    max_age: 0 for no limit. max_rss: octets, 0 for no limit. surge: how many above the target may
-    be there during a reload, as a part of the target. most_workers: the highest target.
+    hung_after: a worker without a sign of life for so long hangs; 0 for never.
+    drain_within: a worker that leaves is killed after this time.
+    shutdown_delay: between the request to stop and the drain.
+    slow_start: the stacks of a worker that starts for longer are logged.
+    kill_grace: between the request for the stacks of a hung worker and its end.
+    steady_after: a worker that has served for so long ends a row of failures.
+    first_pause: before the next start, when starts fail; it doubles with each failure.
+    longest_pause: the most that it grows to.
+    max_requests: requests that a worker serves; 0 for no limit.
+    requests_jitter: the most that is added to it.
+    max_age: time that a worker serves; 0 for no limit.
+    max_rss: memory of a worker, in bytes; 0 for no limit.
+    surge: how many workers above the target there may be in a reload, as a part of the target.
+    most_workers: the highest target.
     """
 
     hung_after: float = 30.0
     drain_within: float = 35.0
     shutdown_delay: float = 0.0
     slow_start: float = 30.0
-    dying: float = 2.0
-    steady: float = 10.0
+    kill_grace: float = 2.0
+    steady_after: float = 10.0
     first_pause: float = 0.5
     longest_pause: float = 30.0
     max_requests: int = 0
@@ -117,7 +132,7 @@ class Policy:
 
 
 def workers(count: int) -> str:
-    """So many of them, in words."""
+    """Return a number of workers in words."""
     return f"{count} worker{'' if count == 1 else 's'}"
 
 
@@ -125,12 +140,12 @@ def workers(count: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class SupervisorStarted:
     """The supervisor begins."""
 
 
 @dataclass(frozen=True, slots=True)
-class BecameReady:
+class WorkerReady:
     """A worker serves."""
 
     serial: int
@@ -138,8 +153,12 @@ class BecameReady:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A worker's process has ended. how: in words. code: its exit code, None for a signal."""
+class WorkerEnded:
+    """The process of a worker has ended.
+
+    how: in words.
+    code: its exit code, None for a signal.
+    """
 
     serial: int
     how: str
@@ -147,21 +166,25 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class NurseryEnded:
-    """The process that workers were forked from has ended, and they are about to leave, since
-    nobody looks after them. serials: theirs. how: in words."""
+class ForkServerEnded:
+    """A fork server has ended. Its workers are about to leave, since nothing reaps them any more.
+
+    serials: of the workers.
+    how: in words.
+    """
 
     serials: tuple[int, ...]
     how: str
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What can be seen of a worker from outside.
+class WorkerStatus:
+    """What the supervisor can see of a worker.
 
-    silent_for: seconds since its last sign of life, None before the first. requests: it has
-    served. rss: octets in memory. stuck: calls of the application that were told to end, and have
-    not.
+    silent_for: seconds since its last sign of life, None before the first.
+    requests: how many it has served.
+    rss: its memory in bytes.
+    stuck: calls of the application that were told to end, and have not.
     """
 
     serial: int
@@ -172,53 +195,56 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """The state of all workers was looked at."""
+class WorkersChecked:
+    """The status of each worker was read."""
 
-    seen: tuple[Seen, ...] = ()
+    statuses: tuple[WorkerStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadWanted:
+class ReloadRequested:
     """All workers are to be replaced, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleWanted:
+class ScaleRequested:
     """There are to be so many more workers, or fewer."""
 
     by: int
 
 
 @dataclass(frozen=True, slots=True)
-class StopWanted:
-    """Finish; where that was said before, or with `hurry`, at once."""
+class StopRequested:
+    """The supervisor is to drain its workers and end.
 
-    hurry: bool = False
+    at_once: without draining. A second request means the same.
+    """
+
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class SupervisorReplaced:
     """Another supervisor serves in the place of this one."""
 
 
-Event = (
-    Began
-    | BecameReady
-    | Ended
-    | NurseryEnded
-    | Looked
-    | ReloadWanted
-    | ScaleWanted
-    | StopWanted
-    | Replaced
+SupervisorEvent = (
+    SupervisorStarted
+    | WorkerReady
+    | WorkerEnded
+    | ForkServerEnded
+    | WorkersChecked
+    | ReloadRequested
+    | ScaleRequested
+    | StopRequested
+    | SupervisorReplaced
 )
 
 # Actions.
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartWorker:
     """Fork a worker."""
 
     serial: int
@@ -226,36 +252,36 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
-    """Tell a worker to finish what it does and to end."""
+class DrainWorker:
+    """Tell a worker to finish what is in flight, and end."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
-class Hurry:
+class StopWorker:
     """Tell a worker that drains to stop at once."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
-class Kill:
-    """End a worker."""
+class KillWorker:
+    """Kill the process of a worker."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
 class ShowStacks:
-    """Write to the log what a worker does, before anything is done to it."""
+    """Log what a worker does, before anything is done to it."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """A line for the log. level: as of logging."""
+class WriteLog:
+    """Write a line to the log. level: as of logging."""
 
     level: int
     text: str
@@ -263,9 +289,11 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The supervisor is done."""
+    """End the supervisor."""
 
     code: int
 
 
-Action = Start | Drain | Hurry | Kill | ShowStacks | Say | Exit
+SupervisorAction = (
+    StartWorker | DrainWorker | StopWorker | KillWorker | ShowStacks | WriteLog | Exit
+)

@@ -66,13 +66,13 @@ def find_hook(settings: Settings, name: str) -> Hook | None:
 
 
 class Hooks:
-    """Both, in a worker. told: called when the end has been told."""
+    """Both, in a worker. exit_called: called when the exit hook has run."""
 
-    def __init__(self, settings: Settings, told: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: Settings, exit_called: Callable[[], None] = lambda: None) -> None:
         """Raises TargetError or StartupError."""
         self.start = find_hook(settings, "on_worker_start")
         self.exit = find_hook(settings, "on_worker_exit")
-        self.told = told
+        self.exit_called = exit_called
 
     def begin(self) -> None:
         """The worker begins. Raises StartupError."""
@@ -83,4 +83,4 @@ class Hooks:
         """The worker ends."""
         if self.exit is not None:
             self.exit.end(os.getpid())
-            self.told()
+            self.exit_called()

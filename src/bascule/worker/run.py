@@ -4,7 +4,7 @@ SIGTERM, SIGINT     drain, then exit 0
 the same again      stop at once, exit 1
 SIGUSR1             open the files of logs again
 
-Under a supervisor the process has a seat, and SIGINT and SIGUSR1 are the supervisor's.
+Under a supervisor, SIGINT and SIGUSR1 are the supervisor's.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from bascule.worker.worker import Worker
 
 if TYPE_CHECKING:
     from bascule.sockets.tls import WatchedContext
-    from bascule.worker.seat import Seat
+    from bascule.worker.supervisor_link import SupervisorLink
 
 logger = logging.getLogger("bascule")
 
@@ -73,19 +73,19 @@ def run(
     websocket: object = None,
     load: Load = load_module,
     lifeline: ServerEnd | None = None,
-    seat: "Seat | None" = None,
+    supervisor: "SupervisorLink | None" = None,
     ready: Ready | None = None,
     loaded: "Loaded | None" = None,
 ) -> int:
     """Serve until a signal says stop, or whoever `ready` has told; returns the exit code.
 
     sockets: listening sockets to use instead of the settings' addresses; the caller closes them.
-    With a seat they are closed here: a worker that leaves must not keep them open.
+    With a supervisor they are closed here: a worker that leaves must not keep them open.
     app: the application, instead of the settings' target. mounts, websocket: further ones.
     load: finds what a TARGET names. loaded: what `preload` has returned in the process that this
     one was forked from.
-    lifeline: to the reloader that has started this process, if there is one. seat: of a worker
-    under a supervisor.
+    lifeline: to the reloader that has started this process, if there is one. supervisor: the link
+    of a worker to its supervisor.
     Raises UsageError or StartupError before anything is served.
     """
     if loaded is None:
@@ -97,23 +97,27 @@ def run(
     if sockets is None:
         opened = listening_sockets(settings, identity)
     else:
-        opened = [] if seat is None else list(sockets)
+        opened = [] if supervisor is None else list(sockets)
     pid_file: PidFile | None = None
     try:
         # Read before root is given up, which alone may be able to.
         tls = loaded.tls if loaded is not None else tls_context(settings)
         # With a supervisor, that is the process whose number is wanted.
-        if settings.pid is not None and lifeline is None and seat is None:
+        if settings.pid is not None and lifeline is None and supervisor is None:
             pid_file = PidFile(settings.pid)
             pid_file.write()
         if identity is not None:
             identity.assume()
-        tell = logger.info if seat is None else seat.say_waiting
+        tell = logger.info if supervisor is None else supervisor.report_waiting
         if loaded is None:
             with waiting_for(f"the import of {named(settings)}", tell):
                 found = load_applications(settings, app, mounts, websocket, load)
             loaded = Loaded(found, tls)
-        hooks = Hooks(settings) if seat is None else Hooks(settings, seat.say_told)
+        hooks = (
+            Hooks(settings)
+            if supervisor is None
+            else Hooks(settings, supervisor.report_exit_hook_called)
+        )
         process = Process(
             settings,
             loaded.applications,
@@ -122,7 +126,7 @@ def run(
             tls,
             lifeline,
             pid_file,
-            seat,
+            supervisor,
             ready,
             hooks,
         )
@@ -220,8 +224,8 @@ class Process:
 
     sockets: to serve on. opened: those of them to close when it stops; emptied then. tls: what
     encrypts them. lifeline: to the reloader that has started it, if there is one. pid_file: to
-    remove when the process ends without a way back to its caller. seat: its place under a
-    supervisor. ready: told when it serves. hooks: the application's.
+    remove when the process ends without a way back to its caller. supervisor: the link to it, of a
+    worker. ready: told when it serves. hooks: the application's.
     """
 
     def __init__(
@@ -233,7 +237,7 @@ class Process:
         tls: "WatchedContext | None",
         lifeline: ServerEnd | None,
         pid_file: PidFile | None,
-        seat: "Seat | None",
+        supervisor: "SupervisorLink | None",
         ready: Ready | None,
         hooks: Hooks,
     ) -> None:
@@ -243,7 +247,7 @@ class Process:
         self.opened = opened
         self.lifeline = lifeline
         self.pid_file = pid_file
-        self.seat = seat
+        self.supervisor = supervisor
         self.ready = ready
         self.hooks = hooks
         self.places = forks.places(sockets)
@@ -253,15 +257,15 @@ class Process:
         self.access = (
             AccessLog(settings.log_format, settings.debug) if settings.access_log else None
         )
-        slot = None if seat is None else seat.slot
+        slot = None if supervisor is None else supervisor.slot
         self.worker = Worker(applications, settings, sockets, self.access, slot, tls)
         # A server under a reloader tells its visitors when the next one fails.
         self.worker.failures = lifeline
-        if seat is not None:
-            self.worker.tell = seat.say_waiting
-            seat.describe = self.worker.stacks
+        if supervisor is not None:
+            self.worker.tell = supervisor.report_waiting
+            supervisor.describe_stacks = self.worker.stacks
         # Who has started it speaks for all its processes.
-        alone = lifeline is None and seat is None
+        alone = lifeline is None and supervisor is None
         self.notifier = Notifier.of(os.environ, os.getpid()) if alone else Notifier()
         self.worker.heartbeat = self.notifier.beat
 
@@ -269,8 +273,8 @@ class Process:
         """Run the loop from start to drained."""
         with waiting_for("--on-worker-start", self.worker.tell):
             self.hooks.begin()
-        if self.seat is not None:
-            self.seat.say_begun()
+        if self.supervisor is not None:
+            self.supervisor.report_start_hook_called()
         try:
             with forks.restored(CAUGHT):
                 forks.hold(self.descriptors)
@@ -279,7 +283,7 @@ class Process:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         finally:
             # With signals as they were, so that one more ends a function that hangs.
-            if self.seat is not None:
+            if self.supervisor is not None:
                 # The supervisor may only now pass on a SIGTERM that came to all processes.
                 forks.catch(signal.SIGTERM, forks.nothing)
             self.hooks.end()
@@ -326,7 +330,7 @@ class Process:
         gc.freeze()
         await stop.wait()
         self.notifier.stopping("finishing what is in flight")
-        if self.seat is None and self.settings.shutdown_delay:
+        if self.supervisor is None and self.settings.shutdown_delay:
             # With a supervisor, it waits for all of them.
             await self.wait_for_load_balancers(give_up)
         self.worker.stop_accepting()
@@ -364,12 +368,12 @@ class Process:
         self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, give_up: asyncio.Event
     ) -> None:
         """The first signal sets `stop`, the next `give_up`; if nobody hears that, the process
-        ends. Of a worker with a seat, SIGQUIT is the second one.
+        ends. Under a supervisor, SIGQUIT is the second one.
         """
         caught: list[int] = []
 
         def on_signal(number: int, frame: object) -> None:
-            if number == signal.SIGTERM and caught and self.seat is not None:
+            if number == signal.SIGTERM and caught and self.supervisor is not None:
                 return  # from the supervisor, and from somebody who tells all processes
             event = give_up if caught or number == signal.SIGQUIT else stop
             caught.append(number)
@@ -390,17 +394,17 @@ class Process:
         # Where sse-starlette looks for `should_exit`.
         setattr(on_signal, "__self__", self.worker)  # noqa: B010
         forks.catch(signal.SIGTERM, on_signal)
-        if self.seat is None:
+        if self.supervisor is None:
             forks.catch(signal.SIGINT, on_signal)
             forks.catch(signal.SIGUSR1, lambda number, frame: logs.reopen())
         else:
             forks.catch(signal.SIGQUIT, on_signal)
-            self.seat.reopen_logs = logs.reopen
+            self.supervisor.reopen_logs = logs.reopen
 
     def say_ready(self, loop: asyncio.AbstractEventLoop) -> None:
         lines = self.describe(loop)
-        if self.seat is not None:
-            self.seat.say_ready(lines)
+        if self.supervisor is not None:
+            self.supervisor.report_ready(lines)
             return
         for line in lines:
             logger.info(line)

@@ -9,7 +9,14 @@ import pytest
 from bascule.supervisor.control import STACKS_WITHIN, Control, Counts, is_whole_line
 from bascule.supervisor.decide import decide
 from bascule.supervisor.small_server import LONGEST_QUESTION, SmallServer
-from bascule.supervisor.table import BecameReady, Began, Ended, Policy, StopWanted, Table
+from bascule.supervisor.table import (
+    Policy,
+    StopRequested,
+    SupervisorStarted,
+    WorkerEnded,
+    WorkerReady,
+    WorkerTable,
+)
 
 COMMANDS = "status, reload, scale, stacks, drain, stop"
 
@@ -19,7 +26,7 @@ class World:
 
     def __init__(self, workers=2):
         self.now = 100.0
-        self.table = Table(workers)
+        self.table = WorkerTable(workers)
         self.counts = {}
         self.shown = []
         self.control = Control(
@@ -33,7 +40,7 @@ class World:
             self.selector, listener, is_whole_line, self.control.take, lambda: self.now
         )
         self.clients = []
-        self.happen(Began())
+        self.happen(SupervisorStarted())
         self.boot()
 
     def happen(self, event):
@@ -44,18 +51,18 @@ class World:
         """Everybody who is starting becomes ready, and takes connections."""
         for row in self.table.rows:
             if row.phase.value == "starting":
-                self.happen(BecameReady(row.serial, 1000 + row.serial))
+                self.happen(WorkerReady(row.serial, 1000 + row.serial))
                 self.counts[row.serial] = Counts(1000 + row.serial, 7, 2, 1, 50 << 20, True)
 
     def end(self, serial, code=0):
         del self.counts[serial]
-        self.happen(Ended(serial, "ended", code))
+        self.happen(WorkerEnded(serial, "ended", code))
 
     def turn(self):
         while ready := self.selector.select(0):
             for key, _ in ready:
                 key.data()
-        self.control.look()
+        self.control.answer_waiting()
 
     def ask(self, command, argument=None):
         """An operator that has asked; `said` reads what it is told."""
@@ -142,7 +149,7 @@ def test_the_status_of_a_worker_of_which_nothing_is_known(world):
 
 
 def test_the_status_says_that_it_is_stopping(world):
-    world.happen(StopWanted())
+    world.happen(StopRequested())
     told = world.said(world.ask("status"))
     assert told["stopping"] is True
     assert "stopping" in told["text"]
@@ -169,14 +176,14 @@ def test_a_reload_that_does_not_boot_is_answered_with_an_error(world):
     client = world.ask("reload")
     starting = [row.serial for row in world.table.rows if row.phase.value == "starting"]
     for serial in starting:
-        world.happen(Ended(serial, "ended with exit code 3", 3))
-    assert "does not boot" in world.said(client)["error"]
+        world.happen(WorkerEnded(serial, "ended with exit code 3", 3))
+    assert "failed to start" in world.said(client)["error"]
 
 
 def test_a_stop_ends_the_waiting_for_a_reload(world):
     client = world.ask("reload")
     assert world.said(client) is None
-    world.happen(StopWanted())
+    world.happen(StopRequested())
     assert "stopped" in world.said(client)["error"]
     assert world.said(world.ask("reload"))["error"] == "it is stopping"
 
@@ -184,7 +191,7 @@ def test_a_stop_ends_the_waiting_for_a_reload(world):
 def test_nobody_waits_for_an_answer_to_who_has_gone(world):
     world.ask("reload").close()
     world.turn()
-    assert world.server.peers == set()
+    assert world.server.clients == set()
     for _ in range(4):
         world.boot()
     for serial in (1, 2):
@@ -221,9 +228,9 @@ def test_there_are_never_more_workers_than_there_may_be(world):
 def test_the_stacks_of_all_come_in_their_order(world):
     client = world.ask("stacks")
     assert sorted(world.shown) == [1, 2]
-    world.control.stacks_came(2, "it sleeps\n")
+    world.control.on_stacks(2, "it sleeps\n")
     assert world.said(client) is None
-    world.control.stacks_came(1, "it works\n")
+    world.control.on_stacks(1, "it works\n")
     told = world.said(client)
     assert told["stacks"] == {"1": "it works\n", "2": "it sleeps\n"}
     assert told["text"] == "worker 1:\nit works\n\nworker 2:\nit sleeps\n"
@@ -232,15 +239,15 @@ def test_the_stacks_of_all_come_in_their_order(world):
 def test_the_stacks_of_one(world):
     client = world.ask("stacks", "2")
     assert world.shown == [2]
-    world.control.stacks_came(1, "not asked for\n")
+    world.control.on_stacks(1, "not asked for\n")
     assert world.said(client) is None
-    world.control.stacks_came(2, "it sleeps\n")
+    world.control.on_stacks(2, "it sleeps\n")
     assert world.said(client)["stacks"] == {"2": "it sleeps\n"}
 
 
 def test_who_does_not_say_what_it_does_is_said_to_be_stuck(world):
     client = world.ask("stacks")
-    world.control.stacks_came(1, "it works\n")
+    world.control.on_stacks(1, "it works\n")
     world.now += STACKS_WITHIN - 0.1
     assert world.said(client) is None
     world.now += 0.1
@@ -256,7 +263,7 @@ def test_the_stacks_of_a_worker_that_is_not_there(world, argument):
 
 def test_two_operators_get_an_answer_each(world):
     clients = [world.ask("stacks", "1"), world.ask("stacks", "1")]
-    world.control.stacks_came(1, "it works\n")
+    world.control.on_stacks(1, "it works\n")
     assert [world.said(client)["stacks"] for client in clients] == [{"1": "it works\n"}] * 2
 
 
@@ -266,9 +273,9 @@ def test_two_operators_get_an_answer_each(world):
 def test_a_drain_asked_for_twice_is_still_a_drain(world):
     for _ in range(2):
         assert "finishing" in world.said(world.ask("drain"))["text"]
-        assert (world.table.stopping, world.table.hurried) == (True, False)
+        assert (world.table.stopping, world.table.stopping_at_once) == (True, False)
 
 
 def test_a_stop_is_at_once(world):
     assert world.said(world.ask("stop"))["text"] == "ending at once"
-    assert (world.table.stopping, world.table.hurried) == (True, True)
+    assert (world.table.stopping, world.table.stopping_at_once) == (True, True)

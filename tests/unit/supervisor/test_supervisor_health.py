@@ -4,12 +4,18 @@ import pytest
 
 from bascule.supervisor.decide import decide
 from bascule.supervisor.health import answer
-from bascule.supervisor.table import BecameReady, Began, Policy, StopWanted, Table
+from bascule.supervisor.table import (
+    Policy,
+    StopRequested,
+    SupervisorStarted,
+    WorkerReady,
+    WorkerTable,
+)
 
 
 def table_of(*events):
-    table = Table(2)
-    for event in (Began(), *events):
+    table = WorkerTable(2)
+    for event in (SupervisorStarted(), *events):
         table, _ = decide(table, event, 1.0, Policy())
     return table
 
@@ -18,8 +24,8 @@ def table_of(*events):
     ("events", "line"),
     [
         ((), b"503 Service Unavailable"),
-        ((BecameReady(1),), b"200 OK"),
-        ((BecameReady(1), StopWanted()), b"503 Service Unavailable"),
+        ((WorkerReady(1),), b"200 OK"),
+        ((WorkerReady(1), StopRequested()), b"503 Service Unavailable"),
     ],
 )
 def test_one_worker_is_enough_to_be_ready(events, line):

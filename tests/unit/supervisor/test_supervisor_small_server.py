@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from bascule.supervisor.small_server import LONGEST_QUESTION, MOST_PEERS, PATIENCE, SmallServer
+from bascule.supervisor.small_server import LONGEST_QUESTION, MOST_CLIENTS, PATIENCE, SmallServer
 
 # More than two sockets' buffers hold.
 LARGE = b"x" * (16 << 20)
@@ -25,18 +25,18 @@ class World:
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
         self.questions = []
-        self.peers = []
+        self.askers = []
         self.answer = b"fine\n"
         self.clients = []
         self.server = SmallServer(
             self.selector, self.listener, lambda q: q.endswith(b"\n"), self.take, lambda: self.now
         )
 
-    def take(self, question, peer):
+    def take(self, question, asker):
         self.questions.append(question)
-        self.peers.append(peer)
+        self.askers.append(asker)
         if self.answer:
-            peer.answer(self.answer)
+            asker.answer(self.answer)
 
     def connect(self, question=b""):
         client = socket.create_connection(self.address, timeout=DEADLINE)
@@ -96,7 +96,7 @@ def test_a_question_is_answered_and_the_connection_closed(world):
     client = world.connect(b"how are you?\n")
     assert all_of(world, client) == b"fine\n"
     assert world.questions == [b"how are you?\n"]
-    assert world.server.peers == set()
+    assert world.server.clients == set()
 
 
 def test_a_question_may_come_in_pieces(world):
@@ -112,10 +112,10 @@ def test_an_answer_may_come_later_however_long_that_takes(world):
     world.answer = b""
     client = world.connect(b"well?\n")
     world.settle()
-    (peer,) = world.peers
-    peer.wait()
+    (asker,) = world.askers
+    asker.wait()
     world.pass_time(100 * PATIENCE)
-    peer.answer(b"now\n")
+    asker.answer(b"now\n")
     assert all_of(world, client) == b"now\n"
 
 
@@ -123,12 +123,12 @@ def test_who_goes_while_the_answer_is_awaited_gets_none(world):
     world.answer = b""
     client = world.connect(b"well?\n")
     world.settle()
-    (peer,) = world.peers
-    peer.wait()
+    (asker,) = world.askers
+    asker.wait()
     client.close()
     world.settle()
-    assert world.server.peers == set()
-    peer.answer(b"to nobody\n")
+    assert world.server.clients == set()
+    asker.answer(b"to nobody\n")
     world.settle()
 
 
@@ -139,7 +139,7 @@ def test_a_second_question_is_not_taken(world):
     client.sendall(b"two\n")
     world.settle()
     assert world.questions == [b"one\n"]
-    world.peers[0].answer(b"only one\n")
+    world.askers[0].answer(b"only one\n")
     assert all_of(world, client) == b"only one\n"
 
 
@@ -150,11 +150,11 @@ def test_a_question_has_its_time_and_no_longer(world):
     client = world.connect(b"how ")
     world.settle()
     world.pass_time(PATIENCE - 0.1)
-    assert len(world.server.peers) == 1
+    assert len(world.server.clients) == 1
     client.sendall(b"are ")
     world.settle()
     world.pass_time(0.1)
-    assert world.server.peers == set()
+    assert world.server.clients == set()
     assert client.recv(10) == b""
     assert world.questions == []
 
@@ -165,7 +165,7 @@ def test_a_question_of_the_longest_length_is_taken_and_a_longer_one_is_not(world
     # One octet more, and no end of it in sight.
     world.connect(b"x" * (LONGEST_QUESTION + 1))
     world.settle()
-    assert world.server.peers == set()
+    assert world.server.clients == set()
     assert len(world.questions) == 1
 
 
@@ -173,9 +173,9 @@ def test_an_answer_that_nobody_reads_is_given_up(world):
     world.answer = LARGE
     client = world.connect(b"tell me all\n")
     world.settle()
-    assert len(world.server.peers) == 1
+    assert len(world.server.clients) == 1
     world.pass_time(PATIENCE)
-    assert world.server.peers == set()
+    assert world.server.clients == set()
     assert 0 < len(all_of(world, client)) < len(LARGE)
 
 
@@ -192,23 +192,23 @@ def test_who_resets_costs_nothing(world):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
     world.settle()
-    assert world.server.peers == set()
+    assert world.server.clients == set()
 
 
 def test_many_that_say_nothing_hold_up_the_others_for_a_while_and_not_the_loop(world):
-    for _ in range(MOST_PEERS):
+    for _ in range(MOST_CLIENTS):
         world.connect()
     world.settle()
     client = world.connect(b"how are you?\n")
     world.settle()
-    assert len(world.server.peers) == MOST_PEERS
+    assert len(world.server.clients) == MOST_CLIENTS
     assert world.questions == []
     world.pass_time(PATIENCE)
     assert all_of(world, client) == b"fine\n"
 
 
 def test_one_that_goes_makes_room_for_one_that_waits(world):
-    silent = [world.connect() for _ in range(MOST_PEERS)]
+    silent = [world.connect() for _ in range(MOST_CLIENTS)]
     world.settle()
     client = world.connect(b"how are you?\n")
     world.settle()
