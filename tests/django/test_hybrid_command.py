@@ -273,6 +273,7 @@ def test_settings_that_raise(site: Path) -> None:
     )
     assert "RuntimeError: broken settings" in message
     assert "shop/settings.py" in message
+    assert "bascule/django" not in message
 
 
 def test_settings_without_urls(site: Path) -> None:
@@ -285,6 +286,7 @@ def test_a_urlconf_that_raises(site: Path) -> None:
     message = refused(site, code=3)
     assert message.startswith("bascule: ROOT_URLCONF shop.urls could not be loaded")
     assert "RuntimeError: broken urls" in message
+    assert "bascule/django" not in message
 
 
 @pytest.mark.parametrize("name", ["WSGI_APPLICATION", "ASGI_APPLICATION"])

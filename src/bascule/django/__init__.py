@@ -9,13 +9,19 @@ asgi.py.
 Nothing is imported before it is asked for: views import the first, and few processes need both.
 """
 
+import os
 from typing import TYPE_CHECKING
+
+from bascule.registry import own_code
 
 if TYPE_CHECKING:
     from bascule.django.loading.sides import project
     from bascule.django.routing.views import interface
 
 __all__ = ["interface", "project"]
+
+# Calls of the project go through code of this package; its author is shown only the project's.
+own_code.append(os.path.join(os.path.dirname(__file__), ""))
 
 _HOMES = {"interface": "bascule.django.routing.views", "project": "bascule.django.loading.sides"}
 

@@ -5,9 +5,10 @@ import os
 import sys
 import traceback
 
+from bascule.registry import own_code
+
 IMPORT_MACHINERY = "<frozen importlib"
 LOCATE = os.path.join(os.path.dirname(__file__), "locate.py")
-DJANGO = os.path.join(os.path.dirname(os.path.dirname(__file__)), "django", "")
 
 
 def startup_message(
@@ -46,7 +47,7 @@ def _trace(error: BaseException) -> str:
 
 def _trim(shown: traceback.TracebackException) -> None:
     """Remove the frames of the import system and of this package, in the causes as well."""
-    ours = (IMPORT_MACHINERY, importlib.__file__, LOCATE, DJANGO)
+    ours = (IMPORT_MACHINERY, importlib.__file__, LOCATE, *own_code)
     kept = [frame for frame in shown.stack if not frame.filename.startswith(ours)]
     shown.stack = traceback.StackSummary.from_list(kept)
     for cause in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):

@@ -1,0 +1,11 @@
+"""Facts and functions that an upper package registers for a lower one.
+
+Layers import downwards only, and the layers below `bascule.django` know nothing of Django. Where
+they need something that only a package above them knows, that package puts it here when it is
+imported, and they read it here.
+
+own_code: directories, each with a separator at its end. Frames of code in them are left out of
+    tracebacks that are shown to the author of an application.
+"""
+
+own_code: list[str] = []
