@@ -158,7 +158,7 @@ def test_json_lines():
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     first, second = (line for line in lines if "status" in line)
     assert (first["method"], first["target"], first["status"]) == ("GET", '/a"b\\c?d', 200)
-    assert (first["http_version"], first["octets"]) == ("1.1", 15)
+    assert (first["http_version"], first["bytes"]) == ("1.1", 15)
     assert first["client"].startswith("127.0.0.1:")
     assert 0 <= first["duration_ms"] < 10_000
     assert second["status"] == 500

@@ -104,7 +104,7 @@ class AccessRecorder(Protocol):
         target: bytes,
         http_version: str,
         status: int,
-        octets: int,
+        size: int,
         seconds: float,
         queued: float = 0.0,
     ) -> None: ...
@@ -274,7 +274,7 @@ class Hub:
         request: Request,
         endpoint: Endpoint,
         status: int,
-        octets: int,
+        size: int,
         began: float,
         waited: float,
     ) -> None:
@@ -294,7 +294,7 @@ class Hub:
             request.target,
             request.http_version,
             status,
-            octets,
+            size,
             perf_counter() - began,
             waited,
         )
@@ -304,13 +304,13 @@ class Hub:
         words: tuple[str, bytes, str],
         endpoint: Endpoint,
         status: int,
-        octets: int,
+        size: int,
     ) -> None:
         """Write the line of a request that was refused by its head. words: its method, target and
         version, "-" for what is not known."""
         access = self.access
         if access is not None:
-            access.record(printable_client(endpoint), *words, status, octets, 0.0)
+            access.record(printable_client(endpoint), *words, status, size, 0.0)
 
     def expire(self, carrier: Carrier, exchange: Exchange) -> None:
         """A response has not begun within the time for requests."""

@@ -3,13 +3,12 @@ import cython
 cdef bytes SUSPECT
 
 cdef class AccessLog:
-    cdef public long long dropped
     cdef list _entries
     cdef long long _unreported
     cdef object _sink
     cdef object _write
 
-    cpdef record(self, str client, str method, bytes target, str http_version, int status, long long octets,
+    cpdef record(self, str client, str method, bytes target, str http_version, int status, long long size,
                  double seconds, double queued=*)
     cpdef flush(self)
     cpdef close(self)

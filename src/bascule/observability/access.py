@@ -15,7 +15,7 @@ a line can be taken apart again. JSON has its own escapes.
 
 Where logging is configured for a logger named `bascule.access`, each request becomes a logging
 record there instead, with its facts as attributes of the record: client, method, target,
-http_version, status, octets, duration_ms, queue_ms.
+http_version, status, bytes, duration_ms, queue_ms.
 """
 
 import logging
@@ -35,19 +35,21 @@ logger = logging.getLogger("bascule")
 # request notices; larger ones would save next to nothing.
 BATCH = 256
 
-# client, method, target, http_version, status, octets, seconds, queued
+# client, method, target, http_version, status, bytes of the body, seconds, queued
 Entry = tuple[str, str, bytes, str, int, int, float, float]
 
 # Writes a batch; False when it had to be dropped.
 Write = Callable[[list[Entry]], bool]
 
-# Every octet that may need an escape: all but printable ASCII, the quote and the backslash.
+# Every byte that may need an escape: all but printable ASCII, the quote and the backslash.
 SUSPECT = bytes({*range(33), *range(127, 256), *b'"\\'})
 UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 
 
 class AccessLog:
     """Collects the facts of requests and writes them in batches. For the loop's thread."""
+
+    __slots__ = ("_entries", "_sink", "_unreported", "_write")
 
     def __init__(
         self,
@@ -61,7 +63,6 @@ class AccessLog:
         format: "text" or "json". short: text lines with the time of day only.
         stream: standard output by default. clock: seconds since the epoch.
         """
-        self.dropped = 0
         self._entries: list[Entry] = []
         self._unreported = 0
         self._sink: Sink | None = None
@@ -81,22 +82,22 @@ class AccessLog:
         target: bytes,
         http_version: str,
         status: int,
-        octets: int,
+        size: int,
         seconds: float,
         queued: float = 0.0,
     ) -> None:
         """Note a response that has been sent, or was given up.
 
         client: its address and port, "" where there is none (UNIX sockets).
-        octets: of the response's body, as sent.
-        seconds: from the head of the request to the last octet of the response.
+        size: bytes of the response's body, as sent.
+        seconds: from the head of the request to the last byte of the response.
         queued: of those, the seconds that a WSGI request waited for a thread.
 
         Eight parameters because a tuple made by the caller would say less, and an object costs
         more than all the rest.
         """
         entries = self._entries
-        entries.append((client, method, target, http_version, status, octets, seconds, queued))
+        entries.append((client, method, target, http_version, status, size, seconds, queued))
         if len(entries) >= BATCH:
             self.flush()
 
@@ -129,7 +130,6 @@ class AccessLog:
         if not self._unreported:
             logger.warning("access log cannot be written (%s): its lines are dropped", reason)
         self._unreported += count
-        self.dropped += count
 
 
 def write_lines(
@@ -145,7 +145,7 @@ def text_lines(now: str, entries: list[Entry]) -> list[str]:
     2026-08-01T12:30:00+02:00 127.0.0.1:54321 - "GET /path?x HTTP/1.1" 200 1234 0.8ms
     """
     lines = []
-    for client, method, target, version, status, octets, seconds, _ in entries:
+    for client, method, target, version, status, size, seconds, _ in entries:
         path = target.decode("latin-1")
         # The usual request is recognised as harmless without the regular expression.
         if len(target.translate(None, SUSPECT)) != len(target):
@@ -157,7 +157,7 @@ def text_lines(now: str, entries: list[Entry]) -> list[str]:
         tenths = int(seconds * 10000 + 0.5)
         lines.append(
             f'{now} {_safe(client) or "-"} - "{method} {path} HTTP/{version}" '
-            f"{status} {octets} {tenths // 10}.{tenths % 10}ms\n"
+            f"{status} {size} {tenths // 10}.{tenths % 10}ms\n"
         )
     return lines
 
@@ -175,10 +175,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def json_lines(now: str, entries: list[Entry]) -> list[str]:
-    """One object a line; octets of the target that are not ASCII appear as U+0080 to U+00FF.
+    """One object a line; bytes of the target that are not ASCII appear as U+0080 to U+00FF.
 
     {"time": ..., "client": ..., "method": ..., "target": ..., "http_version": ..., "status": ...,
-    "octets": ..., "duration_ms": ..., "queue_ms": ...}, the client null where there is none.
+    "bytes": ..., "duration_ms": ..., "queue_ms": ...}, the client null where there is none.
     """
     # The encoder of the json module itself, without its machinery for nested values.
     from json.encoder import encode_basestring_ascii as quote
@@ -186,9 +186,9 @@ def json_lines(now: str, entries: list[Entry]) -> list[str]:
     return [
         f'{{"time":"{now}","client":{quote(client) if client else "null"},'
         f'"method":{quote(method)},"target":{quote(target.decode("latin-1"))},'
-        f'"http_version":{quote(version)},"status":{status},"octets":{octets},'
+        f'"http_version":{quote(version)},"status":{status},"bytes":{size},'
         f'"duration_ms":{seconds * 1000:.3f},"queue_ms":{queued * 1000:.3f}}}\n'
-        for client, method, target, version, status, octets, seconds, queued in entries
+        for client, method, target, version, status, size, seconds, queued in entries
     ]
 
 
@@ -208,7 +208,7 @@ def write_records(target_logger: logging.Logger) -> Write:
 
 
 def _log_entry(target_logger: logging.Logger, entry: Entry) -> None:
-    client, method, target, version, status, octets, seconds, queued = entry
+    client, method, target, version, status, size, seconds, queued = entry
     path = _safe(target.decode("latin-1"))
     milliseconds = round(seconds * 1000, 3)
     target_logger.info(
@@ -218,7 +218,7 @@ def _log_entry(target_logger: logging.Logger, entry: Entry) -> None:
         path,
         _safe(version),
         status,
-        octets,
+        size,
         milliseconds,
         extra={
             "client": client,
@@ -226,7 +226,7 @@ def _log_entry(target_logger: logging.Logger, entry: Entry) -> None:
             "target": path,
             "http_version": version,
             "status": status,
-            "octets": octets,
+            "bytes": size,
             "duration_ms": milliseconds,
             "queue_ms": round(queued * 1000, 3),
         },
