@@ -40,6 +40,7 @@ HOT_MODULES = (
     "bascule.protocols.http2.response",
     "bascule.protocols.http2.engine",
     "bascule.observability.access",
+    "bascule.interfaces.endpoint",
     "bascule.interfaces.exchange",
     "bascule.interfaces.asgi.call",
     "bascule.interfaces.asgi.http",

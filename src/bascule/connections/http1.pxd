@@ -2,7 +2,8 @@ import cython
 
 from bascule.connections.hub cimport Hub
 from bascule.connections.stall cimport StallWatch
-from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange
+from bascule.interfaces.endpoint cimport Endpoint
+from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.protocols.events cimport BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine cimport Http1Engine
 

@@ -29,16 +29,17 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from bascule.connections.endpoint import (
+from bascule.connections.hub import TOO_MUCH_UNSENT, Hub
+from bascule.connections.stall import StallWatch
+from bascule.connections.transport_info import (
     NOWHERE,
     endpoint_of,
     printable_peer,
 )
-from bascule.connections.hub import TOO_MUCH_UNSENT, Hub
-from bascule.connections.stall import StallWatch
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import TEXT
-from bascule.interfaces.exchange import Carrier, Endpoint, Exchange
+from bascule.interfaces.endpoint import Endpoint
+from bascule.interfaces.exchange import Carrier, Exchange
 from bascule.loop import resume_reading, sendfile
 from bascule.protocols.events import BodyData, BodyEnd, Refused, Request
 from bascule.protocols.http1.engine import Http1Engine

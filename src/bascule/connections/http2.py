@@ -25,7 +25,6 @@ client to close, for a bounded time.
 
 from typing import Any
 
-from bascule.connections.endpoint import printable_peer
 from bascule.connections.http2_stream import (
     StreamCarrier,
     StreamOwner,
@@ -33,8 +32,9 @@ from bascule.connections.http2_stream import (
 )
 from bascule.connections.hub import Hub
 from bascule.connections.stall import StallWatch
+from bascule.connections.transport_info import printable_peer
 from bascule.interfaces.answers import TEXT
-from bascule.interfaces.exchange import Endpoint
+from bascule.interfaces.endpoint import Endpoint
 from bascule.loop import resume_reading
 from bascule.protocols.events import (
     BodyData,

@@ -2,7 +2,8 @@ import cython
 
 from bascule.connections.hub cimport Hub
 from bascule.connections.stall cimport StallWatch
-from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange
+from bascule.interfaces.endpoint cimport Endpoint
+from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.protocols.events cimport Request
 from bascule.protocols.http2.engine cimport Http2Engine
 from bascule.protocols.http2.response cimport check_size

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from bascule.connections.endpoint import NOWHERE, printable_peer
 from bascule.connections.hub import MOST_UNSENT, TOO_MUCH_UNSENT, Hub
 from bascule.connections.stall import StallWatch
+from bascule.connections.transport_info import NOWHERE, printable_peer
 from bascule.errors import ResponseError
 from bascule.interfaces.answers import TEXT
 from bascule.interfaces.exchange import Carrier, Exchange

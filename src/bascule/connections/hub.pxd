@@ -1,6 +1,7 @@
 import cython
 
-from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
+from bascule.interfaces.endpoint cimport Endpoint
+from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
 from bascule.protocols.events cimport Request
 from bascule.protocols.http1.response cimport ResponseDefaults
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Protocol
 
-from bascule.connections.endpoint import printable_client
 from bascule.connections.overdue import Overdue
+from bascule.connections.transport_info import printable_client
 from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
-from bascule.interfaces.exchange import Carrier, Endpoint, Exchange, Interface
+from bascule.interfaces.endpoint import Endpoint
+from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
 from bascule.protocols.http1.response import ResponseDefaults
 from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits

@@ -12,8 +12,8 @@ application gets none of them and no client's address either: with the proxy's, 
 
 from collections.abc import Callable, Iterable
 
-from bascule.connections.endpoint import printable_peer
-from bascule.interfaces.exchange import Endpoint
+from bascule.connections.transport_info import printable_peer
+from bascule.interfaces.endpoint import Endpoint
 from bascule.protocols.events import Request
 from bascule.protocols.forwarded import ForwardedError, ForwardedReader, Told, split_host
 from bascule.protocols.headers import is_forwarding

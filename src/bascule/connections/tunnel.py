@@ -19,10 +19,11 @@ import asyncio
 import socket
 from typing import Any
 
-from bascule.connections.endpoint import printable_peer
 from bascule.connections.hub import Hub
 from bascule.connections.stall import StallWatch
-from bascule.interfaces.exchange import Endpoint, Exchange
+from bascule.connections.transport_info import printable_peer
+from bascule.interfaces.endpoint import Endpoint
+from bascule.interfaces.exchange import Exchange
 from bascule.interfaces.session import SERVICE_RESTART
 from bascule.loop import resume_reading
 from bascule.protocols.websocket.frames import read_header

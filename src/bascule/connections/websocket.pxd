@@ -2,7 +2,7 @@ import cython
 
 from bascule.connections.hub cimport Hub
 from bascule.connections.stall cimport StallWatch
-from bascule.interfaces.exchange cimport Endpoint
+from bascule.interfaces.endpoint cimport Endpoint
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
 from bascule.protocols.websocket.engine cimport WebSocketEngine
 

@@ -20,11 +20,11 @@ messages do not delay other connections. Reading pauses while more than `READ_AH
 
 from typing import Any
 
-from bascule.connections.endpoint import printable_peer
 from bascule.connections.hub import Hub
 from bascule.connections.stall import StallWatch
+from bascule.connections.transport_info import printable_peer
 from bascule.errors import ResponseError
-from bascule.interfaces.exchange import Endpoint
+from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.session import INTERNAL_ERROR, WebSocketCarrier, WebSocketSession
 from bascule.loop import resume_reading
 from bascule.protocols.events import Failed, PeerClosed, Ping, Pong

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bascule.errors import ClientDisconnected
+from bascule.interfaces.endpoint import Endpoint
 from bascule.protocols.events import Request
 
 # Body octets that may wait in an exchange before its carrier stops reading from the client. Most
@@ -26,48 +27,6 @@ BODY_HIGH_WATER = 131072
 # A client that has closed its sending side may wait for the response, or be gone. Only writing to
 # it tells: when nothing was written for so many seconds, it counts as gone.
 FORSAKEN_AFTER = 3.0
-
-
-class Endpoint:
-    """What an application may know about the two ends of a connection; made once for each
-    connection, and for each request of which trusted proxies tell other ends.
-
-    client, server: (host, port) as ASGI and WSGI show them, or None; for a UNIX socket `server` is
-    (path, None). The port of a client that a proxy tells of is 0 where it does not tell it.
-    is_local: the other end is a UNIX socket of this machine.
-    scheme: "http" or "https". tls: the content of the ASGI `tls` extension, or None on cleartext.
-    tls_environ: the SSL_* variables of WSGI. environ: kept here by the WSGI interface between
-    requests. client_name: the client as the access log has it, kept in the same way.
-    """
-
-    __slots__ = (
-        "client",
-        "client_name",
-        "environ",
-        "is_local",
-        "scheme",
-        "server",
-        "tls",
-        "tls_environ",
-    )
-
-    def __init__(
-        self,
-        client: tuple[str, int] | None,
-        server: tuple[str, int | None] | None,
-        scheme: str = "http",
-        tls: dict[str, object] | None = None,
-        tls_environ: dict[str, str] | None = None,
-        is_local: bool = False,
-    ) -> None:
-        self.client = client
-        self.server = server
-        self.scheme = scheme
-        self.tls = tls
-        self.tls_environ = tls_environ
-        self.is_local = is_local
-        self.environ: dict[str, object] | None = None
-        self.client_name: str | None = None
 
 
 class Carrier:

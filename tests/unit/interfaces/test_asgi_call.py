@@ -7,7 +7,8 @@ import pytest
 
 from bascule.interfaces.asgi.call import Wakeup
 from bascule.interfaces.asgi.http import AsgiInterface
-from bascule.interfaces.exchange import Carrier, Endpoint
+from bascule.interfaces.endpoint import Endpoint
+from bascule.interfaces.exchange import Carrier
 from bascule.protocols.events import Request
 
 VALUE = contextvars.ContextVar("VALUE", default="unset")

@@ -1,6 +1,7 @@
 import cython
 
-from bascule.interfaces.exchange cimport Endpoint, Exchange, Interface
+from bascule.interfaces.endpoint cimport Endpoint
+from bascule.interfaces.exchange cimport Exchange, Interface
 from bascule.protocols.events cimport Request
 
 cdef class ReadyAwaitable:

@@ -30,7 +30,8 @@ from urllib.parse import unquote_to_bytes
 
 from bascule.errors import ResponseError
 from bascule.interfaces.asgi import sending
-from bascule.interfaces.exchange import Endpoint, Exchange, Interface, WebSocketPlan
+from bascule.interfaces.endpoint import Endpoint
+from bascule.interfaces.exchange import Exchange, Interface, WebSocketPlan
 from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.interfaces.stopping import Stopping
 from bascule.protocols.events import Request

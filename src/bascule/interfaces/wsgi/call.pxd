@@ -1,7 +1,8 @@
 import cython
 
 from bascule.interfaces.wsgi.environ cimport connection_environ, request_environ
-from bascule.interfaces.exchange cimport Carrier, Endpoint, Exchange, Interface
+from bascule.interfaces.endpoint cimport Endpoint
+from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
 from bascule.interfaces.wsgi.pool cimport ThreadPool
 from bascule.protocols.events cimport Request
 

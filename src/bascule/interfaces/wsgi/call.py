@@ -16,10 +16,10 @@ from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
+from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import (
     FORSAKEN_AFTER,
     Carrier,
-    Endpoint,
     Exchange,
     Interface,
     WebSocketPlan,

@@ -1,6 +1,6 @@
 import cython
 
-from bascule.interfaces.exchange cimport Endpoint
+from bascule.interfaces.endpoint cimport Endpoint
 from bascule.protocols.events cimport Request
 
 cdef dict KEYS

@@ -7,7 +7,7 @@ into keys once.
 import sys
 from urllib.parse import unquote_to_bytes
 
-from bascule.interfaces.exchange import Endpoint
+from bascule.interfaces.endpoint import Endpoint
 from bascule.protocols.events import Request
 from bascule.types import Environ
 from bascule.wrapper import FileWrapper

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from bascule.interfaces.exchange import Endpoint
+from bascule.interfaces.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from bascule.protocols.proxy import ProxiedEnds
