@@ -20,7 +20,12 @@ Each says whose fault it is by its place in the tree, and what to answer by its 
 
 from collections.abc import Sequence
 
-EXIT_CRASH = 1
+# Exit codes of all processes, in one place.
+EXIT_OK = 0
+EXIT_CRASH = 1  # an error that nothing has handled
+EXIT_FORCED = 1  # a second signal ended the drain
+EXIT_ORPHANED = 1  # the process that started this one is gone, and draining took too long
+EXIT_FAILED = 1  # the server answered `bascule ctl` with an error
 EXIT_USAGE = 2
 EXIT_STARTUP = 3
 EXIT_INTERRUPTED = 130  # what a shell shows for a program that SIGINT ended

@@ -6,21 +6,16 @@ import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bascule.errors import UsageError
+from bascule.launch import launch
 from bascule.settings import OPTIONS, Settings
 from bascule.settings.values import NEED_SUPERVISOR
 from bascule.sockets.bind import close_listeners, describe, open_listeners
-from bascule.worker.applications import find_applications
+from bascule.worker.applications import ApplicationSource
 from bascule.worker.patched import check_patches
-from bascule.worker.run import preload, run
 from bascule.worker.worker import Worker
-
-if TYPE_CHECKING:
-    from bascule.worker.run import Loaded
-    from bascule.worker.supervisor_link import SupervisorLink
 
 
 def serve(
@@ -52,22 +47,7 @@ def serve(
         raise UsageError(f"reload {RELOADS}; serve() cannot")
     given = None if isinstance(app, str) else app
     refuse_in_vain(settings, options, {"reload_dir": RELOADS, **vain_for(given)})
-    if settings.supervised is None:
-        return run(settings, app=given, mounts=mounts, websocket=websocket)
-    from bascule.supervisor.run import supervise
-
-    def serve_as_worker(
-        sockets: Sequence[socket.socket], supervisor: "SupervisorLink", loaded: "Loaded | None"
-    ) -> int:
-        return run(
-            settings, sockets, given, mounts, websocket, supervisor=supervisor, loaded=loaded
-        )
-
-    prepare = None
-    # An application that is here already is shared anyway.
-    if settings.preload and given is None:
-        prepare = partial(preload, settings, None, mounts, websocket)
-    return supervise(settings, serve_as_worker, None, prepare)
+    return launch(settings, ApplicationSource(given, mounts or {}, websocket))
 
 
 # What changes a process, and is not for a server inside somebody else's.
@@ -165,7 +145,7 @@ class Server:
             )
         for name, value in self.settings.app_environment.items():
             os.environ.setdefault(name, value)
-        self._applications = find_applications(self.settings, given, mounts, websocket)
+        self._applications = ApplicationSource(given, mounts or {}, websocket).find(self.settings)
         check_patches(self._applications, self.settings)
         self._given = sockets
         self._opened: list[socket.socket] = []

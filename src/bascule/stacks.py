@@ -13,9 +13,15 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+# The server's threads that do not keep a process from ending.
+WATCHDOG_THREAD = "bascule watchdog"
+LIFELINE_THREAD = "bascule lifeline"
+SUPERVISOR_THREAD = "bascule supervisor"
+OWN_THREADS = frozenset({WATCHDOG_THREAD, LIFELINE_THREAD, SUPERVISOR_THREAD})
+
 # Of each end of a stack that is longer.
 MOST_FRAMES = 40
-OURS = ("bascule.", "threading", "concurrent.futures.thread", "asyncio.")
+OWN_MODULES = ("bascule.", "threading", "concurrent.futures.thread", "asyncio.")
 # What stands between an awaiting coroutine and the awaited one where that is awaited by its
 # `__await__`, as compiled code does, and around asynchronous generators. It does not say what it
 # wraps; the garbage collector knows.
@@ -31,7 +37,7 @@ def thread_stack(ident: int) -> str:
         return ""
     frames = list(traceback.walk_stack(frame))
     frames.reverse()
-    if not module_of(frames[0]).startswith(OURS):
+    if not module_of(frames[0]).startswith(OWN_MODULES):
         # The main thread; all others begin in what runs threads.
         starts = (n for n, one in enumerate(frames) if module_of(one) in STARTS_LOOP)
         frames = frames[next(starts, 0) :]
@@ -75,7 +81,7 @@ def kind_of(awaited: object) -> str:
 
 def shown(frames: list[tuple[FrameType, int]]) -> str:
     """The frames, the outermost first, as a traceback has them."""
-    theirs = (n for n, one in enumerate(frames) if not module_of(one).startswith(OURS))
+    theirs = (n for n, one in enumerate(frames) if not module_of(one).startswith(OWN_MODULES))
     frames = frames[next(theirs, 0) :]
     left_out = len(frames) - 2 * MOST_FRAMES
     if left_out <= 0:

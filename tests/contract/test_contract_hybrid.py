@@ -10,7 +10,7 @@ from bascule.errors import UsageError
 from bascule.interfaces.hybrid import Hybrid
 from bascule.mounting import parse_mount_point
 from bascule.settings import Settings
-from bascule.worker.applications import find_applications
+from bascule.worker.applications import ApplicationSource
 from support.flag import Flag
 from support.websocket_client import KEY
 
@@ -153,10 +153,8 @@ def test_a_root_path_that_a_proxy_has_left(serve):
 
 def test_mounted_beside_another():
     named = {"shop.project": hybrid(), "site": wsgi}
-    found = find_applications(
-        Settings(target="site", mount=["/shop=shop.project"]),
-        load=lambda target, factory, settings: named[target],
-    )
+    source = ApplicationSource(load=lambda target, factory, settings: named[target])
+    found = source.find(Settings(target="site", mount=["/shop=shop.project"]))
     assert [(one.interface, one.target, one.place) for one in found] == [
         ("wsgi", "site", ""),
         ("hybrid", "shop.project", "at /shop"),

@@ -99,7 +99,7 @@ def config(as_json: bool, **options: Any) -> None:
 def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name: str) -> int:
     """Serve what was said, with the defaults of the command."""
     from bascule.django.loading.configuration import described
-    from bascule.supervisor.start import serve_or_watch
+    from bascule.launch import run_command
 
     def read() -> Settings:
         try:
@@ -119,7 +119,7 @@ def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name:
             return None
         return [sys.executable, *sys.orig_argv[1:]]
 
-    return serve_or_watch(read, load, start_over)
+    return run_command(read, load, start_over)
 
 
 def with_projects(error: SettingsError, app_dir: str) -> SettingsError:

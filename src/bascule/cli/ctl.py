@@ -5,13 +5,12 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from bascule.errors import UsageError
+from bascule.errors import EXIT_FAILED, EXIT_OK, UsageError
 
 COLUMNS = (
     "worker", "pid", "state", "age", "requests", "running", "connections", "memory", "generation",
     "why",
 )  # fmt: skip
-EXIT_FAILED = 1
 READ = 65536
 
 
@@ -26,7 +25,7 @@ def ask(path: str, command: str, arguments: Sequence[str], as_json: bool) -> int
         print(answer["text"].rstrip("\n"))
         if answer.get("workers"):
             print(table(answer["workers"]))
-    return EXIT_FAILED if "error" in answer else 0
+    return EXIT_FAILED if "error" in answer else EXIT_OK
 
 
 def exchange(path: str, question: dict[str, str]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from bascule.stacks import WATCHDOG_THREAD
+
 logger = logging.getLogger("bascule")
 
-# The name of the thread.
-WATCHDOG = "bascule watchdog"
 # How often the thread looks. One wake-up a second is nothing, even to a laptop's battery.
 LOOK_EVERY = 1.0
 # A thread that is woken this much later than it asked for, or by half of the time that the loop
@@ -109,7 +109,7 @@ class Watchdog:
         interval = min(LOOK_EVERY, after / 2)
         self.watch = StallWatch(after, interval, where)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=WATCHDOG, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=WATCHDOG_THREAD, daemon=True)
 
     def start(self) -> None:
         self._thread.start()

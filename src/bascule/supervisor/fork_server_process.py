@@ -13,17 +13,18 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from bascule.observability import logs
 from bascule.observability.board import Slot
 from bascule.observability.waiting import waiting_for
 from bascule.sockets.channel import Channel, Message
+from bascule.stacks import SUPERVISOR_THREAD
 from bascule.supervisor.processes import describe_failure, exit_status, fork
 from bascule.supervisor.sockets import adopted
 from bascule.worker import forks
-from bascule.worker.run import Loaded, end_process, flush_streams
+from bascule.worker.role import Loaded, Supervised
+from bascule.worker.run import end_process, flush_streams
 from bascule.worker.supervisor_link import SUPERVISOR_SIGNALS, SupervisorLink, stacks_of_threads
 
 logger = logging.getLogger("bascule")
@@ -35,19 +36,6 @@ PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 # Imports the application. Raises whatever keeps it from being served.
 Prepare = Callable[[], Loaded]
-
-
-@dataclass(frozen=True, slots=True)
-class ForkedWorker:
-    """What a worker gets from its fork server.
-
-    sockets: to serve on.
-    loaded: the application.
-    """
-
-    link: SupervisorLink
-    sockets: Sequence[socket.socket]
-    loaded: Loaded
 
 
 class ForkServerProcess:
@@ -67,7 +55,7 @@ class ForkServerProcess:
         self.workers: dict[int, int] = {}
         self.has_supervisor = True
 
-    def run(self, prepare: Prepare) -> ForkedWorker:
+    def run(self, prepare: Prepare) -> Supervised:
         """Load the application, then fork workers until the supervisor wants no more.
 
         Returns in each worker; the fork server itself ends in here.
@@ -114,7 +102,7 @@ class ForkServerProcess:
 
     def load(self, prepare: Prepare) -> Loaded:
         """Import the application, and report how that went."""
-        listener = threading.Thread(target=self.listen, name="bascule supervisor", daemon=True)
+        listener = threading.Thread(target=self.listen, name=SUPERVISOR_THREAD, daemon=True)
         listener.start()
         try:
             with waiting_for("the import of the application", self.report_waiting):
@@ -240,7 +228,7 @@ def forked_worker(
     numbers: "memoryview[int]",
     fork_server: int,
     loaded: Loaded,
-) -> ForkedWorker:
+) -> Supervised:
     """Make a worker of what came with the message that asked for it.
 
     fork_server: as of `SupervisorLink`.
@@ -253,7 +241,7 @@ def forked_worker(
     link = SupervisorLink(
         message["serial"], slot, Channel(socket.socket(fileno=channel)), fork_server
     )
-    return ForkedWorker(link, sockets, loaded)
+    return Supervised(link, sockets, loaded)
 
 
 def let_go_of_databases() -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from bascule import directory
@@ -23,24 +23,20 @@ from bascule.supervisor.fork_server import ForkServerForked
 from bascule.supervisor.fork_server_process import Prepare
 from bascule.supervisor.master import Master
 from bascule.supervisor.processes import describe_failure
-from bascule.supervisor.sockets import inherited_sockets
 from bascule.supervisor.spawner import WorkerForked
 from bascule.supervisor.table import Policy
 from bascule.supervisor.upgrade import Listeners, inherited_services
+from bascule.worker.applications import ApplicationSource
 from bascule.worker.ending import end_within_reason
 from bascule.worker.listeners import listening_sockets
 from bascule.worker.patched import PROCESSES, refuse_patched
 from bascule.worker.pidfile import PidFile
 from bascule.worker.plan import tls_context
 from bascule.worker.privileges import wanted_identity
-from bascule.worker.run import Loaded, occupy_standard_descriptors
-from bascule.worker.supervisor_link import SupervisorLink
+from bascule.worker.role import Loaded, Supervised
+from bascule.worker.run import occupy_standard_descriptors, preload, run
 
 logger = logging.getLogger("bascule")
-
-# What a worker does until its exit code: with the sockets, its link to the supervisor, and the
-# applications where they are loaded already.
-Serve = Callable[[Sequence[socket.socket], SupervisorLink, Loaded | None], int]
 
 # Questions of probes and operators that wait.
 QUESTIONS = 64
@@ -49,17 +45,18 @@ SPARE = 5.0
 
 
 def supervise(
-    settings: Settings,
-    serve: Serve,
-    sockets: Sequence[socket.socket] | None = None,
-    prepare: Prepare | None = None,
+    settings: Settings, source: ApplicationSource, sockets: Sequence[socket.socket] | None = None
 ) -> int:
     """Serve with several workers until a signal says stop; returns the exit code.
 
-    serve: what each worker does; it finds the application. sockets: to serve on, instead of the
-    settings' addresses; they are closed here. prepare: finds the applications before workers are
-    forked; None where each worker does. Workers end with SystemExit. Raises UsageError.
+    source: the applications, which workers find.
+    sockets: listening sockets to use instead of the settings' addresses; they are closed here.
+    Workers end with SystemExit. Raises UsageError.
     """
+    # An application that is here already is shared anyway.
+    prepare = None
+    if settings.preload and not source.is_loaded:
+        prepare = partial(preload, settings, source)
     refuse_patched(PROCESSES)
     occupy_standard_descriptors()
     start = directory.settle()
@@ -108,13 +105,13 @@ def supervise(
             pid_file.remove()
     # Behind the clauses above: what the worker raises has nothing to do with how it came to be.
     if link is not None:
-        sys.exit(serve_as_worker(serve, listeners.served, link, None, start))
+        sys.exit(serve_as_worker(settings, source, Supervised(link, listeners.served), start))
     if ended:
         call_exit_hook(settings, ended, start)
     assert fork_server is not None
     assert prepare is not None
-    worker = fork_server.run(partial(prepared, prepare, start))
-    sys.exit(serve_as_worker(serve, worker.sockets, worker.link, worker.loaded))
+    role = fork_server.run(partial(prepared, prepare, start))
+    sys.exit(serve_as_worker(settings, source, role))
 
 
 def prepared(prepare: Prepare, start: str) -> Loaded:
@@ -133,12 +130,13 @@ def replace_predecessor(pid_file: PidFile | None) -> None:
 
 
 def open_all(settings: Settings, sockets: Sequence[socket.socket] | None) -> Listeners:
-    """What to listen on; what a predecessor or a caller has opened is taken."""
+    """Open what to listen on, as far as no predecessor or caller has.
+
+    sockets: what workers serve on, where a predecessor or a caller has opened it.
+    """
     health, control = inherited_services(os.environ)
     opened: list[socket.socket] = []
     try:
-        if sockets is None:
-            sockets = inherited_sockets(os.environ)
         if sockets is None:
             identity = wanted_identity(settings.user, settings.group)
             sockets = listening_sockets(settings, identity)
@@ -165,24 +163,20 @@ def open_control(path: str) -> socket.socket:
 
 
 def serve_as_worker(
-    serve: Serve,
-    sockets: Sequence[socket.socket],
-    link: SupervisorLink,
-    loaded: Loaded | None = None,
-    start: str | None = None,
+    settings: Settings, source: ApplicationSource, role: Supervised, start: str | None = None
 ) -> int:
-    """Be a worker. Whatever keeps it from serving is told to the supervisor, whose log it is.
+    """Be a worker. What keeps it from serving is reported to the supervisor, whose log it is.
 
     start: the directory to be in, where the application is still to be imported.
     """
-    link.open()
+    role.link.open()
     try:
         if start is not None:
             directory.come_back(start)
-        code = serve(sockets, link, loaded)
+        code = run(settings, source, role)
     except Exception as error:
         text, code = describe_failure(error)
-        link.report_failure(text)
+        role.link.report_failure(text)
     end_within_reason(code, (signal.SIGQUIT,))
     return code
 

@@ -1,6 +1,7 @@
-"""The applications that settings and arguments name, found and looked at."""
+"""Which applications to serve: those that the settings name, and those that Python code gives."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from bascule.errors import UsageError
 from bascule.interfaces.hybrid import Hybrid
@@ -15,53 +16,69 @@ Load = Callable[[str, bool, Settings], object]
 
 
 def load_module(target: str, factory: bool, settings: Settings) -> object:
-    """A TARGET that names a module. Raises TargetError or StartupError."""
+    """Load a TARGET that names a module. Raises TargetError or StartupError."""
     return load_target(target, factory, settings.app_dir)
 
 
-def find_applications(
-    settings: Settings,
-    app: object = None,
-    mounts: Mapping[str, object] | None = None,
-    websocket: object = None,
-    load: Load = load_module,
-) -> list[Application]:
-    """The applications to serve, in the order in which they are named.
+@dataclass(frozen=True, slots=True)
+class ApplicationSource:
+    """Where applications come from, besides the settings.
 
-    app, mounts, websocket: applications or TARGETs from Python, beside what the settings name.
-    load: finds what a TARGET names; whoever knows more kinds of TARGET than modules gives another.
-    Raises UsageError (TargetError) or StartupError.
+    app: the application, or a TARGET; None for that of the settings.
+    mounts: further ones, by mount point.
+    websocket: the application for WebSockets; None for that of the settings.
+    load: finds what a TARGET names. Commands give a function that knows Django projects too.
     """
 
-    def find(named: object, point: MountPoint | None) -> Application:
-        return made(settings, named, point, load, factory=False, interface="auto")
+    app: object = None
+    mounts: Mapping[str, object] = field(default_factory=dict)
+    websocket: object = None
+    load: Load = load_module
 
-    found = []
-    main = settings.target if app is None else app
-    if main:
-        found.append(made(settings, main, EVERYWHERE, load, settings.factory, settings.interface))
-    found += [find(target, point) for point, target in settings.mount]
-    found += [find(named, point_of(where)) for where, named in (mounts or {}).items()]
-    if websocket is not None or settings.websocket:
-        found.append(find(settings.websocket if websocket is None else websocket, None))
-    check(found)
-    return found
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the main application is here already, and not a TARGET."""
+        return self.app is not None
 
+    def named(self, settings: Settings) -> str:
+        """Return what is imported, for people."""
+        targets = [settings.target, *(target for _, target in settings.mount), settings.websocket]
+        return ", ".join(target for target in targets if target) or "the application"
 
-def made(
-    settings: Settings,
-    named: object,
-    point: MountPoint | None,
-    load: Load,
-    factory: bool,
-    interface: str,
-) -> Application:
-    # Not isinstance, which may run code of a proxy.
-    target = named if is_a(named, str) else ""
-    app = load(target, factory, settings) if target else named
-    if is_a(app, Hybrid):
-        return app.as_application(interface, target, point)
-    return Application(app, detect_interface(app, interface), target, point)
+    def find(self, settings: Settings) -> list[Application]:
+        """Return the applications to serve, in the order in which they are named.
+
+        Raises UsageError (TargetError) or StartupError.
+        """
+        found = []
+        # Not the truth of an application, which is none where it is empty.
+        if self.app is not None or settings.target:
+            main = settings.target if self.app is None else self.app
+            found.append(
+                self._made(settings, main, EVERYWHERE, settings.factory, settings.interface)
+            )
+        found += [self._made(settings, target, point) for point, target in settings.mount]
+        found += [self._made(settings, app, point_of(where)) for where, app in self.mounts.items()]
+        if self.websocket is not None or settings.websocket:
+            websocket = settings.websocket if self.websocket is None else self.websocket
+            found.append(self._made(settings, websocket, None))
+        check(found)
+        return found
+
+    def _made(
+        self,
+        settings: Settings,
+        named: object,
+        point: MountPoint | None,
+        factory: bool = False,
+        interface: str = "auto",
+    ) -> Application:
+        # Not isinstance, which may run code of a proxy.
+        target = named if is_a(named, str) else ""
+        app = self.load(target, factory, settings) if target else named
+        if is_a(app, Hybrid):
+            return app.as_application(interface, target, point)
+        return Application(app, detect_interface(app, interface), target, point)
 
 
 def point_of(where: str) -> MountPoint:
@@ -73,7 +90,7 @@ def point_of(where: str) -> MountPoint:
 
 
 def check(found: list[Application]) -> None:
-    """There is something to serve, and no request has two applications. Raises UsageError."""
+    """Raise UsageError where there is nothing to serve, or a request has two applications."""
     points = [application.point for application in found if application.point is not None]
     if not points:
         raise UsageError("no TARGET: name the application, such as mysite.wsgi or main:app")

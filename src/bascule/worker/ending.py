@@ -22,7 +22,8 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from bascule.worker.run import EXIT_FORCED, end_process
+from bascule.errors import EXIT_FORCED
+from bascule.worker.run import end_process
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

@@ -14,12 +14,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 
-from bascule.errors import StartupError, UsageError
+from bascule.errors import EXIT_ORPHANED, StartupError, UsageError
+from bascule.settings import Settings
 from bascule.settings.findings import listed
+from bascule.stacks import LIFELINE_THREAD
 from bascule.variables import LIFELINE_VARIABLE
+from bascule.worker.role import Standalone, Stop
 
 logger = logging.getLogger("bascule")
 
@@ -27,8 +30,6 @@ READY = b"ready\n"
 FAILED = b"failed\n"
 # Bytes of a reason at most: it is written at once, into the buffer of the line.
 LONGEST_REASON = 32768
-THREAD_NAME = "bascule lifeline"
-EXIT_ORPHANED = 1
 PATIENCE = 5.0  # seconds, for as long as the settings are not known
 
 
@@ -125,7 +126,7 @@ class ServerEnd:
         A thread, and to be called early, because settings or an import that hang must not outlive
         the supervisor either.
         """
-        threading.Thread(target=self._watch, name=THREAD_NAME, daemon=True).start()
+        threading.Thread(target=self._watch, name=LIFELINE_THREAD, daemon=True).start()
 
     def _watch(self) -> None:
         told = b""
@@ -143,6 +144,32 @@ class ServerEnd:
             signal.pthread_kill(main, signal.SIGTERM)
         time.sleep(self.patience)
         os._exit(EXIT_ORPHANED)
+
+
+class Reloaded(Standalone):
+    """The role of a server that a reloader has started.
+
+    lifeline: this process's end of the line.
+    """
+
+    # The reloader does, for one server after the other.
+    represents_service = False
+
+    def __init__(self, lifeline: ServerEnd, sockets: Sequence[socket.socket] | None) -> None:
+        super().__init__(sockets)
+        self.lifeline = lifeline
+        self.failures = lifeline
+
+    def begin(self, settings: Settings) -> None:
+        # Requests have the one, lifespan shutdown the other.
+        self.lifeline.patience += 2 * settings.timeout_graceful_shutdown
+
+    def report_stopping(self) -> None:
+        self.lifeline.stopping = True
+
+    def report_ready(self, lines: list[str], stop: Stop) -> None:
+        super().report_ready(lines, stop)
+        self.lifeline.say_ready()
 
 
 @contextmanager

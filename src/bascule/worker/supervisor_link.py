@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bascule.observability.board import Slot
 from bascule.sockets.channel import Channel
-from bascule.stacks import thread_stack
+from bascule.stacks import SUPERVISOR_THREAD, thread_stack
 from bascule.worker import forks
 
 logger = logging.getLogger("bascule")
@@ -67,7 +67,7 @@ class SupervisorLink:
                 # The fork server has installed the handler; the application may have replaced it.
                 forks.still_caught(number, forks.nothing)
         forks.hold(self.descriptors)
-        threading.Thread(target=self._listen, name="bascule supervisor", daemon=True).start()
+        threading.Thread(target=self._listen, name=SUPERVISOR_THREAD, daemon=True).start()
 
     def descriptors(self) -> list[int]:
         """Return the descriptors that processes forked by the application must not have.

@@ -10,7 +10,7 @@ import pytest
 from bascule.errors import StartupError, TargetError
 from bascule.loading.locate import load_target
 from bascule.settings import Settings
-from bascule.worker.applications import find_applications
+from bascule.worker.applications import ApplicationSource
 
 Write = Callable[..., None]
 
@@ -587,4 +587,4 @@ def test_a_proxy_whose_object_cannot_be_had(write: Write) -> None:
     assert "has no 'loca'; did you mean lazy_site:local?" in refused("lazy_site:loca")
     found = load_target("lazy_site:local", False, "")
     with pytest.raises(TargetError, match="cannot tell how an object of the type lazy_site"):
-        find_applications(Settings(), found)
+        ApplicationSource(found).find(Settings())

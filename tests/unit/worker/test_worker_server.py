@@ -15,7 +15,7 @@ from worker_rig import DEADLINE, App, Client, run
 
 from bascule import Server, serve
 from bascule.errors import BindError, SettingsError, StartupError, TargetError, UsageError
-from bascule.observability.stall import WATCHDOG
+from bascule.stacks import WATCHDOG_THREAD
 
 LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 
@@ -507,7 +507,7 @@ def test_without_a_limit_nobody_looks():
     async def main():
         server = Server(App(), port=0, loop_stall=None)
         await server.start()
-        assert WATCHDOG not in [thread.name for thread in threading.enumerate()]
+        assert WATCHDOG_THREAD not in [thread.name for thread in threading.enumerate()]
         await server.stop()
 
     run(main())
@@ -517,7 +517,7 @@ def test_the_watchdog_ends_with_the_server():
     async def main():
         server = Server(App(), port=0)
         await server.start()
-        (watchdog,) = [one for one in threading.enumerate() if one.name == WATCHDOG]
+        (watchdog,) = [one for one in threading.enumerate() if one.name == WATCHDOG_THREAD]
         await server.stop()
         assert not watchdog.is_alive()
 

@@ -31,7 +31,7 @@ from bascule.supervisor.sockets import handed_over
 from bascule.supervisor.watch import Watch
 from bascule.variables import SOCKETS_VARIABLE
 from bascule.worker.failure_page import FailureServer
-from bascule.worker.run import Ready, Stop
+from bascule.worker.role import OnReady, Stop
 
 if TYPE_CHECKING:
     import socket
@@ -142,7 +142,7 @@ class WatchedServer:
         self.stop: Stop | None = None
         self.failed = False
 
-    def run(self, serve: Callable[[Ready], int], say: Callable[[CommandError], None]) -> int:
+    def run(self, serve: Callable[[OnReady], int], say: Callable[[CommandError], None]) -> int:
         """Call `serve` with what it tells when it is ready; return the exit code of the process.
 
         A `serve` that fails leaves the process waiting for a change; `say` is told why.

@@ -35,6 +35,7 @@ from bascule.django.management.reloading import RunserverParent, WatchedServer, 
 from bascule.django.management.static import with_static_files
 from bascule.errors import BindError, UsageError
 from bascule.interfaces.hybrid import Hybrid
+from bascule.launch import ended
 from bascule.loading.locate import load_target
 from bascule.observability import logs
 from bascule.observability.waiting import waiting_for
@@ -43,9 +44,10 @@ from bascule.sockets.bind import close_listeners, open_listeners
 from bascule.supervisor.first import leave_first_place
 from bascule.supervisor.reload import SPARE
 from bascule.supervisor.sockets import inherited_sockets
-from bascule.supervisor.start import ended
+from bascule.worker.applications import ApplicationSource
 from bascule.worker.failure_page import FailureServer
-from bascule.worker.run import Ready, Stop, run
+from bascule.worker.role import OnReady, Standalone, Stop
+from bascule.worker.run import run
 
 NAME = "manage.py runserver"
 # Seconds. A stream that a browser keeps open must not hold up the next start for longer, whatever
@@ -137,7 +139,7 @@ class Command(DjangoCommand):
         self,
         sockets: list[socket.socket],
         options: dict[str, Any],
-        watching: Ready = lambda stop: None,
+        watching: OnReady = lambda stop: None,
     ) -> int:
         """Check the project and serve it; returns the exit code.
 
@@ -161,7 +163,8 @@ class Command(DjangoCommand):
                 self.stdout.flush()
 
             self.protocol = "https" if settings.uses_tls else "http"
-            return run(settings, sockets, load=load, ready=ready)
+            role = Standalone(sockets, on_ready=ready)
+            return run(settings, ApplicationSource(load=load), role)
         except CommandError:
             raise
         except (Exception, SystemExit) as error:

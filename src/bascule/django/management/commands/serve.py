@@ -22,9 +22,9 @@ from bascule.django.management.project import (
     this_project,
 )
 from bascule.errors import EXIT_INTERRUPTED, StartupError, UsageError
+from bascule.launch import run_command
 from bascule.loading.locate import load_target
 from bascule.settings import Settings
-from bascule.supervisor.start import serve_or_watch
 
 COMMAND = [sys.executable, "-m", "bascule", "serve"]
 
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         # A check may have opened some; none of them is for the threads that serve.
         connections.close_all()
         try:
-            code = serve_or_watch(read, load, start_over)
+            code = run_command(read, load, start_over)
         except (UsageError, StartupError) as error:
             raise command_error(error, project.name) from error
         except KeyboardInterrupt:

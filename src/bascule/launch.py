@@ -1,0 +1,161 @@
+"""From settings to the exit code: the one place that chooses the process model.
+
+    run_command    for commands: `bascule serve`, `bascule dev`, `manage.py serve`
+    launch         the choice itself, for these commands and for `bascule.serve`
+
+The settings decide:
+
+    reload               this process watches files; a child with the same command line serves
+                         (`supervisor/reload.py`)
+    workers, and every   this process is a supervisor; the processes that it forks serve
+    setting that needs   (`supervisor/run.py`)
+    a supervisor
+    none of these        this process serves (`worker/run.py`)
+
+Process 1 of a container does none of this: it forks a child that does (`supervisor/first.py`).
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bascule import directory
+from bascule.errors import EXIT_CRASH, StartupError, UsageError
+from bascule.observability.stamps import with_zone_at_start
+from bascule.settings import OPTIONS, Settings
+from bascule.supervisor.sockets import inherited_sockets
+from bascule.variables import READY_VARIABLE, STARTED_OVER_VARIABLE
+from bascule.worker.applications import ApplicationSource, Load
+from bascule.worker.lifeline import Reloaded, ServerEnd, failures_told, inherited_lifeline
+from bascule.worker.patched import RELOADER, refuse_patched
+from bascule.worker.role import Standalone
+
+
+@dataclass(frozen=True, slots=True)
+class CommandProcess:
+    """A process that has only one purpose: to run a command that serves.
+
+    environ: the environment for another process with the same command line.
+    lifeline: the connection to the reloader that started this process; None without one.
+    """
+
+    environ: Mapping[str, str]
+    lifeline: ServerEnd | None
+
+
+def run_command(
+    read_settings: Callable[[], Settings],
+    load: Load,
+    start_over: Callable[[], Sequence[str] | None] = lambda: None,
+) -> int:
+    """Read the settings, and serve until a signal ends it; return the exit code.
+
+    read_settings: called once.
+    load: returns the application that a TARGET names.
+    start_over: called when the settings ask for workers. Returns a command to execute instead
+        where this process has imported a part of the application already: workers forked from it
+        would never see changes to that part.
+    Raises UsageError or StartupError.
+    """
+    leave_first_place()
+    lifeline = inherited_lifeline(os.environ)
+    if lifeline is not None:
+        lifeline.watch()
+    directory.settle()
+    has_started_over = os.environ.pop(STARTED_OVER_VARIABLE, "") != ""
+    command = CommandProcess(with_zone_at_start(os.environ), lifeline)
+    with failures_told(lifeline):
+        settings = read_settings()
+    workers = OPTIONS["workers"]
+    if settings.supervised is not None and (become := start_over()) is not None:
+        restore_environment(command)
+        if not os.environ.get(workers.variable):
+            os.environ[STARTED_OVER_VARIABLE] = "1"
+        os.environ[workers.variable] = str(workers.kind.plain(settings.supervised))
+        os.execv(become[0], list(become))
+    if has_started_over:
+        # The number was meant for this process only. A successor asks the project again.
+        os.environ.pop(workers.variable, None)
+    return launch(settings, ApplicationSource(load=load), command=command)
+
+
+def leave_first_place() -> None:
+    """Where this is process 1, continue in a child of it."""
+    if os.getpid() == 1:
+        from bascule.supervisor.first import leave_first_place
+
+        leave_first_place()
+
+
+def launch(
+    settings: Settings,
+    source: ApplicationSource,
+    sockets: Sequence[socket.socket] | None = None,
+    command: CommandProcess | None = None,
+) -> int:
+    """Serve until a signal ends it; return the exit code.
+
+    source: the applications.
+    sockets: listening sockets to use instead of the settings' addresses; the server closes them.
+    command: the process, where it runs a command; None where it runs a program that calls
+        `bascule.serve` and continues afterwards.
+    Raises UsageError or StartupError.
+    """
+    closes_sockets = sockets is not None
+    if sockets is None:
+        sockets = inherited_sockets(os.environ)
+    if settings.reload and sockets is None and command is not None:
+        from bascule.supervisor.reload import run_reloading
+
+        refuse_patched(RELOADER)
+        # A child reads the files itself.
+        restore_environment(command)
+        time.tzset()
+        return run_reloading(settings, [sys.executable, *sys.orig_argv[1:]])
+    if settings.supervised is not None:
+        from bascule.supervisor.run import supervise
+
+        return supervise(settings, source, sockets)
+    from bascule.worker.run import run
+
+    if READY_VARIABLE in os.environ:
+        # The old supervisor would wait in vain: only a supervisor reports that it serves.
+        raise UsageError(
+            "the settings no longer ask for workers, and only a supervisor can take over from "
+            "another. Restart the server instead, or set workers = 1."
+        )
+    if command is None:
+        return run(settings, source, Standalone(sockets, closes_sockets))
+    lifeline = command.lifeline
+    role = Standalone(sockets) if lifeline is None else Reloaded(lifeline, sockets)
+
+    def serve() -> int:
+        with failures_told(lifeline):
+            return run(settings, source, role)
+
+    return ended(serve)
+
+
+def restore_environment(command: CommandProcess) -> None:
+    """Give this process the environment that it was started with."""
+    os.environ.clear()
+    os.environ.update(command.environ)
+
+
+def ended(serve: Callable[[], int]) -> int:
+    """Return or raise as `serve` does, and see to it that this process ends afterwards."""
+    from bascule.worker.ending import end_within_reason
+
+    code = EXIT_CRASH
+    try:
+        code = serve()
+    except (UsageError, StartupError) as error:
+        code = error.exit_code
+        raise
+    finally:
+        end_within_reason(code, (signal.SIGTERM, signal.SIGINT))
+    return code
