@@ -49,12 +49,12 @@ docs:
 ## make bench    measure against the other servers; takes about three quarters of an hour on two idle cores
 bench:
 	@$(PYTHON) bench/run.py
-	@bench/.venv/bin/python bench/adapters.py
-	@bench/.venv/bin/python bench/sleepers.py
-	@bench/.venv/bin/python bench/preload.py
-	@bench/.venv/bin/python bench/websocket_http2.py
-	@bench/.venv/bin/python bench/attacks.py
-	@bench/.venv/bin/python bench/balance.py
+	@cd bench && .venv/bin/python -m studies.adapters
+	@cd bench && .venv/bin/python -m studies.sleepers
+	@cd bench && .venv/bin/python -m studies.preload
+	@cd bench && .venv/bin/python -m studies.websocket_http2
+	@cd bench && .venv/bin/python -m studies.attacks
+	@cd bench && .venv/bin/python -m studies.balance
 
 ## make clean    remove the environments and everything that was built
 clean:

@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from environment import BENCH, PYTHON, VENV, CannotRun, check_machine, install
-from options import WEIGHED, expected_seconds, options_of, parse, select
-from scenarios import SCENARIOS, Scenario
+from harness.environment import BENCH, PYTHON, VENV, CannotRun, check_machine, install
+from harness.options import WEIGHED, expected_seconds, options_of, parse, select
+from harness.scenarios import SCENARIOS, Scenario
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     try:
         enter_environment(chosen, arguments)
         # Only here: these need what bench/.venv holds.
-        from whole_run import measure, render
+        from harness.whole_run import measure, render
 
         return render(chosen) if chosen.render else measure(chosen)
     except CannotRun as error:

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from apps.payloads import HELLO
 from django.http import HttpResponse, JsonResponse
 
+from apps.payloads import HELLO
 from djangosite.models import Question
 from djangosite.rows import SHOWN
 

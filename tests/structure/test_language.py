@@ -92,6 +92,8 @@ UNCHECKED = (
 )
 
 FOLDERS = ("src", "tests", "bench", "scripts", "examples", "docs", ".ci", ".github")
+# Folders that the commands of the project make.
+BUILT = {"__pycache__", ".venv", "work"}
 LONGEST_LINE = 100
 LONGEST_SUBJECT = 72
 # Commits after this one are checked.
@@ -265,7 +267,7 @@ def files() -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.is_file() and "__pycache__" not in path.parts and path not in EXEMPT
+        if path.is_file() and not BUILT & set(path.parts) and path not in EXEMPT
     )
 
 

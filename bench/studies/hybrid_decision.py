@@ -1,6 +1,6 @@
 """What it costs to tell the side of a request from its path: nanoseconds for one decision.
 
-    python bench/hybrid_decision.py
+    python -m studies.hybrid_decision
 
 Run it with Bascule and Django installed, or with PYTHONPATH=src. Beside it stands Django's own
 resolver, which does the same and more once the view's side is chosen.

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
+
 from apps import payloads
-from environment import BENCH, VENV, WORK
-from scenarios import Scenario
-from serving import Running, app_environment
+from harness.environment import BENCH, VENV, WORK
+from harness.scenarios import Scenario
+from harness.serving import Running, app_environment
 
 REPORT = re.compile(r"^REPORT (\{.*\})$", re.MULTILINE)
 ERRORS = ("connect", "read", "write", "status", "timeout")
@@ -73,7 +74,7 @@ def drive(started: Running, scenario: Scenario, seconds: float, core: int) -> Sa
 def drive_http(started: Running, scenario: Scenario, seconds: float, core: int) -> Sample:
     url = f"{scenario.scheme}://127.0.0.1:{started.port}{scenario.path}"
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{scenario.connections}"]
-    command += [f"-d{seconds:g}s", "-s", str(BENCH / "wrk" / "report.lua"), url]
+    command += [f"-d{seconds:g}s", "-s", str(BENCH / "clients" / "wrk" / "report.lua"), url]
     if scenario.post_size:
         command += ["--", "POST", str(scenario.post_size)]
     return sample_of(output_of("wrk", command, seconds))
@@ -174,7 +175,7 @@ def drive_websockets(started: Running, scenario: Scenario, seconds: float, core:
 
 def websocket_load(started: Running, scenario: Scenario, seconds: float, core: int) -> list[str]:
     command = ["taskset", "-c", str(core), str(VENV / "bin" / "python")]
-    command += [str(BENCH / "websocket_load.py"), scenario.name, str(started.port)]
+    command += [str(BENCH / "clients" / "websocket_load.py"), scenario.name, str(started.port)]
     return [*command, f"{seconds:g}"]
 
 
@@ -230,7 +231,7 @@ def sample_of(output: str) -> Sample:
 def handler_loop(interface: str, path: str, seconds: float, core: int) -> Sample:
     """Django's own handler called in a loop on the server's core, no server around it."""
     command = ["taskset", "-c", str(core), str(VENV / "bin" / "python")]
-    command += [str(BENCH / "handler_loop.py"), interface, path, f"{seconds:g}"]
+    command += [str(BENCH / "peers" / "handler_loop.py"), interface, path, f"{seconds:g}"]
     report = json.loads(output_of("the loop", command, seconds))
     return Sample(report["requests"] / report["seconds"])
 

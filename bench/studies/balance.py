@@ -1,6 +1,6 @@
 """How connections get to workers: what Bascule does, beside the other ways there are.
 
-    python bench/balance.py [--seconds S] [--rounds N] [--json FILE]
+    python -m studies.balance [--seconds S] [--rounds N] [--json FILE]
 
 Run it with Bascule installed, or with PYTHONPATH=src; it needs wrk. Four workers each:
 
@@ -36,7 +36,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
+BENCH = Path(__file__).resolve().parents[1]
 WORKERS = 4
 LASTING = 1_000
 BURST = 50
@@ -334,7 +334,14 @@ class Running:
         time.sleep(0.5)
 
     def begin_wrk(self, seconds: float) -> subprocess.Popen[str]:
-        command = ["wrk", "-t1", "-c32", f"-d{seconds:g}s", "-s", str(BENCH / "wrk/report.lua")]
+        command = [
+            "wrk",
+            "-t1",
+            "-c32",
+            f"-d{seconds:g}s",
+            "-s",
+            f"{BENCH}/clients/wrk/report.lua",
+        ]
         command += ["-H", "Connection: close", f"http://127.0.0.1:{self.port}/"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 

@@ -4,7 +4,8 @@ import asyncio
 import time
 
 from picows import WSListener, WSMsgType
-from scenarios import Scenario
+
+from harness.scenarios import Scenario
 
 PATIENCE = 15.0  # seconds until what is under way must have come
 

@@ -1,6 +1,6 @@
 """WebSockets over HTTP/2 (RFC 8441) beside WebSockets over HTTP/1.1.
 
-    bench/.venv/bin/python bench/websocket_http2.py [--seconds S] [--rounds N] [--sockets N]
+    python -m studies.websocket_http2 [--seconds S] [--rounds N] [--sockets N]
 
 The same WebSockets echo 64 octets of text, each with one message under way: as streams of one
 HTTP/2 connection, and each on a connection of its own. The client is the same for both and checks
@@ -19,10 +19,11 @@ import time
 
 import uvloop
 from hpack import Decoder, Encoder
-from measure import MeasurementFailed
-from scenarios import SCENARIOS
-from servers import SERVERS, Server
-from serving import running
+
+from harness.measure import MeasurementFailed
+from harness.scenarios import SCENARIOS
+from harness.serving import running
+from peers.servers import SERVERS, Server
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 SIZE = 64

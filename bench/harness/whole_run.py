@@ -9,17 +9,17 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import certificate
 from apps import payloads
-from campaign import measure_scenario, weigh, weigh_connections
-from chart import svg
-from descriptors import needed, raise_limit
-from environment import BENCH, PYTHON, WORK, CannotRun, check_machine
-from machine import bascule_says, describe, versions
-from options import WEIGHED, expected_seconds, options_of, select
-from report import markdown
-from scenarios import SCENARIOS
-from serving import app_environment
+from harness import certificate
+from harness.campaign import measure_scenario, weigh, weigh_connections
+from harness.chart import svg
+from harness.descriptors import needed, raise_limit
+from harness.environment import BENCH, PYTHON, WORK, CannotRun, check_machine
+from harness.machine import bascule_says, describe, versions
+from harness.options import WEIGHED, expected_seconds, options_of, select
+from harness.report import markdown
+from harness.scenarios import SCENARIOS
+from harness.serving import app_environment
 
 BUSY = 0.5  # a load average above which somebody else is using the cores
 

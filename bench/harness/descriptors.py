@@ -5,8 +5,8 @@ have the limit of this process.
 import contextlib
 import resource
 
-from measure import MeasurementFailed
-from scenarios import Scenario
+from harness.measure import MeasurementFailed
+from harness.scenarios import Scenario
 
 SPARE = 500  # for what a server has open besides connections, and for those still closing
 

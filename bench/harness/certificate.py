@@ -4,7 +4,7 @@ day.
 
 import subprocess
 
-from environment import WORK
+from harness.environment import WORK
 
 CERT = WORK / "cert.pem"
 KEY = WORK / "key.pem"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from results import Spread, fastest, memory_per_connection, ratio, weighing
-from scenarios import IDLE_CONNECTIONS
+from harness.results import Spread, fastest, memory_per_connection, ratio, weighing
+from harness.scenarios import IDLE_CONNECTIONS
 
 THREADED = ("bascule-wsgi", "bascule-wsgi-1")
 GRANIAN_THREADED = ("granian-wsgi", "granian-wsgi-1")

@@ -1,9 +1,9 @@
 """Turns results into Markdown: the same tables for the terminal and for bench/RESULTS.md."""
 
-from results import Spread, client_busy, core_speed, memory_per_connection, rate, ratio
-from scenarios import SCENARIOS, WEIGHINGS, Scenario
-from servers import SERVERS
-from targets import TARGETS
+from harness.results import Spread, client_busy, core_speed, memory_per_connection, rate, ratio
+from harness.scenarios import SCENARIOS, WEIGHINGS, Scenario
+from harness.targets import TARGETS
+from peers.servers import SERVERS
 
 NOTHING = "-"
 MOMENTS = ("before", "most", "after")

@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable
 
 import uvloop
-from apps.payloads import JOINED
-from options import WEIGHED
 from picows import WSError, ws_connect
-from scenarios import SCENARIOS, Scenario
-from websocket_connections import (
+
+from apps.payloads import JOINED
+from clients.websocket_connections import (
     PATIENCE,
     Connection,
     Echo,
@@ -32,6 +31,8 @@ from websocket_connections import (
     WentWrong,
     marked,
 )
+from harness.options import WEIGHED
+from harness.scenarios import SCENARIOS, Scenario
 
 AT_ONCE = 100  # handshakes under way at a time; the servers' backlogs hold more
 SOURCES = 8  # addresses to connect from: one has 28,000 ports, many of them in TIME_WAIT

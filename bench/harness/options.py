@@ -6,9 +6,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from environment import BENCH, WORK
-from scenarios import SCENARIOS, WEIGHINGS, Scenario
-from servers import SERVERS
+from harness.environment import BENCH, WORK
+from harness.scenarios import SCENARIOS, WEIGHINGS, Scenario
+from peers.servers import SERVERS
 
 LOOPS = ("django-wsgi-loop", "django-asgi-loop")
 WEIGHED = {scenario.name: scenario for scenario in WEIGHINGS}

@@ -1,6 +1,6 @@
 """Mixed load for half an hour, and whether memory, descriptors and threads stay as they are.
 
-    python bench/soak.py [--minutes M] [--reload-every S] [--json FILE]
+    python -m studies.soak [--minutes M] [--reload-every S] [--json FILE]
 
 Run it with Bascule and websockets installed, or with PYTHONPATH=src. Two servers with two workers
 each, an ASGI and a WSGI application in both, get the same load: connections that are kept and new
@@ -37,12 +37,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apps.mixed import LARGE
-from apps.payloads import HELLO
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
-BENCH = Path(__file__).resolve().parent
+from apps.mixed import LARGE
+from apps.payloads import HELLO
+
+BENCH = Path(__file__).resolve().parents[1]
 WORKERS = 2
 EVERY = 2.0  # seconds between samples
 DEADLINE = 60.0

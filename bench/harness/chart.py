@@ -7,10 +7,10 @@ on any page.
 
 from xml.sax.saxutils import escape
 
-from report import is_ceiling, ordered
-from results import rate
-from scenarios import SCENARIOS
-from servers import SERVERS
+from harness.report import is_ceiling, ordered
+from harness.results import rate
+from harness.scenarios import SCENARIOS
+from peers.servers import SERVERS
 
 CHARTED = (
     "asgi-hello",

@@ -1,6 +1,6 @@
 """The adapters beside their peers, in process: no server, no socket, one core.
 
-python3 bench/adapters.py [--quick] [--seconds S] [--rounds N] [--megabytes N]
+python -m studies.adapters [--quick] [--seconds S] [--rounds N] [--megabytes N]
 
     hello    calls in a second of an app that answers a few octets: one after another, and 32 at
              once

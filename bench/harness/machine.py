@@ -6,8 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-from environment import PYTHON
-from serving import app_environment
+from harness.environment import PYTHON
+from harness.serving import app_environment
 
 PACKAGES = (
     "bascule", "uvicorn", "granian", "gunicorn", "gunicorn_h1c", "hypercorn", "daphne", "waitress",

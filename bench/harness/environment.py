@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
+BENCH = Path(__file__).resolve().parents[1]
 CHECKOUT = BENCH.parent
 VENV = BENCH / ".venv"
 PYTHON = VENV / "bin" / "python"

@@ -1,6 +1,6 @@
 """How much of their rate honest clients keep beside clients that are slow on purpose.
 
-    bench/.venv/bin/python bench/attacks.py [--seconds S] [--rounds N] [--clients N] [--idle N]
+    python -m studies.attacks [--seconds S] [--rounds N] [--clients N] [--idle N]
 
 A server is asked by wrk all the time; in every second measurement attackers hold connections:
 
@@ -28,12 +28,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from apps import payloads
-from descriptors import SPARE, raise_limit
-from environment import CannotRun, check_machine
-from measure import MeasurementFailed, drive
-from scenarios import Scenario
-from servers import SERVERS
-from serving import Running, ServerFailed, running
+from harness.descriptors import SPARE, raise_limit
+from harness.environment import CannotRun, check_machine
+from harness.measure import MeasurementFailed, drive
+from harness.scenarios import Scenario
+from harness.serving import Running, ServerFailed, running
+from peers.servers import SERVERS
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 WARM_UP = 1.0
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
         check_machine(SERVER_CORE, CLIENT_CORE)
         return measure_all(chosen)
     except (CannotRun, MeasurementFailed, ServerFailed, OSError) as error:
-        raise SystemExit(f"bench/attacks.py: {error}") from error
+        raise SystemExit(f"studies.attacks: {error}") from error
 
 
 def measure_all(chosen: argparse.Namespace) -> int:

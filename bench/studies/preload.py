@@ -1,6 +1,6 @@
 """How much memory four workers take, with and without --preload.
 
-    python bench/preload.py [--workers N] [--json FILE]
+    python -m studies.preload [--workers N] [--json FILE]
 
 Run it with Bascule and Django installed, or with PYTHONPATH=src. The Django site of the
 benchmarks is served, and each worker has answered before anything is read. PSS counts a page that
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
+BENCH = Path(__file__).resolve().parents[1]
 DEADLINE = 60.0
 POLL = 0.05
 # Connections are spread over all workers, so each of them has some of these.

@@ -6,8 +6,9 @@ python bare_websocket.py APP PORT    APP is the scenario's app, of which only th
 import sys
 
 import uvloop
-from apps.payloads import JOINED
 from picows import WSListener, WSMsgType, ws_create_server
+
+from apps.payloads import JOINED
 
 BUFFER = 32 * 1024  # a whole message of the largest scenario
 BACKLOG = 2048

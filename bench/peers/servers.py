@@ -162,7 +162,7 @@ TABLE = (
     Server("uvicorn-ws", "Uvicorn", "asgi", "uvicorn", f"{UVICORN} {UVICORN_WS} {UVICORN_QUIET}"),
     Server(
         "picows", "picows without an app", "asgi", "picows",
-        "python bare_websocket.py {app} {port}", is_ceiling=True,
+        "python peers/bare_websocket.py {app} {port}", is_ceiling=True,
     ),
 )  # fmt: skip
 

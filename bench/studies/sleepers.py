@@ -1,6 +1,6 @@
 """Requests that wait in an async view beside requests that work in a sync view.
 
-    bench/.venv/bin/python bench/sleepers.py [--seconds S] [--rounds N]
+    python -m studies.sleepers [--seconds S] [--rounds N]
 
 A Django project served by both of its sides: wrk asks for the sync view all the time; in every
 second measurement 64 connections ask at once, four times a second, for an async view that sleeps
@@ -17,10 +17,10 @@ import threading
 import time
 
 from apps.payloads import HELLO
-from measure import drive
-from scenarios import SCENARIOS
-from servers import SERVERS
-from serving import Running, running
+from harness.measure import drive
+from harness.scenarios import SCENARIOS
+from harness.serving import Running, running
+from peers.servers import SERVERS
 
 SLEEPERS = 64
 PERIOD = 0.25

@@ -5,13 +5,13 @@ minute of the machine falls on all of them alike.
 import contextlib
 import time
 
-from client import verify
-from descriptors import check_limit
-from measure import MeasurementFailed, core_speed, drive, handler_loop, holding, memory
-from options import PAUSE, SETTLE, WARM_UP_SECONDS, Options, ceiling_name
-from scenarios import Scenario, WrongAnswer
-from servers import SERVERS
-from serving import Running, ServerFailed, running
+from clients.client import verify
+from harness.descriptors import check_limit
+from harness.measure import MeasurementFailed, core_speed, drive, handler_loop, holding, memory
+from harness.options import PAUSE, SETTLE, WARM_UP_SECONDS, Options, ceiling_name
+from harness.scenarios import Scenario, WrongAnswer
+from harness.serving import Running, ServerFailed, running
+from peers.servers import SERVERS
 
 
 def measure_scenario(scenario: Scenario, options: Options) -> dict[str, dict]:

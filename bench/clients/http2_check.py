@@ -3,8 +3,9 @@
 import ssl
 
 import httpx
-from certificate import CERT
-from scenarios import Scenario, WrongAnswer
+
+from harness.certificate import CERT
+from harness.scenarios import Scenario, WrongAnswer
 
 TIMEOUT = 10.0
 

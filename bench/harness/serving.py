@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from certificate import CERT, KEY
-from client import ask
-from environment import BENCH, VENV, WORK, clean_environment
-from scenarios import Scenario, WrongAnswer
-from servers import Server
+
+from clients.client import ask
+from harness.certificate import CERT, KEY
+from harness.environment import BENCH, VENV, WORK, clean_environment
+from harness.scenarios import Scenario, WrongAnswer
+from peers.servers import Server
 
 START_DEADLINE = 30.0
 STOP_DEADLINE = 8.0

@@ -1,6 +1,7 @@
 """How long an honest client waits beside connections that keep the server's loop busy.
 
-    python bench/floods.py [--attackers N] [--seconds S] [--flood NAME] [--python PATH] [options]
+    python -m studies.floods [--attackers N] [--seconds S] [--flood NAME] [--python PATH]
+                             [options]
 
 Each attacker writes one of these as fast as the server reads it, again when it is through, for
 HTTP/2 on a new connection, and reads what comes back:
@@ -31,7 +32,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-BENCH = Path(__file__).parent
+BENCH = Path(__file__).resolve().parents[1]
 DEADLINE = 20.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 # `:method: GET`, `:scheme: http`, `:path: /` and `:authority: a`; and the same of a POST.

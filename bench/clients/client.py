@@ -8,10 +8,10 @@ import json
 import socket
 import ssl
 
-import http2_check
-from certificate import CERT
-from scenarios import Scenario, WrongAnswer
-from websocket_check import converse
+from clients import http2_check
+from clients.websocket_check import converse
+from harness.certificate import CERT
+from harness.scenarios import Scenario, WrongAnswer
 
 TIMEOUT = 10.0
 

@@ -1,9 +1,10 @@
 """Asks a server over WebSocket once, from Python, with another client than the load's."""
 
-from apps.payloads import JOINED
-from scenarios import Scenario, WrongAnswer
 from websockets.exceptions import InvalidMessage, WebSocketException
 from websockets.sync.client import ClientConnection, connect
+
+from apps.payloads import JOINED
+from harness.scenarios import Scenario, WrongAnswer
 
 TIMEOUT = 10.0
 NORMAL_CLOSURE = 1000
