@@ -6,6 +6,11 @@ imported, and they read it here.
 
 own_code: directories, each with a separator at its end. Frames of code in them are left out of
     tracebacks that are shown to the author of an application.
+before_fork: called in a process that has imported the application, before workers are forked from
+    it (--preload): what they must not share, such as connections, is closed there.
 """
 
+from collections.abc import Callable
+
 own_code: list[str] = []
+before_fork: list[Callable[[], None]] = []

@@ -47,6 +47,8 @@ def serve(
         raise UsageError(f"reload {RELOADS}; serve() cannot")
     given = None if isinstance(app, str) else app
     refuse_in_vain(settings, options, {"reload_dir": RELOADS, **vain_for(given)})
+    if settings.preload and given is None:
+        import bascule.django  # noqa: F401  # registers what Django needs before a fork
     return launch(settings, ApplicationSource(given, mounts or {}, websocket))
 
 

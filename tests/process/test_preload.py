@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -429,9 +429,9 @@ def test_all_processes_may_be_told_to_stop_at_once(folder):
 # From Python.
 
 
-@pytest.mark.parametrize("named", ["'process_preload:asgi'", "process_preload.asgi"])
-def test_it_serves_from_python(folder, named):
-    """What is named is imported once for all; what is given is here already."""
+@contextmanager
+def serving_from_python(folder, named):
+    """A script that serves, with --preload, an application or what a TARGET names."""
     script = folder / "serving.py"
     script.write_text(
         "import sys\n"
@@ -455,9 +455,24 @@ def test_it_serves_from_python(folder, named):
     server = Server(process, port, "http")
     try:
         wait_for_ready(server, 1, 2)
-        assert exchange(port, "GET", "/echo?so").body == b"so"
-        assert (importers(server) == [process.pid]) == (not named.startswith("'"))
-        assert len(importers(server)) == 1
+        yield server
         assert server.stop() == 0
     finally:
         server.kill()
+
+
+@pytest.mark.parametrize("named", ["'process_preload:asgi'", "process_preload.asgi"])
+def test_it_serves_from_python(folder, named):
+    """A TARGET is imported once for all workers; an application has been imported already."""
+    with serving_from_python(folder, named) as server:
+        assert exchange(server.port, "GET", "/echo?so").body == b"so"
+        assert (importers(server) == [server.process.pid]) == (not named.startswith("'"))
+        assert len(importers(server)) == 1
+
+
+def test_a_database_connection_of_the_import_is_not_shared_from_python(folder):
+    shutil.copy(APPS / "process_preload_database.py", folder)
+    shutil.copytree(APPS / "process_pooling", folder / "process_pooling")
+    with serving_from_python(folder, "'process_preload_database:application'") as server:
+        fork_server = int(re.search(r"loaded, in pid (\d+)", server.output())[1])
+        assert answered(server).endswith(f"pool closed by [{fork_server}]")

@@ -12,7 +12,8 @@ Nothing is imported before it is asked for: views import the first, and few proc
 import os
 from typing import TYPE_CHECKING
 
-from bascule.registry import own_code
+from bascule.django.databases import close_databases
+from bascule.registry import before_fork, own_code
 
 if TYPE_CHECKING:
     from bascule.django.loading.sides import project
@@ -22,6 +23,7 @@ __all__ = ["interface", "project"]
 
 # Calls of the project go through code of this package; its author is shown only the project's.
 own_code.append(os.path.join(os.path.dirname(__file__), ""))
+before_fork.append(close_databases)
 
 _HOMES = {"interface": "bascule.django.routing.views", "project": "bascule.django.loading.sides"}
 

@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterable
 from bascule.observability import logs
 from bascule.observability.board import Slot
 from bascule.observability.waiting import waiting_for
+from bascule.registry import before_fork
 from bascule.sockets.channel import Channel, Message
 from bascule.stacks import SUPERVISOR_THREAD
 from bascule.supervisor.processes import describe_failure, exit_status, fork
@@ -107,7 +107,8 @@ class ForkServerProcess:
         try:
             with waiting_for("the import of the application", self.report_waiting):
                 loaded = prepare()
-            let_go_of_databases()
+            for prepare_fork in before_fork:
+                prepare_fork()
         except Exception as error:
             text, code = describe_failure(error)
             self.channel.send("failed", text=text)
@@ -242,23 +243,6 @@ def forked_worker(
         message["serial"], slot, Channel(socket.socket(fileno=channel)), fork_server
     )
     return Supervised(link, sockets, loaded)
-
-
-def let_go_of_databases() -> None:
-    """Close what Django has connected to while it was imported: two processes that talk over one
-    connection garble it. Workers connect anew."""
-    if "django.db" not in sys.modules:
-        return
-    from django.conf import settings
-    from django.db import connections
-
-    if not settings.configured:
-        return
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        close_pool = getattr(connection, "close_pool", None)
-        if close_pool is not None:
-            close_pool()
 
 
 def close_all(descriptors: Iterable[int]) -> None:
