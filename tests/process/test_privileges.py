@@ -314,7 +314,7 @@ def test_pid_file_is_there_while_it_serves(place):
         assert path.read_text() == f"{server.process.pid}\n"
         second = run_bascule("serve", "site_app", "--port", "0", "--pid", str(path), cwd=place)
         assert second.returncode == 2
-        assert f"it names process {server.process.pid}, which runs" in second.stderr
+        assert f"it names process {server.process.pid}, which is running" in second.stderr
         assert path.exists()
         assert server.stop() == 0
     assert not path.exists()
@@ -385,4 +385,4 @@ def test_pid_file_that_cannot_be_removed_any_more_says_so(for_nobody, place):
         server.wait_for_output("listening on")
         assert path.stat().st_uid == 0
         assert server.stop() == 0
-    assert f"--pid {path} stays: Permission denied" in server.output()
+    assert f"cannot remove --pid {path}: Permission denied" in server.output()

@@ -25,7 +25,7 @@ def fork(caught: Iterable[int]) -> int:
     # A signal that arrives before the new process has handlers of its own would run ours.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, caught)
     try:
-        with forks.forks_of_ours():
+        with forks.own_forks():
             pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)

@@ -1,15 +1,15 @@
 """Ends a process that has served, even if the application has left something running in it.
 
-Python waits at its end for every thread that is no daemon, for the threads of executors, and for
-the children of multiprocessing, without any limit. A server that was told to stop must
-end. So a thread of ours looks after the exit:
+At exit Python waits for every thread that is not a daemon, for the threads of executors, and for
+the children of multiprocessing, without any limit. A server that was told to stop must end. So a
+thread watches over the exit:
 
-    after a second    threads and children that are still there are named in the log
-    children          are sent SIGTERM: the pools among them would wait for work forever
-    threads           cannot be ended, so the process goes on without them: functions of `atexit`
-                      run, which Python would have run behind these threads, and then it ends
+    after a second    threads and children that are still running are named in the log
+    children          are sent SIGTERM: pools among them would wait for work forever
+    threads           cannot be ended, so the process does not wait for them: functions of `atexit`
+                      run, which Python runs after these threads otherwise, and then it ends
 
-A second signal ends the process at once, at any point of this.
+A second signal ends the process at once, at any point.
 """
 
 import atexit
@@ -34,13 +34,16 @@ logger = logging.getLogger("bascule")
 GRACE = 1.0
 # The same after a second signal.
 HURRIED_GRACE = 0.1
-# Seconds that functions of `atexit` have, once threads were given up.
+# Seconds that functions of `atexit` have, once threads are not waited for any more.
 FOR_EXIT_FUNCTIONS = 5.0
 
 
 def end_within_reason(code: int, signals: Iterable[int]) -> None:
-    """See to it that this process ends, from now on. code: its exit code. signals: each of them
-    ends it at once."""
+    """Ensure that this process, which has served, ends soon.
+
+    code: its exit code.
+    signals: each of them ends it at once.
+    """
     for number in signals:
         signal.signal(number, end_at_once)
     wanted, called = threading.Event(), threading.Event()
@@ -56,21 +59,27 @@ def end_within_reason(code: int, signals: Iterable[int]) -> None:
         time.sleep(HURRIED_GRACE if code == EXIT_FORCED else GRACE)
         _end_what_is_left(code, wanted, called)
 
-    # Both now: from Python 3.12 on, no thread can be started once Python waits for the others.
+    # Both are started now: from Python 3.12 on, no thread can be started once Python waits for the
+    # others.
     threading.Thread(target=call_exit_functions, name="bascule atexit", daemon=True).start()
     threading.Thread(target=look_after, name="bascule ending", daemon=True).start()
 
 
 def end_at_once(number: int, frame: FrameType | None) -> NoReturn:
-    """For signals that come when everything has stopped already."""
+    """Handle a signal that arrives once everything has stopped."""
     end_process(EXIT_FORCED)
 
 
 def _end_what_is_left(code: int, wanted: threading.Event, called: threading.Event) -> None:
-    """wanted: has functions of `atexit` called, and `called` is set when they have been."""
+    """End the process, unless Python is about to.
+
+    code: the exit code.
+    wanted: set to have functions of `atexit` called.
+    called: set once they have been.
+    """
     threads, children = threads_left(), children_left()
     if not threads and not children:
-        # Functions of `atexit` take their time, and end.
+        # Python runs functions of `atexit`, which end by themselves.
         return
     left = [f"thread {thread.name}" for thread in threads]
     left += [f"process {child.name} (pid {child.pid})" for child in children]
@@ -91,8 +100,8 @@ def _end_what_is_left(code: int, wanted: threading.Event, called: threading.Even
 
 
 def threads_left() -> list[threading.Thread]:
-    """Threads for which Python waits now, at its end: those that are no daemons, and those of
-    executors, which are waited for whatever they are."""
+    """Return the threads that Python waits for at exit: those that are not daemons, and those of
+    executors. None where it is not waiting."""
     main = threading.main_thread()
     frame = sys._current_frames().get(main.ident or 0)
     at_end = False
@@ -106,7 +115,7 @@ def threads_left() -> list[threading.Thread]:
 
 
 def children_left() -> "list[BaseProcess]":
-    """Children for which multiprocessing waits at the end; others it ends by itself."""
+    """Return the children that multiprocessing waits for at exit; it ends daemons by itself."""
     multiprocessing = sys.modules.get("multiprocessing")
     if multiprocessing is None:
         return []

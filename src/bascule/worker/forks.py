@@ -1,22 +1,23 @@
 """Processes that the application forks do not behave as parts of the server.
 
 `multiprocessing` with "fork", or a plain os.fork, gives the child a copy of everything that makes
-this process a server: handlers that turn SIGTERM into a drain of a loop that nobody runs there,
+this process a server: handlers that turn SIGTERM into a drain of a loop that does not run there,
 the descriptor that wakes the loop up, listening sockets that would keep a port occupied,
-connections that would stay open when the server has closed them, and the line to the supervisor.
-So signals are caught by `catch`, such descriptors are named to `hold`, and
-hooks of os.fork undo both in the child:
+connections that would stay open when the server has closed them, and the channel to the
+supervisor. So signals are caught by `catch`, such descriptors are named to `hold`, and hooks of
+os.fork undo both in the child:
 
-- signals do what they do in any Python program, unless the application has taken one over;
+- signals do what they do in any Python program, unless the application has set a handler of its
+  own;
 - descriptors are replaced by /dev/null. They are not closed, because Python objects in the child
   still own their numbers and would close whatever got such a number next;
 - signals are blocked from before the fork until all that is done, so that a SIGTERM sent to the
   child in its first moment ends it.
 
-Processes that Bascule forks itself are made inside `forks_of_ours`; each takes what it needs.
+Processes that Bascule forks itself are made inside `own_forks`; each of them takes what it needs.
 
-Signals that a worker has no use for have a handler that does nothing, `nothing`. SIG_IGN would not
-do: programs that the application starts would ignore them as well, since it survives exec(3).
+Signals that a worker ignores have a handler that does nothing, `nothing`. SIG_IGN would not do:
+programs that the application starts would ignore them as well, since it survives exec(3).
 """
 
 import os
@@ -32,17 +33,22 @@ from typing import Any
 # A family of addresses, and a port or a path.
 Place = tuple[int, Any]
 Handler = Callable[[int, FrameType | None], Any]
-# Descriptors of this process that no child has a use for. Asked in the child.
+# Returns descriptors that no child has a use for. Called in the child.
 Descriptors = Callable[[], Iterable[int]]
 
 
 class Serving:
-    """What makes this process a server. caught: signals, with our handlers."""
+    """What makes this process a server.
+
+    caught: signals, with our handlers.
+    held: return the descriptors that are kept from children.
+    has_hooks: the hooks of os.fork are installed.
+    """
 
     def __init__(self) -> None:
         self.caught: dict[int, Handler] = {}
         self.held: list[Descriptors] = []
-        self.is_watching = False
+        self.has_hooks = False
 
     def clear(self) -> None:
         self.caught.clear()
@@ -50,7 +56,11 @@ class Serving:
 
 
 class ForkState(threading.local):
-    """Of the thread that forks. mask: the signals that were blocked before."""
+    """State of the thread that forks.
+
+    is_ours: it forks a part of the server.
+    mask: the signals that were blocked before.
+    """
 
     is_ours = False
     mask: Iterable[int] | None = None
@@ -61,28 +71,28 @@ _state = ForkState()
 
 
 def catch(number: int, handler: Handler) -> None:
-    """Have a signal handled in this process, and not in those that are forked from it."""
-    _watch()
+    """Handle a signal in this process, and not in those that are forked from it."""
+    _install_hooks()
     signal.signal(number, handler)
     _serving.caught[number] = handler
 
 
-def still_caught(number: int, handler: Handler) -> None:
-    """The handler has come here from the process that this one was forked from."""
-    _watch()
+def adopt_handler(number: int, handler: Handler) -> None:
+    """Take over a handler that the process installed from which this one was forked."""
+    _install_hooks()
     _serving.caught[number] = handler
 
 
 def hold(descriptors: Descriptors) -> None:
-    """Keep these descriptors from processes that are forked from this one."""
-    _watch()
+    """Keep descriptors from processes that are forked from this one."""
+    _install_hooks()
     _serving.held.append(descriptors)
 
 
 @contextmanager
-def forks_of_ours() -> Iterator[None]:
-    """Fork a part of the server: the child begins with nothing caught or held, and takes leave of
-    what it has inherited by itself."""
+def own_forks() -> Iterator[None]:
+    """Fork a part of the server in the block: the child begins with nothing caught or held, and
+    closes by itself what it has inherited."""
     owner = os.getpid()
     _state.is_ours = True
     try:
@@ -95,7 +105,7 @@ def forks_of_ours() -> Iterator[None]:
 
 @contextmanager
 def restored(numbers: Iterable[int]) -> Iterator[None]:
-    """Give back, after the block, what it has caught of these signals, and what it has held."""
+    """Undo, after the block, what it has caught of these signals, and what it has held."""
     before = {number: signal.getsignal(number) for number in numbers}
     caught, held = dict(_serving.caught), list(_serving.held)
     owner = os.getpid()
@@ -109,33 +119,40 @@ def restored(numbers: Iterable[int]) -> Iterator[None]:
 
 
 def give_back(number: int, former: Any) -> None:
-    """Have a signal handled as before. None stands for a handler that was not made by Python."""
+    """Restore the handler of a signal. None stands for one that was not installed from Python."""
     signal.signal(number, signal.SIG_DFL if former is None else former)
 
 
 def nothing(number: int, frame: FrameType | None) -> None:
-    """A handler for signals that are only to be caught."""
+    """Handle a signal by doing nothing."""
 
 
 def numbers_of(sockets: Iterable[Any]) -> list[int]:
-    """The descriptors of sockets, those that are closed left out."""
+    """Return the descriptors of the sockets that are open."""
     return [number for number in (sock.fileno() for sock in sockets) if number >= 0]
 
 
 def places(sockets: Sequence[socket.socket]) -> set[Place]:
-    """Where these sockets listen."""
+    """Return where these sockets listen."""
     return {place_of(sock) for sock in sockets if sock.fileno() >= 0}
 
 
 def place_of(sock: socket.socket) -> Place:
-    """The address is left out, as a connection has that by which its client has come."""
+    """Return where a socket listens, or a connection was accepted.
+
+    The address is left out: a connection has the one by which its client came, and the listening
+    socket may have a wildcard.
+    """
     name: Any = sock.getsockname()
     return sock.family, name[1] if isinstance(name, tuple) else name
 
 
 def accepted_at(where: set[Place]) -> list[int]:
-    """The descriptors of connections that were accepted there. Without /proc there are none: it is
-    all that knows them, whatever loop has accepted them."""
+    """Return the descriptors of connections that were accepted there.
+
+    They are read from /proc, because each event loop keeps its own to itself. Without /proc there
+    are none.
+    """
     found = []
     try:
         names = os.listdir("/proc/self/fd")
@@ -158,9 +175,9 @@ def accepted_at(where: set[Place]) -> list[int]:
     return found
 
 
-def _watch() -> None:
-    if not _serving.is_watching:
-        _serving.is_watching = True
+def _install_hooks() -> None:
+    if not _serving.has_hooks:
+        _serving.has_hooks = True
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
 
 

@@ -1,15 +1,15 @@
-"""Functions of the application that are told of a worker's start and of its end.
+"""Functions of the application that are called when a worker starts and when it ends.
 
     --on-worker-start    when the application has been imported, before its lifespan begins and
                          before the worker accepts. If it raises, the worker does not start.
     --on-worker-exit     when everything has stopped. If it raises, that is logged. Where a worker
-                         has ended without having called it, killed above all, the supervisor has a
-                         process of its own call it (`supervisor/exit_calls.py`).
+                         has ended without calling it, as one that was killed, a process of its
+                         own calls it (`supervisor/exit_calls.py`).
 
 Both are called with the worker's process number, as prometheus_client's mark_process_dead is, or
-with nothing where they take nothing. Both are looked for when the application has been imported,
-as modules of a Django project cannot be imported before. If the application was told of a worker's
-start, it is told of its end.
+without arguments where they take none. Both are found once the application has been imported:
+modules of a Django project cannot be imported before. The exit hook is called for each worker
+whose start hook was.
 """
 
 import logging
@@ -27,7 +27,11 @@ logger = logging.getLogger("bascule")
 
 
 class Hook:
-    """A function, as it is called. label: its setting and its name."""
+    """A hook.
+
+    label: its setting and its name, for people.
+    function: what is called.
+    """
 
     def __init__(self, label: str, function: Callable[..., Any]) -> None:
         self.label = label
@@ -35,7 +39,7 @@ class Hook:
         self.arguments = 0 if takes_nothing(function) else 1
 
     def begin(self, pid: int) -> None:
-        """Tell of a start. Raises StartupError."""
+        """Call it for a start. pid: of the worker. Raises StartupError."""
         try:
             self.function(*(pid,)[: self.arguments])
         except (Exception, SystemExit) as error:
@@ -43,7 +47,7 @@ class Hook:
             raise StartupError(startup_message(self.label, error, "failed; it")) from None
 
     def end(self, pid: int) -> None:
-        """Tell of an end; what it raises is logged."""
+        """Call it for an end. pid: of the worker. What it raises is logged."""
         try:
             self.function(*(pid,)[: self.arguments])
         except (Exception, SystemExit):
@@ -51,7 +55,7 @@ class Hook:
 
 
 def find_hook(settings: Settings, name: str) -> Hook | None:
-    """The function that a setting names; None for none. Raises TargetError or StartupError."""
+    """Return the hook that a setting names, None for none. Raises TargetError or StartupError."""
     named = getattr(settings, name)
     if named is None:
         return None
@@ -66,7 +70,7 @@ def find_hook(settings: Settings, name: str) -> Hook | None:
 
 
 class Hooks:
-    """Both, in a worker. exit_called: called when the exit hook has run."""
+    """Both hooks of a worker. exit_called: called when the exit hook has run."""
 
     def __init__(self, settings: Settings, exit_called: Callable[[], None] = lambda: None) -> None:
         """Raises TargetError or StartupError."""
@@ -75,12 +79,12 @@ class Hooks:
         self.exit_called = exit_called
 
     def begin(self) -> None:
-        """The worker begins. Raises StartupError."""
+        """Call the start hook. Raises StartupError."""
         if self.start is not None:
             self.start.begin(os.getpid())
 
     def end(self) -> None:
-        """The worker ends."""
+        """Call the exit hook."""
         if self.exit is not None:
             self.exit.end(os.getpid())
             self.exit_called()

@@ -1,13 +1,13 @@
-"""A file with the number of the process in it, for those whose tools want one.
+"""A file that holds the process number, for tools that need one.
 
-What lies at the path decides:
+What is at the path decides:
 
 nothing, or an empty file              it is written
-the number of a process that is gone   the server was killed there: it is replaced
-the number of one that runs            refused: two servers would take each other's signals
-anything else                          refused: it may be somebody's data
+the number of no running process       that server was killed: the file is replaced
+the number of a running process        refused: two servers would take each other's signals
+anything else                          refused: it may be valuable data
 
-The file appears whole: it is written under another name beside the path first.
+The file appears whole: it is written under another name beside the path, and renamed.
 """
 
 import logging
@@ -19,7 +19,7 @@ from bascule.errors import UsageError
 logger = logging.getLogger("bascule")
 
 MODE = 0o644  # whatever the umask: others read it
-LONGEST = 64  # octets that are looked at
+LONGEST = 64  # bytes of an existing file that are read
 
 
 class PidFile:
@@ -30,8 +30,11 @@ class PidFile:
         self._pid = 0
 
     def write(self, replacing: int = 0) -> None:
-        """Write it. replacing: the process that may stand there, although it runs. Raises
-        UsageError that says why not."""
+        """Write it.
+
+        replacing: a process that may be named there although it runs.
+        Raises UsageError that says why the file cannot be written.
+        """
         try:
             self._write(os.getpid(), replacing)
         except OSError as error:
@@ -40,7 +43,7 @@ class PidFile:
             ) from None
 
     def _write(self, pid: int, replacing: int) -> None:
-        import tempfile  # with what it needs itself, memory that few servers have a use for
+        import tempfile  # lazily: with all that it imports, it takes memory that few servers need
 
         self._make_way(pid, replacing)
         directory, name = os.path.split(self.path)
@@ -56,20 +59,20 @@ class PidFile:
         self._pid = pid
 
     def _make_way(self, pid: int, replacing: int) -> None:
-        """See what lies there. Raises UsageError where it has to stay."""
+        """Check what is at the path. Raises UsageError where that has to stay."""
         try:
             content = self._read()
         except FileNotFoundError:
             return
         if content and not (content.isdigit() and content.isascii()):
             raise UsageError(
-                f"--pid {self.path}: there is something else than a process number in this file.\n"
+                f"--pid {self.path}: this file holds something other than a process number.\n"
                 "Look at it, move it away, or take another path."
             )
-        # Its own number is that of the process before it in a container, where all begin with 1.
+        # In a container a restarted server may get the number of the one before it.
         if content and int(content) not in (pid, replacing) and _is_running(int(content)):
             raise UsageError(
-                f"--pid {self.path}: it names process {content}, which runs.\n"
+                f"--pid {self.path}: it names process {content}, which is running.\n"
                 "If that is another server, take another path; if it is something else that was "
                 "given the number later, remove the file."
             )
@@ -89,8 +92,8 @@ class PidFile:
         except FileNotFoundError:
             pass
         except OSError as error:
-            # Of somebody who is not root any more. The next start finds that it is out of date.
-            logger.warning("--pid %s stays: %s", self.path, error.strerror or error)
+            # The process gave up root. The next start replaces the file, which names no process.
+            logger.warning("cannot remove --pid %s: %s", self.path, error.strerror or error)
 
 
 def _is_running(pid: int) -> bool:

@@ -65,7 +65,7 @@ class SupervisorLink:
                 forks.catch(number, forks.nothing)
             else:
                 # The fork server has installed the handler; the application may have replaced it.
-                forks.still_caught(number, forks.nothing)
+                forks.adopt_handler(number, forks.nothing)
         forks.hold(self.descriptors)
         threading.Thread(target=self._listen, name=SUPERVISOR_THREAD, daemon=True).start()
 

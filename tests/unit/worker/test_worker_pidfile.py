@@ -63,7 +63,7 @@ def test_file_that_names_nobody_else_is_replaced(path, content):
 @pytest.mark.parametrize("content", ["-1", "17 18", "not a number", "\0\0\0\0", "²"])
 def test_something_else_is_left_alone(path, content):
     path.write_text(content)
-    with pytest.raises(UsageError, match="something else than a process number"):
+    with pytest.raises(UsageError, match="something other than a process number"):
         PidFile(str(path)).write()
     assert path.read_text() == content
     assert os.listdir(path.parent) == [path.name]
@@ -74,7 +74,7 @@ def test_file_of_a_process_that_runs_is_left_alone(path, whose):
     running = os.getppid() if whose == "its parent's" else 1
     path.write_text(f"{running}\n")
     pid_file = PidFile(str(path))
-    with pytest.raises(UsageError, match=f"it names process {running}, which runs"):
+    with pytest.raises(UsageError, match=f"it names process {running}, which is running"):
         pid_file.write()
     pid_file.remove()
     assert path.read_text() == f"{running}\n"
