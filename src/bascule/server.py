@@ -15,6 +15,7 @@ from bascule.settings.values import NEED_SUPERVISOR
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.worker.applications import ApplicationSource
 from bascule.worker.patched import check_patches
+from bascule.worker.plan import connection_plan, without_last_call
 from bascule.worker.worker import Worker
 
 
@@ -173,9 +174,7 @@ class Server:
         self._began = True
         if self._given is None:
             self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
-        worker = Worker(self._applications, self.settings, self._given or self._opened)
-        # A program that embeds a server, above all a test, wants to go on at once.
-        worker.last_call = False
+        worker = self._make_worker(self._given or self._opened)
         try:
             await worker.start()
         except BaseException:
@@ -185,6 +184,12 @@ class Server:
             await self._drain(worker)
             raise UsageError("this server was stopped while it started")
         self._worker = worker
+
+    def _make_worker(self, sockets: Sequence[socket.socket]) -> Worker:
+        # A program that embeds a server, above all a test, wants to continue at once when it
+        # stops: idle connections get no last call.
+        plan = without_last_call(connection_plan(self.settings))
+        return Worker(self._applications, self.settings, sockets, plan=plan)
 
     async def stop(self) -> None:
         """Drain: finish what is in flight, within timeout_graceful_shutdown; idle connections are

@@ -6,7 +6,6 @@ end gets the OSError of 2.4.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,8 +45,7 @@ def test_receive_that_waits_learns_of_a_client_that_closed_in_peace(serve: Serve
         waiting.set()
         got.set(await receive())
 
-    served = serve(poll)
-    served.hub.deadlines = replace(served.hub.deadlines, half_close=0.0)
+    served = serve(poll, deadlines={"half_close": 0.0})
     client = served.connect()
     client.open("GET")
     waiting.wait()
@@ -260,8 +258,7 @@ def test_a_quiet_stream_whose_client_closed_in_peace_holds_no_connection(
         await body(send, b"first", more=True)
         await finish.reached()
 
-    served = serve(quiet)
-    served.hub.deadlines = replace(served.hub.deadlines, half_close=0.0)
+    served = serve(quiet, deadlines={"half_close": 0.0})
     client = served.connect()
     assert client.open("GET").read() == b"first"
     client.close()

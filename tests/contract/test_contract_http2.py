@@ -232,15 +232,19 @@ def test_the_answer_to_an_upload_that_is_too_large(
 
 
 def test_a_refused_head_is_in_the_access_log(serve2: Serve) -> None:
-    served = serve2(echo, limit_request_fields=5)
     written = io.StringIO()
-    served.hub.access = AccessLog("json", stream=written)
+    access = AccessLog("json", stream=written)
+
+    async def flush() -> None:
+        access.flush()
+
+    served = serve2(echo, limit_request_fields=5, access=access)
     client = served.connect()
     fields = [(b"x-a", b"1")] * 10
     assert client.request("GET", "/", fields).status == 431
     assert client.request("GET", "/").status == 200
     served.wait_until_idle()
-    served.hub.access.flush()
+    served.run(flush())
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     keys = ("method", "target", "http_version", "status")
     assert [[line[key] for key in keys] for line in lines] == [

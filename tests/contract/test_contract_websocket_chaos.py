@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -115,10 +114,13 @@ def test_over_tls(serve_sockets: Serve, certificates: Certificates) -> None:
     reader of a watched socket once more and then forgets it, and that run, aiofastnet's, ends with
     the data."""
     options = {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5, "timeout_keep_alive": 0.5}
-    served = serve_sockets(
-        application, tls=certificates.context(), **options, **certificates.settings
-    )
     short = {"request_head": 0.5, "websocket_closing": 0.5, "half_close": 0.5, "write": 0.5}
-    served.hub.deadlines = replace(served.hub.deadlines, **short)
+    served = serve_sockets(
+        application,
+        tls=certificates.context(),
+        deadlines=short,
+        **options,
+        **certificates.settings,
+    )
     drop(served, 100, Random(8446))
     assert_nothing_left(served)

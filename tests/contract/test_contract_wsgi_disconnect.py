@@ -1,7 +1,6 @@
 """Clients that leave while a WSGI application works for them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,8 +69,7 @@ def test_application_learns_of_a_client_that_closed_in_peace(serve_thread: Serve
         start_response("200 OK", [])
         return []
 
-    served = serve_thread(app)
-    served.hub.deadlines = replace(served.hub.deadlines, half_close=0.0)
+    served = serve_thread(app, deadlines={"half_close": 0.0})
     client = served.connect()
     client.open("GET")
     called.wait()

@@ -3,7 +3,6 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,8 +162,8 @@ def test_empty_pieces_end_when_the_client_has_closed_and_nothing_is_written(
         finally:
             closed.set()
 
-    one = served(app, interface="wsgi", threads=min(threads, 1)).start()
-    one.hub.deadlines = replace(one.hub.deadlines, half_close=0.0)
+    threads = min(threads, 1)
+    one = served(app, interface="wsgi", threads=threads, deadlines={"half_close": 0.0}).start()
     client = one.connect()
     stream = client.open("GET")
     called.wait()
@@ -189,8 +188,7 @@ def test_a_client_that_has_closed_its_side_gets_what_comes_later(
         told.set()
         yield b"later"
 
-    one = served(app, interface="wsgi", threads=1).start()
-    one.hub.deadlines = replace(one.hub.deadlines, half_close=0.0)
+    one = served(app, interface="wsgi", threads=1, deadlines={"half_close": 0.0}).start()
     client = one.connect()
     stream = client.open("GET")
     client.sock.shutdown(1)

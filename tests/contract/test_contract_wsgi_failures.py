@@ -386,6 +386,12 @@ class BrokenLog:
         if target == b"/broken":
             raise LookupError("the log is broken")
 
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
 
 def test_what_cannot_be_carried_out_holds_up_nobody(loop_kind: str) -> None:
     """Answers that come back to the loop together with one that something below fails at."""
@@ -398,8 +404,7 @@ def test_what_cannot_be_carried_out_holds_up_nobody(loop_kind: str) -> None:
         yield b"some"
         yield b"thing"
 
-    with Served(app, loop_kind, interface="wsgi", threads=3) as served:
-        served.hub.access = BrokenLog()
+    with Served(app, loop_kind, access=BrokenLog(), interface="wsgi", threads=3) as served:
         broken = served.connect()
         broken.open("GET", "/broken")
         streams = [served.connect().open("GET", "/fine") for _ in range(2)]
@@ -412,4 +417,3 @@ def test_what_cannot_be_carried_out_holds_up_nobody(loop_kind: str) -> None:
         log = served.taken_log()
         assert log.count("ERROR WSGI application could not be answered: GET /broken") == 1
         assert "the log is broken" in log
-        served.hub.access = None

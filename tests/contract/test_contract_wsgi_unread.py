@@ -1,7 +1,6 @@
 """Clients that do not read what WSGI applications send them: threads are not theirs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import h2.settings
@@ -46,7 +45,8 @@ class Site:
 @pytest.fixture
 def site(served: Serve) -> tuple[Served, Site]:
     app = Site()
-    return served(app, interface="wsgi", threads=1).start(), app
+    contended = {"write_contended": 0.1}
+    return served(app, interface="wsgi", threads=1, deadlines=contended).start(), app
 
 
 def test_a_page_leaves_its_thread_before_it_is_read(site: tuple[Served, Site]) -> None:
@@ -64,7 +64,6 @@ def test_whoever_reads_nothing_does_not_keep_a_thread_that_others_wait_for(
 ) -> None:
     """Where a response is larger than a thread may be ahead of its client."""
     served, app = site
-    served.hub.deadlines = replace(served.hub.deadlines, write_contended=0.1)
     client = served.connect(receive_buffer=4096)
     client.open("GET", "/endless")
     served.wait_until(lambda: any(c.blocked for c in served.hub.interface.pool.all_calls()))

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bascule.connections.hub import Deadlines
+from bascule.connections.plan import Deadlines
 from support.http import RawClient, exchange, request_bytes
 from support.server import running
 from support.workers import APPS

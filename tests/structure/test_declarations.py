@@ -198,3 +198,16 @@ def test_declarations_are_installed_with_the_package() -> None:
             fnmatch(str(inside), pattern) or fnmatch(f"./{inside}", pattern)
             for pattern in patterns
         ), inside
+
+
+def test_no_module_sets_choices_of_the_hub() -> None:
+    """The plan is given to its constructor. Connections add to its counts, which is all."""
+    found = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}: {ast.unparse(target)}"
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if re.search(r"(?:^|\.)hub\.\w+$", ast.unparse(target))
+    ]
+    assert found == []

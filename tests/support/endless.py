@@ -6,7 +6,6 @@ closed its generator.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 from support.client import Http1Client
@@ -48,8 +47,7 @@ def serve(site: Any, http: str, **options: Any) -> Served:
 def check_that_it_ends_when_the_client_leaves(make_site: MakeSite, http: str, leave: str) -> None:
     """leave: "reset", or "close" in peace, as a client does that may only send nothing more."""
     ended = Flag()
-    with serve(make_site(ended, LINES), http) as served:
-        served.hub.deadlines = replace(served.hub.deadlines, half_close=0.0)
+    with serve(make_site(ended, LINES), http, deadlines={"half_close": 0.0}) as served:
         client = served.connect()
         assert client.open("GET").read() in (FIRST, FIRST_OF_SSE)
         getattr(client, leave)()

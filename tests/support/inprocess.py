@@ -15,14 +15,17 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from bascule import Server
 from bascule.loop import new_event_loop
+from bascule.worker.plan import connection_plan, without_last_call
+from bascule.worker.worker import Worker
 from support.client import Http1Client
 from support.flag import DEADLINE
 
@@ -41,12 +44,30 @@ class LogWatch(logging.Handler):
         self.lines.append(f"{record.levelname} {self.format(record)}")
 
 
+class ServerUnderTest(Server):
+    """A server with deadlines that no setting changes, and with an access log."""
+
+    deadlines: Mapping[str, float]
+    access: Any
+
+    def _make_worker(self, sockets: Sequence[socket.socket]) -> Worker:
+        plan = without_last_call(connection_plan(self.settings))
+        return Worker(
+            self._applications,
+            self.settings,
+            sockets,
+            self.access,
+            plan=replace(plan, deadlines=replace(plan.deadlines, **self.deadlines)),
+        )
+
+
 class Served:
     """An application that is being served. `port` is where, `hub` what its connections share.
 
     loop: "uvloop" or "asyncio". protocol: the class of client that `connect` makes. tls: the
     context of the clients, for a server given certificates. listener: a bound socket to use, which
-    stays the caller's to close. options: settings of the server.
+    stays the caller's to close. deadlines: those that no setting changes, by name. access: an
+    access log. options: settings of the server.
     """
 
     def __init__(
@@ -56,6 +77,8 @@ class Served:
         protocol: Callable[..., Any] = Http1Client,
         tls: ssl.SSLContext | None = None,
         listener: socket.socket | None = None,
+        deadlines: Mapping[str, float] | None = None,
+        access: Any = None,
         **options: Any,
     ) -> None:
         self.tls = tls
@@ -69,6 +92,8 @@ class Served:
         self._log = LogWatch()
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
+        self._deadlines = dict(deadlines or {})
+        self._access = access
         self._is_own_listener = listener is None
         self.port: int = self._listener.getsockname()[1] if self._is_own_listener else 0
         self._stop_wanted = asyncio.Event()
@@ -212,7 +237,9 @@ class Served:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.loop.set_exception_handler(lambda _, context: self.trouble.append(context))
-        self.server = Server(self._app, sockets=[self._listener], **self._options)
+        self.server = ServerUnderTest(self._app, sockets=[self._listener], **self._options)
+        self.server.deadlines = self._deadlines
+        self.server.access = self._access
         try:
             await self.server.start()
         except BaseException as error:

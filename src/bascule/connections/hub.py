@@ -8,21 +8,17 @@ which is enough for what they guard.
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bascule.connections.overdue import Overdue
+from bascule.connections.plan import ConnectionPlan, Observers
 from bascule.connections.transport_info import printable_client
 from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
 from bascule.protocols.http1.response import ResponseDefaults
-from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits
-
-if TYPE_CHECKING:
-    from bascule.observability.board import Slot
 
 TICK = 0.25
 
@@ -45,72 +41,6 @@ TOO_MANY = b"more requests than this server takes at once\n"
 TOO_LATE = b"the application did not answer in time\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds, all finite, each with its reason.
-
-    keep_alive: an idle connection. Longer than the 60 s after which load balancers drop theirs:
-    the side that closes
-        first must be the balancer, or it meets a closed connection and answers 502.
-    request_head: from the first octet of a head to its last; a restart at each octet would be
-    slowloris' friend.
-    write: without the client taking an octet of what was written. write_contended: the same, where
-        the response holds a thread that other requests wait for, or too much waits for clients in
-        all.
-    body_grace, body_rate: after the grace, a request body must have come at this many octets a
-    second on average.
-    last_call: when the worker stops, a client whose connection is idle has this long to send what
-        it may be sending already: closing at once would lose it.
-    first_call: the same for a client that has connected, and has sent nothing yet.
-    linger: for the client to read a refusal before the connection goes (RFC 9112 section 9.6); it
-    begins anew while the client still sends, until longest_linger. nginx has such a pair.
-    half_close: how long a client that closed its sending side is taken for one that waits for its
-    response.
-    websocket_handshake: for the application to answer a handshake; browsers give up later, without
-    saying why.
-    websocket_answer: an end of a WebSocket that came behind messages waits this long for the
-    application to answer those.
-    websocket_closing: for the client to answer a Close frame; what clients allow the other way.
-    websocket_ping_interval: of silence, after which a client is asked whether it is there; below
-    the 60 s after which proxies drop idle connections. 0 for never.
-    websocket_ping_timeout: for an answer to that; a phone that changes networks takes a while.
-    0 for no limit: it is asked again in each interval.
-    """
-
-    keep_alive: float = 75.0
-    last_call: float = 1.0
-    first_call: float = 2.0
-    request_head: float = 30.0
-    write: float = 60.0
-    write_contended: float = 5.0
-    body_grace: float = 30.0
-    body_rate: float = 240.0
-    linger: float = 2.0
-    longest_linger: float = 30.0
-    half_close: float = 2.0
-    websocket_handshake: float = 30.0
-    websocket_answer: float = 2.0
-    websocket_closing: float = 10.0
-    websocket_ping_interval: float = 20.0
-    websocket_ping_timeout: float = 20.0
-
-
-class AccessRecorder(Protocol):
-    """What a connection asks of the access log."""
-
-    def record(
-        self,
-        client: str,
-        method: str,
-        target: bytes,
-        http_version: str,
-        status: int,
-        size: int,
-        seconds: float,
-        queued: float = 0.0,
-    ) -> None: ...
-
-
 class RequestJudge(Protocol):
     """What is asked about requests that have fields of proxies."""
 
@@ -130,24 +60,28 @@ class Connection(Protocol):
 class Hub:
     """The shared side of a worker's connections.
 
-    now: seconds of the clock that deadlines of clients are set by; coarse, a tick old at most. It
-    leaves out when the loop or the whole process stood still: nobody was heard then, and a client
-    that sent all the while must not pay for it. read_at: what the loop's clock said when it was
-    last looked at; `request_timeout` goes by that, for it may be the application that holds it.
-    draining: no connection is kept alive any more.
-    warn: for lines that a client could cause in any number; called with (kind, text).
-    max_running: requests at once, 0 for no limit. request_timeout: seconds until a response has
-    begun, 0 for no limit. keep_alive: of the deadlines, wanted most often.
+    The choices of the plan are attributes here, under the same names: a compiled attribute is read
+    without a lookup.
+
+    interface: calls the application.
+    keep_alive, ping_interval: of the deadlines, read most often.
+    defaults: the fields that the server adds to responses.
+    warn, access, slot: see `Observers`.
     set_accepting: pauses and resumes the listening sockets.
-    unsent: bytes of responses that wait for their clients, when the last tick looked; counted: as
-    far as this one has.
-    served: requests begun. slot: where the number of connections is written down for others to
-    see.
-    proxy_fields: judges the fields of proxies, None where they are the application's business.
-    overdue: what becomes of requests past their deadline.
-    websockets: how many are open. websocket_limits, compress: what their engines are given.
-    http1, http2: whether connections may speak it; where both are, the client chooses.
-    http2_limits: what its engines are given.
+    proxy_fields: judges the fields of proxies; None where they are the application's business.
+    overdue: ends requests that are past their deadline.
+    connections: all that are open.
+    websockets: how many of them are WebSockets.
+    now: seconds of the clock that deadlines of clients are set by; coarse, a tick old at most. It
+        leaves out time in which the loop or the whole process stood still: no client was heard
+        then, and one that sent all the while must not pay for it.
+    read_at: the loop's clock when it was last read. `request_timeout` goes by this clock, for it
+        may be the application that holds the loop.
+    draining: no connection is kept alive any more.
+    threads_due: when `let_threads_run` may pause again.
+    served: requests begun.
+    unsent: bytes of responses that waited for their clients at the last tick.
+    counted: the same of the connections that this tick has visited.
     """
 
     __slots__ = (
@@ -189,39 +123,42 @@ class Hub:
         self,
         loop: AbstractEventLoop,
         interface: Interface,
-        limits: RequestLimits,
-        deadlines: Deadlines,
-        warn: Callable[[str, str], None],
+        plan: ConnectionPlan,
+        observers: Observers,
+        set_accepting: Callable[[bool], None],
+        proxy_fields: RequestJudge | None = None,
     ) -> None:
         self.loop = loop
         self.interface = interface
-        self.limits = limits
-        self.deadlines = deadlines
-        self.keep_alive = deadlines.keep_alive
-        self.ping_interval = deadlines.websocket_ping_interval
-        self.warn = warn
-        self.overdue = Overdue(warn)
-        self.request_timeout = 0.0
+        self.limits = plan.limits
+        self.http2_limits = plan.http2_limits
+        self.websocket_limits = plan.websocket_limits
+        self.deadlines = plan.deadlines
+        self.keep_alive = plan.deadlines.keep_alive
+        self.ping_interval = plan.deadlines.websocket_ping_interval
+        self.request_timeout = plan.request_timeout
+        self.max_connections = plan.max_connections
+        self.max_running = plan.max_running
+        self.http1 = plan.http1
+        self.http2 = plan.http2
+        self.header_map = plan.header_map
+        self.compress = plan.compress
+        self.date_header = plan.date_header
         self.defaults = ResponseDefaults()
-        self.access: AccessRecorder | None = None
-        self.header_map = "drop"
-        self.proxy_fields: RequestJudge | None = None
-        self.max_connections = 10000
-        self.max_running = 0
-        self.date_header = True
+        self.defaults.server = plan.server_line
+        self.defaults.extra = plan.extra_lines
+        self.warn = observers.warn
+        self.access = observers.access
+        self.slot = observers.slot
+        self.set_accepting = set_accepting
+        self.proxy_fields = proxy_fields
+        self.overdue = Overdue(observers.warn)
         self.connections: set[Connection] = set()
         self.draining = False
         self.threads_due = 0.0
         self.served = 0
-        self.slot: "Slot | None" = None
         self.unsent = self.counted = 0
         self.websockets = 0
-        self.websocket_limits = WebSocketLimits()
-        self.compress = True
-        self.http1 = True
-        self.http2 = False
-        self.http2_limits = Http2Limits()
-        self.set_accepting: Callable[[bool], None] = ignore
         self.now = self.read_at = loop.time()
         self.set_date()
 
@@ -422,7 +359,3 @@ def http_date(seconds: float) -> bytes:
     day, month = DAYS[now.tm_wday], MONTHS[now.tm_mon - 1]
     clock = (now.tm_hour, now.tm_min, now.tm_sec)
     return b"%b, %02d %b %d %02d:%02d:%02d GMT" % (day, now.tm_mday, month, now.tm_year, *clock)
-
-
-def ignore(accepting: bool) -> None:
-    """Stands in for `Hub.set_accepting` until there is something to accept on."""

@@ -1,8 +1,10 @@
 """What each layer below gets of the settings. Only this package sees them whole."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bascule.connections.hub import Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import ConnectionPlan, Deadlines
 from bascule.interfaces.exchange import WebSocketPlan
 from bascule.protocols.limits import RequestLimits, WebSocketLimits
 from bascule.settings import Settings
@@ -13,26 +15,44 @@ if TYPE_CHECKING:
 DEBUG_STALL = 0.1
 
 
-def request_limits(settings: Settings) -> RequestLimits:
-    """The limits an engine is given."""
-    return RequestLimits(
-        request_line=settings.limit_request_line,
-        head=settings.limit_request_head,
-        fields=settings.limit_request_fields,
-        body=settings.limit_request_body,
+def connection_plan(settings: Settings) -> ConnectionPlan:
+    """Return the choices for connections."""
+    return ConnectionPlan(
+        limits=RequestLimits(
+            request_line=settings.limit_request_line,
+            head=settings.limit_request_head,
+            fields=settings.limit_request_fields,
+            body=settings.limit_request_body,
+        ),
+        websocket_limits=WebSocketLimits(
+            message=settings.ws_max_size,
+            frame=settings.ws_max_size,
+            fragments=settings.ws_max_fragments,
+        ),
+        deadlines=Deadlines(
+            keep_alive=settings.timeout_keep_alive,
+            request_head=settings.timeout_request_head,
+            write=settings.timeout_write,
+            body_rate=settings.limit_body_rate,
+            websocket_ping_interval=settings.ws_ping_interval or 0.0,
+            websocket_ping_timeout=settings.ws_ping_timeout or 0.0,
+        ),
+        request_timeout=settings.request_timeout or 0.0,
+        max_connections=settings.limit_connections,
+        max_running=settings.limit_concurrency or 0,
+        http1=settings.http != "2",
+        http2=settings.http != "1",
+        header_map=settings.header_map,
+        compress=settings.ws_per_message_deflate,
+        date_header=settings.date_header,
+        server_line=b"server: bascule\r\n" if settings.server_header else b"",
+        extra_lines=b"".join(b"%b: %b\r\n" % field for field in settings.header),
     )
 
 
-def deadlines(settings: Settings) -> Deadlines:
-    """The deadlines a connection is given, in seconds."""
-    return Deadlines(
-        keep_alive=settings.timeout_keep_alive,
-        request_head=settings.timeout_request_head,
-        write=settings.timeout_write,
-        body_rate=settings.limit_body_rate,
-        websocket_ping_interval=settings.ws_ping_interval or 0.0,
-        websocket_ping_timeout=settings.ws_ping_timeout or 0.0,
-    )
+def without_last_call(plan: ConnectionPlan) -> ConnectionPlan:
+    """Return a plan by which idle connections are closed at once when the worker stops."""
+    return replace(plan, deadlines=replace(plan.deadlines, last_call=0.0, first_call=TICK))
 
 
 def stall_after(settings: Settings) -> float | None:
@@ -49,28 +69,9 @@ def websockets(settings: Settings) -> WebSocketPlan | None:
     return WebSocketPlan(settings.ws_max_queue, settings.websocket_threads)
 
 
-def websocket_limits(settings: Settings) -> WebSocketLimits:
-    """The limits the engine of a WebSocket is given."""
-    return WebSocketLimits(
-        message=settings.ws_max_size,
-        frame=settings.ws_max_size,
-        fragments=settings.ws_max_fragments,
-    )
-
-
 def alpn(settings: Settings) -> list[str]:
     """The protocols that are offered over TLS, the preferred one first (RFC 7301)."""
     return {"auto": ["h2", "http/1.1"], "1": ["http/1.1"], "2": ["h2"]}[settings.http]
-
-
-def server_line(settings: Settings) -> bytes:
-    """The Server field as a line, or nothing."""
-    return b"server: bascule\r\n" if settings.server_header else b""
-
-
-def extra_lines(settings: Settings) -> bytes:
-    """The fields of `--header`, as lines."""
-    return b"".join(b"%b: %b\r\n" % field for field in settings.header)
 
 
 def tls_context(settings: Settings) -> "WatchedContext | None":

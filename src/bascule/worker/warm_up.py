@@ -10,16 +10,18 @@ from functools import partial
 from typing import Any
 
 from bascule.connections.http1 import Http1Connection
-from bascule.connections.hub import Hub
+from bascule.connections.hub import TICK, Hub
 from bascule.errors import StartupError
 
-# Octets of one line of a response's head.
+# Bytes of one line of a response's head.
 LONGEST_LINE = 1 << 20
 
 
 async def warm_up(hub: Hub, path: str) -> None:
     """Ask the application for `path`. Raises StartupError where the answer is a status of 500 or
     more, or none.
+
+    hub: of this request alone, with HTTP/1.1 only.
     """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
@@ -27,8 +29,7 @@ async def warm_up(hub: Hub, path: str) -> None:
     factory: Any = partial(Http1Connection, hub)
     await hub.loop.connect_accepted_socket(factory, theirs)
     reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
-    # Nobody else is connected yet: what clients have to speak does not matter.
-    http2, hub.http2 = hub.http2, False
+    ticking = hub.loop.create_task(tick(hub), name="bascule tick of the warm-up")
     try:
         writer.write(
             b"GET %b HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bascule\r\n"
@@ -37,11 +38,19 @@ async def warm_up(hub: Hub, path: str) -> None:
         status = await status_of(reader)
         await reader.read()
     finally:
-        hub.http2 = http2
+        ticking.cancel()
         writer.close()
+        hub.abort()
     if not 0 < status < 500:
         said = f"answered {status}" if status else "did not answer"
         raise StartupError(f"the application {said} when it was asked for {path} (--warm-up)")
+
+
+async def tick(hub: Hub) -> None:
+    """Check the deadlines of the request."""
+    while True:
+        await asyncio.sleep(TICK)
+        hub.tick()
 
 
 async def status_of(reader: asyncio.StreamReader) -> int:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
+from bascule.connections.plan import ConnectionPlan, Observers
 from bascule.interfaces.asgi.lifespan import Lifespan
 from bascule.interfaces.exchange import Interface
 from bascule.interfaces.hybrid import Hybrid, HybridInterface
@@ -34,16 +35,7 @@ from bascule.protocols.peers import TrustedPeers
 from bascule.settings import Settings
 from bascule.stacks import thread_stack
 from bascule.worker.in_flight import InFlight, in_flight, listing, stacks
-from bascule.worker.plan import (
-    deadlines,
-    extra_lines,
-    request_limits,
-    server_line,
-    stall_after,
-    tls_context,
-    websocket_limits,
-    websockets,
-)
+from bascule.worker.plan import connection_plan, stall_after, tls_context, websockets
 from bascule.worker.starvation import Starvation
 from bascule.worker.trim import Trimmer
 
@@ -81,9 +73,17 @@ class Worker:
         access: "AccessLog | None" = None,
         slot: "Slot | None" = None,
         tls: "WatchedContext | None" = None,
+        plan: ConnectionPlan | None = None,
     ) -> None:
-        """tls: where it had to be made before; otherwise it is made at the start."""
+        """Take applications and open sockets; `start` starts them.
+
+        access: the access log, None without one.
+        slot: where other processes read this worker's numbers, None where there are none.
+        tls: the certificate, where it had to be loaded before; otherwise the start loads it.
+        plan: the choices for connections; made of the settings where it is not given.
+        """
         self.settings = settings
+        self.plan = plan or connection_plan(settings)
         self.sockets = sockets
         self.access = access
         self.slot = slot
@@ -110,9 +110,6 @@ class Worker:
         self.failures: FailureSource | None = None
         # Told what a start waits for, if that takes long.
         self.tell: Tell = logger.info
-        # Whether, when it stops, clients whose connections are idle may still send what they may
-        # be sending already.
-        self.last_call = True
         # Called with the time of time.monotonic() at every tick: the loop is alive.
         self.heartbeat: Callable[[float], None] | None = None
 
@@ -151,10 +148,7 @@ class Worker:
             self.watchdog.start()
         self.ticker = loop.create_task(self.tick(hub), name="bascule tick")
         if self.settings.warm_up is not None:
-            from bascule.worker.warm_up import warm_up
-
-            with waiting_for(f"the answer to --warm-up {self.settings.warm_up}", self.tell):
-                await warm_up(hub, self.settings.warm_up)
+            await self.warm_up(hub, self.settings.warm_up)
         proxy_headers = self.make_proxy_headers()
         for sock in self.sockets:
             acceptor = await listen(
@@ -268,28 +262,19 @@ class Worker:
         return interface
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
-        settings = self.settings
-        times = deadlines(settings)
-        if not self.last_call:
-            times = replace(times, last_call=0.0, first_call=TICK)
-        hub = Hub(loop, interface, request_limits(settings), times, self.warn)
-        hub.access = self.access
-        hub.header_map = settings.header_map
-        hub.proxy_fields = self.make_proxy_fields()
-        hub.http1 = settings.http != "2"
-        hub.http2 = settings.http != "1"
-        hub.max_connections = settings.limit_connections
-        hub.max_running = settings.limit_concurrency or 0
-        hub.request_timeout = settings.request_timeout or 0.0
-        hub.date_header = settings.date_header
-        hub.defaults.server = server_line(settings)
-        hub.defaults.extra = extra_lines(settings)
-        hub.websocket_limits = websocket_limits(settings)
-        hub.compress = settings.ws_per_message_deflate
-        hub.set_accepting = self.set_accepting
-        hub.slot = self.slot
-        hub.set_date()
-        return hub
+        observers = Observers(self.warn, self.access, self.slot)
+        proxy_fields = self.make_proxy_fields()
+        return Hub(loop, interface, self.plan, observers, self.set_accepting, proxy_fields)
+
+    async def warm_up(self, hub: Hub, path: str) -> None:
+        """Make the first request, over connections of their own kind: HTTP/1.1, which clients may
+        not be allowed to speak."""
+        from bascule.worker.warm_up import warm_up
+
+        plan = replace(self.plan, http1=True, http2=False)
+        observers = Observers(self.warn, self.access)
+        with waiting_for(f"the answer to --warm-up {path}", self.tell):
+            await warm_up(Hub(hub.loop, hub.interface, plan, observers, self.set_accepting), path)
 
     def make_proxy_fields(self) -> "ProxyFields | None":
         """What judges the fields of proxies."""
@@ -360,13 +345,6 @@ class Worker:
         object behind the handler of SIGTERM."""
         return self.stopping.is_begun
 
-    @property
-    def stuck(self) -> int:
-        """How many calls do not end although they were told to; a loop that is blocked now counts
-        as one more. May be asked in any thread."""
-        calls = self.hub.overdue.stuck if self.hub is not None else 0
-        return calls + (self.watchdog is not None and self.watchdog.watch.stalled)
-
     def in_flight(self) -> list[InFlight]:
         """The requests and WebSockets that are under way, the oldest first. In any thread."""
         return in_flight(self.hub) if self.hub is not None else []
@@ -391,7 +369,8 @@ class Worker:
         if hub is not None:
             self.stopping.begin(hub.loop.time())
             hub.drain()
-            if not self.last_call:
+            if not self.plan.deadlines.last_call:
+                # Idle connections need not wait for the next tick.
                 hub.tick()
             try:
                 async with asyncio.timeout(self.settings.timeout_graceful_shutdown):

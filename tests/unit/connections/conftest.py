@@ -31,7 +31,7 @@ def answering(request: pytest.FixtureRequest, make_rig: Callable[..., Rig]) -> A
     if request.param == "ASGI":
         answering = Answering(make_rig())
         rig = answering.rig
-        rig.interface = rig.hub.interface = AsgiInterface(answering.asgi, rig.loop)
+        rig.call(AsgiInterface(answering.asgi, rig.loop))
     else:
         answering = Answering(make_rig(lambda *args: answering.wsgi(*args), threads=0))
     return answering

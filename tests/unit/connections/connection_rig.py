@@ -4,10 +4,12 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import fields, replace
 from typing import Any
 
 from bascule.connections.http1 import Http1Connection
-from bascule.connections.hub import TICK, Deadlines, Hub
+from bascule.connections.hub import TICK, Hub
+from bascule.connections.plan import ConnectionPlan, Deadlines, Observers
 from bascule.interfaces.asgi.http import AsgiInterface
 from bascule.interfaces.exchange import WebSocketPlan
 from bascule.interfaces.wsgi.http import WsgiInterface
@@ -30,7 +32,9 @@ from bascule.connections.http1 import (  # isort: skip
 class Rig:
     """One worker's worth of connections.
 
-    calls: the requests that reached the application, in order. warnings: what the hub was told.
+    calls: the requests that reached the application, in order.
+    warnings: those of the hub.
+    accepting: False for each time that accepting was paused, True where it went on.
     """
 
     def __init__(self, wsgi: Any = None, threads: int = 2, **limits: Any) -> None:
@@ -42,16 +46,42 @@ class Rig:
             self.interface = AsgiInterface(self.application, self.loop, websockets=WebSocketPlan())
         else:
             self.interface = WsgiInterface(wsgi, self.loop, threads)
+        self.accepting: list[bool] = []
+        self.proxy_fields: Any = None
+        self._plan = ConnectionPlan(limits=RequestLimits(**limits), http2=False)
+        self._access = io.StringIO()
+        self._observers = Observers(self.warn, AccessLog("json", stream=self._access))
+        self._clients: list[FakeTransport] = []
+        self.configure()
+
+    def configure(self, **changes: Any) -> None:
+        """Begin anew with changes of the plan, or of its deadlines, by their names."""
+        assert not self._clients, "connections keep the plan that they began with"
+        named = {field.name for field in fields(Deadlines)}
+        deadlines = {name: changes.pop(name) for name in named & changes.keys()}
+        changes["deadlines"] = replace(self._plan.deadlines, **deadlines)
+        self._plan = replace(self._plan, **changes)
         self.hub = Hub(
             self.loop,
             self.interface,
-            RequestLimits(**limits),
-            Deadlines(),
-            lambda kind, text: self.warnings.append((kind, text)),
+            self._plan,
+            self._observers,
+            self.accepting.append,
+            self.proxy_fields,
         )
-        self._access = io.StringIO()
-        self.hub.access = AccessLog("json", stream=self._access)
-        self._clients: list[FakeTransport] = []
+
+    def call(self, interface: Any) -> None:
+        """Have another interface called."""
+        self.interface = interface
+        self.configure()
+
+    def judge_proxies(self, proxy_fields: Any) -> None:
+        """Have the fields of proxies judged."""
+        self.proxy_fields = proxy_fields
+        self.configure()
+
+    def warn(self, kind: str, text: str) -> None:
+        self.warnings.append((kind, text))
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
         call = Call(self.loop, scope, receive, send)

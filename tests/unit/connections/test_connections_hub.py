@@ -3,7 +3,8 @@
 import pytest
 from connection_rig import FRESH, HEAD, IDLE, request, statuses
 
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 
 DEADLINES = Deadlines()
 
@@ -12,10 +13,8 @@ DEADLINES = Deadlines()
 
 
 def limited(rig, most):
-    rig.hub.max_connections = most
-    accepting = []
-    rig.hub.set_accepting = accepting.append
-    return accepting
+    rig.configure(max_connections=most)
+    return rig.accepting
 
 
 def test_accepting_stops_at_the_limit(rig):
@@ -74,7 +73,7 @@ def test_a_drain_does_not_begin_to_accept_again(rig):
 
 
 def test_more_requests_than_allowed_are_answered_503_and_the_connection_lives(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     busy, other = rig.connect(), rig.connect()
     busy.send(request())
     other.send(request("/other"))
@@ -90,7 +89,7 @@ def test_more_requests_than_allowed_are_answered_503_and_the_connection_lives(ri
 
 
 def test_a_refused_request_with_a_body_leaves_the_connection_in_step(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     busy, other = rig.connect(), rig.connect()
     busy.send(request())
     other.send(request("/upload", "Content-Length: 10", method="POST"))
@@ -101,7 +100,7 @@ def test_a_refused_request_with_a_body_leaves_the_connection_in_step(rig):
 
 
 def test_pipelined_requests_past_the_limit_each_get_their_503(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     busy, other = rig.connect(), rig.connect()
     busy.send(request())
     other.send(request("/1") + request("/2", method="POST", body=b"body") + request("/3"))
@@ -110,7 +109,7 @@ def test_pipelined_requests_past_the_limit_each_get_their_503(rig):
 
 
 def test_a_head_request_past_the_limit_gets_no_body(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     busy, other = rig.connect(), rig.connect()
     busy.send(request())
     other.send(request(method="HEAD"))
@@ -119,7 +118,7 @@ def test_a_head_request_past_the_limit_gets_no_body(rig):
 
 
 def test_a_client_that_waits_for_100_continue_is_told_503_and_to_close(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     busy, other = rig.connect(), rig.connect()
     busy.send(request())
     other.send(request("/", "Content-Length: 5", "Expect: 100-continue", method="POST"))
@@ -128,7 +127,7 @@ def test_a_client_that_waits_for_100_continue_is_told_503_and_to_close(rig):
 
 
 def test_the_calls_that_count_are_those_that_have_not_returned(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     client = rig.connect()
     client.send(request())
     rig.calls[0].start()
@@ -338,8 +337,7 @@ def test_the_date_is_renewed_by_the_tick(rig, monkeypatch):
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_date_is_left_out_on_demand(rig, wanted):
-    rig.hub.date_header = wanted
-    rig.hub.defaults.date = b""
+    rig.configure(date_header=wanted)
     rig.loop.run_soon(rig.hub.tick)
     client = rig.connect()
     client.send(request())

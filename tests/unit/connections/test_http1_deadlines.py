@@ -3,7 +3,8 @@
 import pytest
 from connection_rig import CLOSED, HEAD, IDLE, LINGERING, request, statuses
 
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 from bascule.interfaces.exchange import BODY_HIGH_WATER
 
 DEADLINES = Deadlines()
@@ -301,7 +302,7 @@ def test_a_client_that_waits_for_100_continue_is_not_slow(rig):
 
 def test_no_body_rate_means_no_minimum(make_rig):
     rig = make_rig()
-    rig.hub.deadlines = Deadlines(body_rate=0)
+    rig.configure(body_rate=0)
     client = rig.connect()
     client.send(request("/", "Content-Length: 10", method="POST"))
     rig.pass_time(1000)

@@ -6,7 +6,8 @@ import pytest
 from connection_rig import bodies, request, statuses
 
 from bascule.connections.http1 import FILE_PIECE, SMALL_FILE
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 
 DEADLINES = Deadlines()
 SIZES = [0, 1, SMALL_FILE, SMALL_FILE + 1, FILE_PIECE, FILE_PIECE * 2 + 17]

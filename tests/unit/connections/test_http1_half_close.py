@@ -3,7 +3,8 @@
 import pytest
 from connection_rig import request, statuses
 
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 
 HALF_CLOSE = Deadlines().half_close
 DISCONNECT = {"type": "http.disconnect"}

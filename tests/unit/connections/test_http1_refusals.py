@@ -3,7 +3,7 @@
 import pytest
 from connection_rig import LINGERING, request, statuses
 
-from bascule.connections.hub import Deadlines
+from bascule.connections.plan import Deadlines
 
 BROKEN = b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
 
@@ -32,7 +32,7 @@ def test_a_refusal_says_in_its_head_what_would_do_instead(rig):
 
 
 def test_a_refusal_carries_the_fields_of_every_response(rig):
-    rig.hub.defaults.extra = b"x-frame-options: DENY\r\n"
+    rig.configure(extra_lines=b"x-frame-options: DENY\r\n")
     client = rig.connect()
     client.send(BROKEN)
     assert b"x-frame-options: DENY\r\n" in client.received

@@ -16,7 +16,7 @@ TIMEOUT = 10.0
 @pytest.fixture
 def limited(make_rig) -> Rig:
     rig = make_rig()
-    rig.hub.request_timeout = TIMEOUT
+    rig.configure(request_timeout=TIMEOUT)
     return rig
 
 
@@ -208,11 +208,11 @@ class Gate:
 def test_a_queued_request_is_given_up_and_not_run(make_rig, caplog):
     app = Gate()
     rig = make_rig(app, threads=1)
+    rig.configure(request_timeout=TIMEOUT)
     first, second = rig.connect(), rig.connect()
     first.send(request("/wait"))
     app.reached.wait()
     second.send(request("/queued"))
-    rig.hub.request_timeout = TIMEOUT
     rig.loop.now += TICK
     rig.loop.run_soon(second.protocol.tick, rig.hub.look_at_clock())
     rig.loop.now += TIMEOUT

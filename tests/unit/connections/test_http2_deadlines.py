@@ -3,14 +3,16 @@
 import pytest
 from connection_rig import Rig
 
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 from support import http2_frames as h2
 
 DEADLINES = Deadlines()
 
 
 def connected(rig: Rig, **options: bool):
-    rig.hub.http2 = True
+    if not rig.hub.http2:
+        rig.configure(http2=True)
     client = rig.connect(**options)
     client.send(h2.PREFACE + h2.settings() + h2.settings(ack=True))
     return client
@@ -103,7 +105,7 @@ def test_a_body_that_trickles_is_refused_after_the_grace(rig):
 
 def test_a_request_at_its_deadline_is_not_refused_for_its_body_as_well(rig, caplog):
     """Both are due in one tick: it has one answer, and one line in the log."""
-    rig.hub.request_timeout = DEADLINES.body_grace
+    rig.configure(request_timeout=DEADLINES.body_grace)
     client = connected(rig)
     client.send(h2.headers(1, h2.POST, end=False))
     rig.pass_time(DEADLINES.body_grace)

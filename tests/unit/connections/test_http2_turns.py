@@ -22,7 +22,8 @@ PLENTY = 2**30
 
 
 def connected(rig: Rig) -> FakeTransport:
-    rig.hub.http2 = True
+    if not rig.hub.http2:
+        rig.configure(http2=True)
     client = rig.connect()
     client.send(h2.PREFACE + h2.settings() + h2.settings(ack=True))
     return client
@@ -149,7 +150,6 @@ def test_the_read_ahead_is_bounded_while_frames_have_their_turns(rig):
 
 def test_frames_without_an_event_have_turns_too(rig):
     client = connected(rig)
-    rig.hub.http2 = True
     client.send_soon(h2.ping() * 500)
     rig.loop.turn()
     assert client.protocol.engine.buffered >= 17 * (500 - FRAMES_A_TURN)

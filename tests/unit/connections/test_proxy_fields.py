@@ -16,13 +16,13 @@ PROXY = "192.0.2.1:50000"
 @pytest.fixture
 def trusting(rig: Rig) -> Rig:
     """A rig whose peers are trusted proxies."""
-    rig.hub.proxy_fields = proxy_fields(rig, "192.0.2.0/24")
+    rig.judge_proxies(proxy_fields(rig, "192.0.2.0/24"))
     return rig
 
 
 def proxy_fields(rig: Rig, *words: str) -> ProxyFields:
     names = (X_FORWARDED_FOR, X_FORWARDED_HOST)
-    return ProxyFields(TrustedPeers(words), names, rig.hub.warn)
+    return ProxyFields(TrustedPeers(words), names, rig.warn)
 
 
 def clients_logged(rig: Rig) -> list[str]:
@@ -74,7 +74,7 @@ def test_pipelined_requests_keep_apart(trusting: Rig) -> None:
 
 
 def test_warnings_name_the_peer_and_are_of_one_kind(rig: Rig) -> None:
-    rig.hub.proxy_fields = proxy_fields(rig, "10.0.0.0/8")
+    rig.judge_proxies(proxy_fields(rig, "10.0.0.0/8"))
     client = rig.connect()
     scope = serve(rig, client, f"X-Forwarded-For: {CLIENT}", "X-Real-IP: 1.2.3.4")
     assert scope["headers"] == [(b"host", b"test")]
@@ -116,6 +116,6 @@ def test_requests_without_such_fields_are_not_looked_at(
             seen.append(request.path)
             super().look(request, endpoint)
 
-    rig.hub.proxy_fields = Looking(TrustedPeers(["192.0.2.1"]), (X_FORWARDED_FOR,), rig.hub.warn)
+    rig.judge_proxies(Looking(TrustedPeers(["192.0.2.1"]), (X_FORWARDED_FOR,), rig.warn))
     serve(rig, rig.connect(), *lines)
     assert len(seen) == looked

@@ -1,12 +1,11 @@
 """The deadlines of a WebSocket: handshake, pings, writes, the closing handshake, lingering."""
 
-from dataclasses import replace
-
 import pytest
 from connection_rig import request, statuses
 from websocket_rig import DISCONNECT, accept, ask
 
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 from support.websocket_client import PING, PONG, Frame, binary, close, frame, handshake, text
 
 D = Deadlines()
@@ -93,7 +92,7 @@ def test_a_silent_client_that_does_not_answer(rig):
 
 
 def test_a_client_that_need_not_answer_is_asked_again_and_again(rig):
-    rig.hub.deadlines = replace(rig.hub.deadlines, websocket_ping_timeout=0.0)
+    rig.configure(websocket_ping_timeout=0.0)
     socket = accept(rig)
     for asked in range(1, 5):
         rig.pass_time(INTERVAL)
@@ -110,7 +109,7 @@ def test_a_client_that_speaks_is_not_asked(rig):
 
 
 def test_no_pings_where_they_are_not_wanted(rig):
-    rig.hub.ping_interval = 0.0
+    rig.configure(websocket_ping_interval=0.0)
     socket = accept(rig)
     rig.pass_time(10 * INTERVAL)
     assert socket.frames == []

@@ -4,7 +4,7 @@ import pytest
 from connection_rig import request, statuses
 from websocket_rig import DISCONNECT, Socket, accept, ask
 
-from bascule.connections.hub import Deadlines
+from bascule.connections.plan import Deadlines
 from bascule.errors import ResponseError
 from support.websocket_client import Frame, binary, close, frame, handshake, text
 
@@ -289,7 +289,7 @@ def test_the_access_log_has_a_line_for_the_handshake(rig):
 
 
 def test_open_websockets_do_not_count_as_requests(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     sockets = [accept(rig) for _ in range(3)]
     client = rig.connect()
     client.send(request("/one"))
@@ -304,7 +304,7 @@ def test_open_websockets_do_not_count_as_requests(rig):
 
 
 def test_a_handshake_counts_as_a_request(rig):
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     ask(rig)
     other = rig.connect()
     other.send(handshake())
@@ -313,7 +313,7 @@ def test_a_handshake_counts_as_a_request(rig):
 
 def test_websockets_that_are_closing_do_not_make_room_for_requests(rig):
     """Their calls have returned, and count neither way."""
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     for _ in range(3):
         accept(rig).call.end()
     clients = [rig.connect() for _ in range(3)]
@@ -324,7 +324,7 @@ def test_websockets_that_are_closing_do_not_make_room_for_requests(rig):
 
 def test_calls_whose_websockets_are_gone_do_not_count_as_requests(rig):
     """Hundreds may be cleaning up after a network that broke."""
-    rig.hub.max_running = 1
+    rig.configure(max_running=1)
     sockets = [accept(rig) for _ in range(3)]
     for socket in sockets:
         socket.client.reset()

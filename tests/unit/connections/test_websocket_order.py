@@ -3,7 +3,8 @@
 import pytest
 from websocket_rig import DISCONNECT, accept
 
-from bascule.connections.hub import TICK, Deadlines
+from bascule.connections.hub import TICK
+from bascule.connections.plan import Deadlines
 from support.websocket_client import binary, close, frame, text
 
 ANSWER = Deadlines().websocket_answer
@@ -81,7 +82,7 @@ def test_an_application_that_never_comes_back_is_not_waited_for(rig, end, told, 
 
 def test_the_wait_is_the_same_however_short_the_pings(rig):
     """Both have a deadline, and only one of them is running at a time."""
-    rig.hub.ping_interval = 2 * TICK
+    rig.configure(websocket_ping_interval=2 * TICK)
     socket = accept(rig)
     socket.send(text("one") + close(1000))
     assert socket.receive()["text"] == "one"
