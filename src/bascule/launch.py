@@ -6,7 +6,7 @@
 The settings decide:
 
     reload               this process watches files; a child with the same command line serves
-                         (`supervisor/reload.py`)
+                         (`development/reloader.py`)
     workers, and every   this process is a supervisor; the processes that it forks serve
     setting that needs   (`supervisor/run.py`)
     a supervisor
@@ -21,18 +21,22 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bascule import directory
 from bascule.errors import EXIT_CRASH, StartupError, UsageError
 from bascule.observability.stamps import with_zone_at_start
 from bascule.settings import OPTIONS, Settings
-from bascule.supervisor.sockets import inherited_sockets
-from bascule.variables import READY_VARIABLE, STARTED_OVER_VARIABLE
+from bascule.sockets.inherited import inherited_sockets
+from bascule.variables import READY_VARIABLE, RELOADER_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.worker.applications import ApplicationSource, Load
-from bascule.worker.lifeline import Reloaded, ServerEnd, failures_told, inherited_lifeline
 from bascule.worker.patched import RELOADER, refuse_patched
 from bascule.worker.role import Standalone
+
+if TYPE_CHECKING:
+    from bascule.development.link import ReloaderLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,15 @@ class CommandProcess:
     """A process that has only one purpose: to run a command that serves.
 
     environ: the environment for another process with the same command line.
-    lifeline: the connection to the reloader that started this process; None without one.
+    reloader: the link to the reloader that started this process; None without one.
     """
 
     environ: Mapping[str, str]
-    lifeline: ServerEnd | None
+    reloader: "ReloaderLink | None"
+
+    def reporting_failures(self) -> AbstractContextManager[None]:
+        """Report errors that the block raises to the reloader."""
+        return nullcontext() if self.reloader is None else self.reloader.reporting_failures()
 
 
 def run_command(
@@ -62,13 +70,11 @@ def run_command(
     Raises UsageError or StartupError.
     """
     leave_first_place()
-    lifeline = inherited_lifeline(os.environ)
-    if lifeline is not None:
-        lifeline.watch()
+    reloader = link_to_reloader()
     directory.settle()
     has_started_over = os.environ.pop(STARTED_OVER_VARIABLE, "") != ""
-    command = CommandProcess(with_zone_at_start(os.environ), lifeline)
-    with failures_told(lifeline):
+    command = CommandProcess(with_zone_at_start(os.environ), reloader)
+    with command.reporting_failures():
         settings = read_settings()
     workers = OPTIONS["workers"]
     if settings.supervised is not None and (become := start_over()) is not None:
@@ -91,6 +97,17 @@ def leave_first_place() -> None:
         leave_first_place()
 
 
+def link_to_reloader() -> "ReloaderLink | None":
+    """Return the link to the reloader that started this process; None without one."""
+    if RELOADER_VARIABLE not in os.environ:
+        return None
+    from bascule.development.link import inherited_link
+
+    link = inherited_link(os.environ)
+    link.watch()
+    return link
+
+
 def launch(
     settings: Settings,
     source: ApplicationSource,
@@ -109,7 +126,7 @@ def launch(
     if sockets is None:
         sockets = inherited_sockets(os.environ)
     if settings.reload and sockets is None and command is not None:
-        from bascule.supervisor.reload import run_reloading
+        from bascule.development.reloader import run_reloading
 
         refuse_patched(RELOADER)
         # A child reads the files itself.
@@ -130,14 +147,22 @@ def launch(
         )
     if command is None:
         return run(settings, source, Standalone(sockets, closes_sockets))
-    lifeline = command.lifeline
-    role = Standalone(sockets) if lifeline is None else Reloaded(lifeline, sockets)
+    role = role_of(command, sockets)
 
     def serve() -> int:
-        with failures_told(lifeline):
+        with command.reporting_failures():
             return run(settings, source, role)
 
     return ended(serve)
+
+
+def role_of(command: CommandProcess, sockets: Sequence[socket.socket] | None) -> Standalone:
+    """Return the role of the process that serves for a command."""
+    if command.reloader is None:
+        return Standalone(sockets)
+    from bascule.development.link import Reloaded
+
+    return Reloaded(command.reloader, sockets)
 
 
 def restore_environment(command: CommandProcess) -> None:

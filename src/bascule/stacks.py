@@ -15,9 +15,9 @@ from typing import Any
 
 # The server's threads that do not keep a process from ending.
 WATCHDOG_THREAD = "bascule watchdog"
-LIFELINE_THREAD = "bascule lifeline"
+RELOADER_THREAD = "bascule reloader"
 SUPERVISOR_THREAD = "bascule supervisor"
-OWN_THREADS = frozenset({WATCHDOG_THREAD, LIFELINE_THREAD, SUPERVISOR_THREAD})
+OWN_THREADS = frozenset({WATCHDOG_THREAD, RELOADER_THREAD, SUPERVISOR_THREAD})
 
 # Of each end of a stack that is longer.
 MOST_FRAMES = 40

@@ -12,7 +12,7 @@ From a process of Bascule to another one:
                                  set by a supervisor that is being upgraded; read by its successor
     BASCULE_READY_DESCRIPTOR     the pipe on which a successor says that it serves
                                  set by a supervisor that is being upgraded; read by its successor
-    BASCULE_LIFELINE             the socket between a reloader and its server
+    BASCULE_RELOADER             the socket between a reloader and its server
                                  set by the reloader; read by the server
     BASCULE_STARTED_OVER         BASCULE_WORKERS comes from this process before its exec, and is
                                  not the operator's
@@ -44,7 +44,7 @@ From the shell, a build or a framework:
 SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
 SERVICES_VARIABLE = "BASCULE_INHERITED_SERVICES"
 READY_VARIABLE = "BASCULE_READY_DESCRIPTOR"
-LIFELINE_VARIABLE = "BASCULE_LIFELINE"
+RELOADER_VARIABLE = "BASCULE_RELOADER"
 STARTED_OVER_VARIABLE = "BASCULE_STARTED_OVER"
 
 LISTEN_FDS = "LISTEN_FDS"
@@ -63,7 +63,7 @@ OWN_VARIABLES = frozenset(
         SOCKETS_VARIABLE,
         SERVICES_VARIABLE,
         READY_VARIABLE,
-        LIFELINE_VARIABLE,
+        RELOADER_VARIABLE,
         STARTED_OVER_VARIABLE,
         # Literals where they are read: `speed` and setup.py import nothing of the package.
         "BASCULE_PURE",

@@ -47,7 +47,7 @@ def test_the_page_comes_with_a_mistake_and_goes_with_it(
             page.get_by_role("heading", name="one").wait_for()
             # Then the old code does, and the page says so.
             code.write_text("import no_such_module_here\n")
-            server.wait_for_output("the old code still serves")
+            server.wait_for_output("the old code keeps serving")
             # The server hears of it a moment after the terminal does.
             while (response := page.reload()) is None or response.status == 200:
                 pass

@@ -361,3 +361,11 @@ def test_serving_loads_nothing_that_is_not_used(site: Path) -> None:
     with running("wsgi_site:modules", cwd=site) as server:
         loaded = set(get(server.port)[1].decode().split())
     assert loaded.isdisjoint({"watchfiles", "tomllib", "dotenv", "difflib", "json"})
+
+
+@pytest.mark.parametrize("args", [(), ("--workers", "1"), ("--preload",)])
+def test_serving_loads_nothing_for_development(site: Path, args: tuple[str, ...]) -> None:
+    with running("wsgi_site:modules", *args, cwd=site) as server:
+        loaded = get(server.port)[1].decode().split()
+    assert "bascule.worker.run" in loaded
+    assert [name for name in loaded if name.startswith("bascule.development")] == []

@@ -53,8 +53,8 @@ async def app(scope, receive, send):
     await send({"type": "lifespan.startup.failed", "message": "no database at db:5432"})
 """
 
-REPLACED = "the changed code serves; the old server finishes what it has"
-OLD_STAYS = "the changed code did not start (exit code {}): the old code still serves"
+REPLACED = "the changed code serves; the old server finishes what is in flight"
+OLD_STAYS = "the changed code failed to start (exit code {}): the old code keeps serving"
 
 # Gives a process its own terminal, so that Ctrl-C can be typed into it.
 WITH_TERMINAL = """
@@ -233,7 +233,7 @@ def test_latest_change_wins(site: Path) -> None:
         assert server.stop() == 0
     output = server.output()
     assert output.count("listening on") == 2
-    assert "did not start" not in output
+    assert "failed to start" not in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -290,7 +290,7 @@ def test_nothing_is_left_of_a_reloader_that_is_killed(site: Path) -> None:
         assert body(server) == b"one"
         server.signal(signal.SIGKILL)
         assert server.wait() == -signal.SIGKILL  # waits for the child as well: it has the pipe
-    assert "the process that watched over this one is gone; stopping" in server.output()
+    assert "the reloader has ended; stopping" in server.output()
     assert "stopped\n" in server.output()
 
 

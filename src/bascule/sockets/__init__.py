@@ -3,6 +3,7 @@
 bind      opens, describes and closes listening sockets
 unix      UNIX sockets: what lies at the path decides
 systemd   sockets that systemd has opened, and what it is told
+inherited sockets that another process of Bascule has opened
 names     distinguished names of certificates, as text
 tickets   keys of TLS session tickets, the same in all workers
 tls       the server's SSLContext and what applications are told about a TLS connection;

@@ -19,9 +19,9 @@ from bascule.observability.board import Slot
 from bascule.observability.waiting import waiting_for
 from bascule.registry import before_fork
 from bascule.sockets.channel import Channel, Message
+from bascule.sockets.inherited import adopted
 from bascule.stacks import SUPERVISOR_THREAD
 from bascule.supervisor.processes import describe_failure, exit_status, fork
-from bascule.supervisor.sockets import adopted
 from bascule.worker import forks
 from bascule.worker.role import Loaded, Supervised
 from bascule.worker.run import end_process, flush_streams

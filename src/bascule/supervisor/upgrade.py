@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from bascule.sockets.inherited import adopted, descriptor_numbers
 from bascule.sockets.unix import UnixListener
-from bascule.supervisor.sockets import adopted, handed_over
 from bascule.variables import (
     READY_VARIABLE,
     SERVICES_VARIABLE,
@@ -88,11 +88,12 @@ class Upgrade:
             return None
         listeners = self.listeners
         fds = [sock.fileno() for sock in listeners.all]
-        services = f"{handed_over(listeners.health)};{handed_over(listeners.control)}"
+        health = descriptor_numbers(listeners.health)
+        control = descriptor_numbers(listeners.control)
         environ = {
             **os.environ,
-            SOCKETS_VARIABLE: handed_over(listeners.served),
-            SERVICES_VARIABLE: services,
+            SOCKETS_VARIABLE: descriptor_numbers(listeners.served),
+            SERVICES_VARIABLE: f"{health};{control}",
             READY_VARIABLE: str(writer),
         }
         # The watchdog of a service manager goes over to it.

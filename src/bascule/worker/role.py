@@ -4,7 +4,7 @@ owes that process.
     Standalone      started by a shell, a service manager, or a program that calls `bascule.serve`
     Supervised      a worker: forked by a supervisor, or by the process that a supervisor forks
                     workers from
-    Reloaded        started by a reloader (`bascule.worker.lifeline`)
+    Reloaded        started by a reloader (`bascule.development.link`)
 
 `run` asks the role; nothing else in a process knows which of them it is.
 """
@@ -15,17 +15,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bascule.interfaces.exchange import Interface
 from bascule.loading.application import Application
 from bascule.observability.board import Slot
 from bascule.settings import Settings
 
 if TYPE_CHECKING:
     from bascule.sockets.tls import WatchedContext
-    from bascule.worker.failure_page import FailureSource
     from bascule.worker.supervisor_link import SupervisorLink
 
 logger = logging.getLogger("bascule")
 
+# Makes the interface that connections get from the application's, which is None without one.
+WrapInterface = Callable[[Interface | None], Interface]
 # Drains, and ends with that exit code; may be called from any thread, at any time.
 Stop = Callable[[int], None]
 # Called on the loop's thread once connections are accepted and signals are caught.
@@ -58,7 +60,8 @@ class Standalone:
     represents_service = True
     loaded: Loaded | None = None
     slot: Slot | None = None
-    failures: "FailureSource | None" = None
+    # In development: makes the interface of connections from the application's.
+    wrap_interface: WrapInterface | None = None
 
     def __init__(
         self,

@@ -182,7 +182,7 @@ class Process:
         self.worker = Worker(
             loaded.applications, settings, self.sockets, self.access, role.slot, loaded.tls
         )
-        self.worker.failures = role.failures
+        self.worker.wrap_interface = role.wrap_interface
         self.worker.tell = role.report_waiting
         role.describe_stacks_by(self.worker.stacks)
         represents = role.represents_service

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bascule.observability.access import AccessLog
     from bascule.observability.board import Slot
     from bascule.sockets.tls import WatchedContext
-    from bascule.worker.failure_page import FailureSource
+    from bascule.worker.role import WrapInterface
 
 logger = logging.getLogger("bascule")
 
@@ -106,8 +106,8 @@ class Worker:
         self.watchdog: Watchdog | None = None
         self.starvation = Starvation(lambda: listing(self.in_flight()))
         self.loop_thread = 0
-        # In development: who knows whether newer code has failed to start.
-        self.failures: FailureSource | None = None
+        # In development: makes the interface of connections from the application's.
+        self.wrap_interface: WrapInterface | None = None
         # Told what a start waits for, if that takes long.
         self.tell: Tell = logger.info
         # Called with the time of time.monotonic() at every tick: the loop is alive.
@@ -171,11 +171,8 @@ class Worker:
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """What connections get: the one application's interface, or the choice among several."""
-        if self.failures is not None:
-            from bascule.worker.failure_page import FailureInterface
-
-            behind = self.make_served(loop) if self.sides else None
-            return FailureInterface(self.failures, behind)
+        if self.wrap_interface is not None:
+            return self.wrap_interface(self.make_served(loop) if self.sides else None)
         return self.make_served(loop)
 
     def make_served(self, loop: asyncio.AbstractEventLoop) -> Interface:

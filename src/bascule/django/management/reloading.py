@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 from django.core.management.base import CommandError
 from django.utils import autoreload
 
+from bascule.development.failure_page import FailureServer
+from bascule.development.reloader import STOP_SIGNALS, ended_with, in_foreground
+from bascule.development.watch import FileWatch
 from bascule.errors import BasculeError
 from bascule.settings import Settings
-from bascule.supervisor.reload import STOP_SIGNALS, ended_with, in_foreground
-from bascule.supervisor.sockets import handed_over
-from bascule.supervisor.watch import Watch
+from bascule.sockets.inherited import descriptor_numbers
 from bascule.variables import SOCKETS_VARIABLE
-from bascule.worker.failure_page import FailureServer
 from bascule.worker.role import OnReady, Stop
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RunserverParent:
         self.fds = [sock.fileno() for sock in sockets]
         self.environ = {
             **os.environ,
-            SOCKETS_VARIABLE: handed_over(sockets),
+            SOCKETS_VARIABLE: descriptor_numbers(sockets),
             RUN_MAIN: "true",
         }
         self.patience = patience
@@ -106,7 +106,7 @@ class RunserverParent:
     def wait_for_change(self) -> None:
         """Wait for one, or for a signal."""
         woken = threading.Event()
-        watch = Watch([self.directory], set(), woken.set)
+        watch = FileWatch([self.directory], set(), woken.set)
         try:
             while not self.stopping.is_set() and not watch.changes():
                 # A signal interrupts it only to call its function, which does not set this.

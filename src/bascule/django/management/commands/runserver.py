@@ -23,6 +23,8 @@ from django.db import connections
 from django.utils import autoreload
 
 from bascule.address import TCPAddress
+from bascule.development.failure_page import FailureServer
+from bascule.development.reloader import SPARE
 from bascule.directory import absolute, current
 from bascule.django.loading.sides import asgi_modules, both_sides
 from bascule.django.management.project import (
@@ -41,11 +43,9 @@ from bascule.observability import logs
 from bascule.observability.waiting import waiting_for
 from bascule.settings import DEVELOPMENT, OPTIONS, Settings
 from bascule.sockets.bind import close_listeners, open_listeners
+from bascule.sockets.inherited import inherited_sockets
 from bascule.supervisor.first import leave_first_place
-from bascule.supervisor.reload import SPARE
-from bascule.supervisor.sockets import inherited_sockets
 from bascule.worker.applications import ApplicationSource
-from bascule.worker.failure_page import FailureServer
 from bascule.worker.role import OnReady, Standalone, Stop
 from bascule.worker.run import run
 

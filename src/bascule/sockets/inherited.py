@@ -1,7 +1,8 @@
-"""Listening sockets handed from a supervisor to the process that serves.
+"""Listening sockets that a process inherits from another one: from a reloader, from `manage.py
+runserver`, or from a supervisor that is being upgraded.
 
-They are bound once, by the supervisor, and outlive every server process: while one ends and the
-next starts, connections wait in the kernel's queue and none is refused.
+They are bound once, and outlive every server process: while one ends and the next starts,
+connections wait in the kernel's queue and none is refused.
 """
 
 import socket
@@ -12,13 +13,13 @@ from bascule.sockets.unix import UnixListener
 from bascule.variables import SOCKETS_VARIABLE
 
 
-def handed_over(sockets: Sequence[socket.socket]) -> str:
-    """Return the value of SOCKETS_VARIABLE that says which descriptors a child inherits."""
+def descriptor_numbers(sockets: Sequence[socket.socket]) -> str:
+    """Return the value of SOCKETS_VARIABLE for a child that inherits these sockets."""
     return ",".join(str(sock.fileno()) for sock in sockets)
 
 
 def adopted(fd: int) -> socket.socket:
-    """The socket that a descriptor is. Of a UNIX socket the file stays somebody else's."""
+    """Return the socket of a descriptor. The file of a UNIX socket stays with its owner."""
     sock = socket.socket(fileno=fd)
     if sock.family == socket.AF_UNIX:
         return UnixListener(fileno=sock.detach())
@@ -26,10 +27,10 @@ def adopted(fd: int) -> socket.socket:
 
 
 def inherited_sockets(environ: MutableMapping[str, str]) -> list[socket.socket] | None:
-    """Take over the sockets of a supervisor; None where there is none.
+    """Take over the sockets that SOCKETS_VARIABLE names; None where it is not set.
 
-    The variable is removed, because a program that the application starts inherits nothing.
-    Raises UsageError when the variable is there and the descriptors are not.
+    The variable is removed: programs that the application starts inherit none of them.
+    Raises UsageError when the descriptors are not there.
     """
     value = environ.pop(SOCKETS_VARIABLE, None)
     if value is None:

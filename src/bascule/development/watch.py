@@ -1,4 +1,4 @@
-"""What changes in the files of an application, and in those that its settings come from."""
+"""Watch the files of an application, and those that its settings come from."""
 
 import logging
 import threading
@@ -11,28 +11,25 @@ from bascule.settings import Settings
 
 logger = logging.getLogger("bascule")
 
-# Beside Python's own: what is read once at start. No .json or .txt, which applications write
-# themselves.
+# Besides Python's own, files that are read once at start. Not .json or .txt, which applications
+# write themselves.
 WATCHED_SUFFIXES = (".env", ".html", ".ini", ".jinja", ".j2", ".toml", ".yaml", ".yml")
-LOOK_INTERVAL_MS = 200  # how soon the end is noticed
+CHECK_INTERVAL_MS = 200  # how soon `end` takes effect
 
 
 def directories(settings: Settings) -> list[str]:
-    """Return what to watch: --reload-dir, else the application's directory."""
+    """Return the directories to watch: --reload-dir, else the application's."""
     return list(settings.reload_dir) or [absolute(settings.app_dir)]
 
 
 def named_files(settings: Settings) -> set[str]:
-    """Return the files that settings come from and that may lie anywhere."""
+    """Return the files that settings come from, which may be anywhere."""
     named = (settings.config, settings.env_file, settings.log_config)
     return {absolute(path) for path in named if path is not None}
 
 
-class Watch:
-    """A thread that watches files.
-
-    wake: called, on that thread, when `changes` has something new.
-    """
+class FileWatch:
+    """A thread that watches files. wake: called in it when `changes` has something new."""
 
     def __init__(
         self, directories: Sequence[str], files: set[str], wake: Callable[[], None]
@@ -46,7 +43,7 @@ class Watch:
         self._thread.start()
 
     def changes(self) -> list[str]:
-        """Return the paths that have changed since the last call; blocks never.
+        """Return the paths that have changed since the last call. Never blocks.
 
         Raises UsageError when the files cannot be watched.
         """
@@ -86,17 +83,17 @@ class Watch:
         def wanted(change: Change, path: str) -> bool:
             return path in self._files or python(change, path)
 
-        told = False
+        is_logged = False
         for change in watch(
             *self._directories,
             *self._files,
             watch_filter=wanted,
             stop_event=self._ending,
-            rust_timeout=LOOK_INTERVAL_MS,
+            rust_timeout=CHECK_INTERVAL_MS,
             yield_on_timeout=True,
         ):
-            if not told:  # only now is it sure that no change is missed
-                told = True
+            if not is_logged:  # from here on no change is missed
+                is_logged = True
                 logger.info("watching %s", ", ".join(map(absolute, self._directories)))
             if change:
                 self._found.put([path for _, path in change])

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from bascule.development.watch import FileWatch, directories, named_files
 from bascule.errors import UsageError
 from bascule.settings import Settings
-from bascule.supervisor.watch import Watch, directories, named_files
 
 DEADLINE = 20
 
@@ -17,7 +17,7 @@ class Watched:
 
     def __init__(self, folders, files=()):
         self.woken = threading.Event()
-        self.watch = Watch([str(folder) for folder in folders], set(files), self.woken.set)
+        self.watch = FileWatch([str(folder) for folder in folders], set(files), self.woken.set)
 
     def until(self, name):
         """Wait until a file of this name has changed; returns the names of all that have."""

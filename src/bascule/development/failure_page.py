@@ -1,12 +1,11 @@
-"""The page that browsers get in development when new code did not start: it says why.
+"""The page that browsers get in development when new code did not start: it shows why.
 
-Somebody who has saved a mistake looks at the browser next. A page of the old code would say that
-nothing has changed, and where no code serves at all the browser would wait in silence. So
+A developer who has saved a mistake turns to the browser next. A page of the old code would suggest
+that nothing has changed, and where no code serves at all the browser would wait in silence. So
 
-    code from before serves   it answers page loads with the reason, status 500, and goes on with
-                              everything else: what scripts fetch, forms that are sent, WebSockets
-    nothing serves            everything is answered with the reason, by the process that waits for
-                              a change
+    the old code serves   page loads are answered with the reason, status 500; everything else by
+                          the old code: requests of scripts, forms, WebSockets
+    nothing serves        everything is answered with the reason, by the reloader
 
 The page asks every second whether it still holds, and loads again when the code starts, or fails
 in another way. Rejected: a script in the application's own pages. They would have to be changed on
@@ -18,6 +17,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Protocol
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bascule")
 
-# Of a page, which failure it shows; the page sends it back when it asks.
+# Which failure a page shows; the page sends it back when it asks whether that still holds.
 FAILURE_FIELD = b"bascule-failed"
-# What browsers call a load of a page (Fetch Metadata Request Headers, section 2.1).
+# Sec-Fetch-Dest of a page load (Fetch Metadata Request Headers, section 2.1).
 PAGE_LOADS = frozenset({b"document", b"iframe", b"frame"})
 # Seconds until the thread that serves pages has to have ended.
 PATIENCE = 2.0
@@ -76,15 +76,16 @@ setTimeout(look, 1000);
 
 
 class FailureSource(Protocol):
-    """Who knows whether new code has failed to start."""
+    """Why new code failed to start; "" where it did not."""
 
     failure: str
 
 
 class FailureInterface(Interface):
-    """Answers page loads with the reason while there is one, and leaves the rest to `behind`.
+    """Answers page loads with the reason while there is one; the rest goes to the application.
 
-    behind: the interface of the application; None where there is none, and everything is answered.
+    source: has the reason.
+    behind: the interface of the application; None without one, and everything is answered.
     """
 
     __slots__ = ("behind", "source")
@@ -118,9 +119,9 @@ class FailureInterface(Interface):
 
 
 def is_page_load(request: Request) -> bool:
-    """Whether a browser wants to show the answer, or the page itself asks.
+    """Whether a browser loads a page, or the failure page asks whether it still holds.
 
-    Forms that are sent are none: what somebody has typed is not to be lost.
+    A form that is sent is not a page load: what was typed must not be lost.
     """
     if request.method != "GET":
         return False
@@ -162,16 +163,16 @@ class FailureExchange(Exchange):
         self.carrier.respond(500, fields, text.encode(), True)
 
     def receive_body(self, data: bytes) -> None:
-        """Nobody reads it."""
+        """Ignored: the request is answered without its body."""
 
     def resume_writing(self) -> None:
-        """Nobody writes any more."""
+        """Nothing is written after the answer."""
 
     def wake_reader(self) -> None:
-        """Nobody waits."""
+        """Nothing waits for the body."""
 
 
-# Settings for serving the page: how connections are made, and nothing of the application.
+# Settings that the page is served with: those of connections, and none of the application.
 OF_CONNECTIONS = (
     "http",
     "ssl_certfile",
@@ -189,9 +190,11 @@ def page_settings(settings: Settings) -> Settings:
 
 
 class FailureServer:
-    """Serves the reason on sockets that nobody serves on, in a thread, until `end`.
+    """Serves the reason in a thread, on sockets that no server serves on, until `end`.
 
     settings: for TLS, and the versions of HTTP.
+    sockets: what to serve on.
+    failure: the reason.
     """
 
     def __init__(
@@ -208,7 +211,7 @@ class FailureServer:
         self._begun.wait(PATIENCE)
 
     def end(self) -> None:
-        """Serve no more. Connections in the kernel's queue stay there, for who serves next."""
+        """Serve no more. Connections in the kernel's queue stay there for the next server."""
         if self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._stop.set)
@@ -220,18 +223,18 @@ class FailureServer:
         try:
             asyncio.run(self._serve())
         except Exception as error:
-            # Mostly, files for TLS are wrong; the next start says so.
-            logger.debug("no page says what has failed: %r", error)
+            # Mostly, files for TLS are wrong; the next start reports that.
+            logger.debug("cannot serve the page that shows what has failed: %r", error)
         finally:
             self._begun.set()
 
     async def _serve(self) -> None:
-        # First of all: without it, `end` could not end this.
+        # First: `end` needs it.
         self._loop = asyncio.get_running_loop()
         from bascule.worker.worker import Worker
 
         worker = Worker([], self.settings, self.sockets)
-        worker.failures = self
+        worker.wrap_interface = partial(FailureInterface, self)
         await worker.start()
         self._begun.set()
         await self._stop.wait()

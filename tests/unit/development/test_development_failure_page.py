@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
+from bascule.development.failure_page import FailureServer, is_page_load, page_settings
 from bascule.protocols.events import Request
 from bascule.settings import Settings
-from bascule.worker.failure_page import FailureServer, is_page_load, page_settings
 from support.certificates import make_certificates
 from support.client import Http1Client
 
