@@ -69,7 +69,7 @@ def run_command(
         would never see changes to that part.
     Raises UsageError or StartupError.
     """
-    leave_first_place()
+    leave_first_place(may_start_over=True)
     reloader = link_to_reloader()
     directory.settle()
     has_started_over = os.environ.pop(STARTED_OVER_VARIABLE, "") != ""
@@ -89,12 +89,12 @@ def run_command(
     return launch(settings, ApplicationSource(load=load), command=command)
 
 
-def leave_first_place() -> None:
-    """Where this is process 1, continue in a child of it."""
+def leave_first_place(may_start_over: bool) -> None:
+    """Where this is process 1, continue in a child of it, as far as that is possible."""
     if os.getpid() == 1:
         from bascule.supervisor.first import leave_first_place
 
-        leave_first_place()
+        leave_first_place(may_start_over)
 
 
 def link_to_reloader() -> "ReloaderLink | None":
@@ -122,6 +122,9 @@ def launch(
         `bascule.serve` and continues afterwards.
     Raises UsageError or StartupError.
     """
+    if command is None:
+        # The program that has called this may have done what is not to be done twice.
+        leave_first_place(may_start_over=False)
     closes_sockets = sockets is not None
     if sockets is None:
         sockets = inherited_sockets(os.environ)

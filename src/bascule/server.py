@@ -1,22 +1,28 @@
-"""Serving from Python: blocking with `serve`, or inside a loop that somebody else owns with
-`Server`."""
+"""Serving from Python: `serve` blocks until a signal comes, `Server` is a part of a program with
+an event loop of its own."""
 
 import asyncio
 import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from bascule.effectless import check_serve, check_server
 from bascule.errors import UsageError
 from bascule.launch import launch
-from bascule.settings import OPTIONS, Settings
-from bascule.settings.values import NEED_SUPERVISOR
+from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe, open_listeners
 from bascule.worker.applications import ApplicationSource
 from bascule.worker.patched import check_patches
 from bascule.worker.plan import connection_plan, without_last_call
 from bascule.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from bascule.settings.typed import Options
 
 
 def serve(
@@ -24,18 +30,23 @@ def serve(
     *,
     mounts: Mapping[str, object] | None = None,
     websocket: object = None,
-    **options: Any,
+    sockets: Sequence[socket.socket] | None = None,
+    **options: "Unpack[Options]",
 ) -> int:
-    """Serve `app` until SIGTERM or SIGINT; blocks, and must be called in the main thread.
+    """Serve `app` until SIGTERM or SIGINT, and return the exit code.
+
+    Blocks, and must be called in the main thread, where no event loop is running. With `workers`
+    this process becomes their supervisor, and each worker ends with SystemExit. A reload does not
+    import again what this process has imported already; an upgrade (SIGUSR2) does.
 
     app: an ASGI or WSGI application, or a TARGET such as "mysite.wsgi".
-    mounts: further ones, by the path, the host or both that they have for themselves, such as
-    {"/api": api}. websocket: one for WebSockets.
+    mounts: further applications or TARGETs, by mount point: a path, a host, or both, such as
+        {"/api": api}.
+    websocket: the application or TARGET for WebSockets.
+    sockets: listening sockets to use instead of an address; the server closes them when it stops.
     options: any setting by its name, such as port=8080 or threads=4.
-    With `workers` this process becomes their supervisor, and each of them ends with SystemExit;
-    what it has imported already is not read again by a reload, but by an upgrade (SIGUSR2).
-    Returns the exit code. Raises UsageError (SettingsError, TargetError, BindError) or
-    StartupError.
+
+    Raises UsageError (SettingsError, TargetError, BindError) or StartupError.
     """
     if threading.current_thread() is not threading.main_thread():
         raise UsageError(
@@ -43,75 +54,47 @@ def serve(
             "handles nowhere else.\nIn another thread, run a bascule.Server: "
             "asyncio.run(bascule.Server(app).serve())"
         )
-    settings = Settings(**({"target": app, **options} if isinstance(app, str) else options))
-    if settings.reload:
-        raise UsageError(f"reload {RELOADS}; serve() cannot")
-    given = None if isinstance(app, str) else app
-    refuse_in_vain(settings, options, {"reload_dir": RELOADS, **vain_for(given)})
-    if settings.preload and given is None:
+    if asyncio._get_running_loop() is not None:
+        raise UsageError(
+            "bascule.serve cannot be called while an event loop is running, as in a coroutine or "
+            "a notebook: it blocks, and runs a loop of its own.\nUse a bascule.Server instead: "
+            "async with bascule.Server(app) as server: ..., or await server.start()"
+        )
+    settings = _settings(app, options)
+    source = _source(app, mounts, websocket)
+    check_serve(settings, options, source, sockets)
+    if settings.preload and not source.is_loaded:
         import bascule.django  # noqa: F401  # registers what Django needs before a fork
-    return launch(settings, ApplicationSource(given, mounts or {}, websocket))
-
-
-# What changes a process, and is not for a server inside somebody else's.
-OF_THE_PROCESS = ("user", "group", "umask", "pid")
-
-RELOADS = "restarts the process when files change, which `bascule dev` does"
-LOGS = "has no effect: Server leaves logging to you; its loggers are named bascule"
-WORKERS = "is for workers under a supervisor, and Server has no supervisor"
-HOOKS = "has no effect: call your function beside start() and stop()"
-# Settings that a Server has no use for, and why. They are refused, because somebody who gives one
-# expects that it does something.
-IN_VAIN: Mapping[str, str] = {
-    "reload": f"{RELOADS}; Server is part of your process",
-    "reload_dir": RELOADS,
-    "loop": "has no effect: Server runs on the loop that is running",
-    "access_log": "has no effect: Server writes no access log",
-    "log_level": LOGS,
-    "log_format": LOGS,
-    "log_config": LOGS,
-    "timeout": WORKERS,
-    "max_requests_jitter": WORKERS,
-    "on_worker_start": HOOKS,
-    "on_worker_exit": HOOKS,
-    "shutdown_delay": "has no effect: wait that long before you call stop()",
-}
-TO_LISTEN = ("bind", "host", "port", "uds", "fd")
-
-
-def vain_for(app: object) -> Mapping[str, str]:
-    """What has no effect where the application was given, and not its TARGET."""
-    if app is None:
-        return {}
-    return {"factory": "is for a TARGET; pass the application itself instead"}
-
-
-def refuse_in_vain(
-    settings: Settings, options: Mapping[str, object], reasons: Mapping[str, str]
-) -> None:
-    """Raise UsageError for an argument that would have no effect; a value that asks for nothing,
-    or is the default, is harmless."""
-    for name, reason in reasons.items():
-        if name not in options:
-            continue
-        value = getattr(settings, name)
-        option = OPTIONS[name]
-        # A flag that is off asks for nothing, whatever the default is.
-        if value if option.stands_alone else value != option.default:
-            raise UsageError(f"{name} {reason}")
+    return launch(settings, source, sockets)
 
 
 class Server:
-    """An awaitable server for a loop that is running already. Installs no signal handlers,
-    configures no logging.
+    """A server inside a program that has an event loop running.
 
-        server = Server(app, port=8080)
-        await server.start()
-        ...
-        await server.stop()
+        async with bascule.Server(app, port=0) as server:
+            print(server.port)
 
-    or `await server.serve()`, which serves until it is cancelled or `stop` is called elsewhere.
+    Entering listens, runs lifespan startup and accepts connections; leaving drains. `start` and
+    `stop` do the same, and `serve` does both: it serves until it is cancelled, or `stop` is called
+    elsewhere. A server starts once.
+
+    It installs no signal handlers, configures no logging and writes no access log.
     """
+
+    # An attribute of another server's class, such as `should_exit`, cannot be set in vain.
+    __slots__ = (
+        "__weakref__",
+        "_applications",
+        "_began",
+        "_draining",
+        "_give_up",
+        "_given",
+        "_opened",
+        "_stopped",
+        "_stopping",
+        "_worker",
+        "settings",
+    )
 
     def __init__(
         self,
@@ -120,35 +103,22 @@ class Server:
         mounts: Mapping[str, object] | None = None,
         websocket: object = None,
         sockets: Sequence[socket.socket] | None = None,
-        **options: Any,
+        **options: "Unpack[Options]",
     ) -> None:
-        """Take an application or a TARGET, and any setting by its name.
+        """Import the application, where a TARGET names it, and check everything.
 
-        mounts, websocket: further ones, as of `serve`.
-        sockets: listening sockets to use instead; they stay the caller's to close.
+        app, mounts, websocket, options: as of `serve`.
+        sockets: listening sockets to use instead of an address; the caller closes them.
+
         Raises SettingsError or TargetError, or UsageError for a setting of the process or one
         without effect.
         """
-        self.settings = Settings(
-            **({"target": app, **options} if isinstance(app, str) else options)
-        )
-        given = None if isinstance(app, str) else app
-        reasons = {**IN_VAIN, **vain_for(given)}
-        if sockets is not None:
-            reasons |= dict.fromkeys(TO_LISTEN, "has no effect together with sockets")
-        refuse_in_vain(self.settings, options, reasons)
-        for name in OF_THE_PROCESS:
-            if getattr(self.settings, name) is not None:
-                raise UsageError(f"{name} is for a process of its own; Server is part of yours")
-        if self.settings.supervised is not None:
-            asking = [name for name in NEED_SUPERVISOR if getattr(self.settings, name)]
-            raise UsageError(
-                f"{asking[0] if asking else 'workers'} needs a supervisor, a process of its own; "
-                "Server is part of yours. bascule.serve can do it"
-            )
+        self.settings = _settings(app, options)
+        source = _source(app, mounts, websocket)
+        check_server(self.settings, options, source, sockets)
         for name, value in self.settings.app_environment.items():
             os.environ.setdefault(name, value)
-        self._applications = ApplicationSource(given, mounts or {}, websocket).find(self.settings)
+        self._applications = source.find(self.settings)
         check_patches(self._applications, self.settings)
         self._given = sockets
         self._opened: list[socket.socket] = []
@@ -160,12 +130,47 @@ class Server:
         self._stopped = asyncio.Event()
 
     @property
-    def addresses(self) -> list[str]:
-        """Where it listens, as URLs or unix:PATH; empty before `start` and from `stop` on."""
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The listening sockets; none before `start`, and none from `stop` on."""
         if self._worker is None or self._stopping:
-            return []
-        scheme = "https" if self.settings.ssl_certfile else "http"
-        return [describe(sock, scheme) for sock in self._worker.sockets]
+            return ()
+        return tuple(self._worker.sockets)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of the listening sockets, as URLs or unix:PATH."""
+        scheme = "https" if self.settings.uses_tls else "http"
+        return [describe(sock, scheme) for sock in self.sockets]
+
+    @property
+    def port(self) -> int:
+        """The port of the first listening socket that has one.
+
+        Raises UsageError while the server does not listen on a port.
+        """
+        for sock in self.sockets:
+            if sock.family != socket.AF_UNIX:
+                return int(sock.getsockname()[1])
+        raise UsageError(
+            "the server listens on UNIX sockets only, which have no port"
+            if self.sockets
+            else "the server has no port while it is not started: use it inside "
+            "`async with bascule.Server(app) as server:`"
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start; see `start`."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain; see `stop`."""
+        await self.stop()
 
     async def start(self) -> None:
         """Listen, run lifespan startup, accept. Raises BindError, UsageError or StartupError."""
@@ -186,14 +191,15 @@ class Server:
         self._worker = worker
 
     def _make_worker(self, sockets: Sequence[socket.socket]) -> Worker:
-        # A program that embeds a server, above all a test, wants to continue at once when it
-        # stops: idle connections get no last call.
+        # A program with a server inside, above all a test, is not to wait for idle connections.
         plan = without_last_call(connection_plan(self.settings))
         return Worker(self._applications, self.settings, sockets, plan=plan)
 
     async def stop(self) -> None:
-        """Drain: finish what is in flight, within timeout_graceful_shutdown; idle connections are
-        closed at once. A second call stops at once. Cancelling a call leaves the drain going.
+        """Drain: finish the requests in flight within timeout_graceful_shutdown, and close idle
+        connections at once.
+
+        A second call stops at once. Cancelling a call does not cancel the drain.
         """
         if self._stopping:
             self._give_up.set()
@@ -211,9 +217,24 @@ class Server:
         self._worker = None
 
     async def serve(self) -> None:
-        """Start, and serve until cancelled (which drains) or stopped."""
+        """Start, and serve until this call is cancelled, which drains too, or `stop` is called."""
         await self.start()
         try:
             await self._stopped.wait()
         finally:
             await self.stop()
+
+
+def _settings(app: object, options: "Options") -> Settings:
+    """Return the settings of a call, whose application may be a TARGET."""
+    if not isinstance(app, str):
+        return Settings(**options)
+    if "target" in options:
+        raise UsageError(f"target: the application is given already, as {app!r}")
+    return Settings(**cast(Any, {"target": app, **options}))
+
+
+def _source(
+    app: object, mounts: Mapping[str, object] | None, websocket: object
+) -> ApplicationSource:
+    return ApplicationSource(None if isinstance(app, str) else app, mounts or {}, websocket)

@@ -49,20 +49,17 @@ def child_of(pid):
 @contextmanager
 def contained(*args, env=None):
     """A server that is process 1. `first` is its number outside."""
+    with contained_command("-m", "bascule", "serve", TARGET, *args, env=env) as server:
+        yield server
+
+
+@contextmanager
+def contained_command(*command, env=None):
+    """The same for what Python is to run; `--fd` and the number of a socket are added."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
         process = subprocess.Popen(
-            [
-                *UNSHARE,
-                sys.executable,
-                "-m",
-                "bascule",
-                "serve",
-                TARGET,
-                "--fd",
-                str(number),
-                *args,
-            ],
+            [*UNSHARE, sys.executable, *command, "--fd", str(number)],
             cwd=APPS,
             env=clean_environment(env),
             pass_fds=[number],
@@ -162,3 +159,46 @@ def test_a_watchdog_for_process_1_is_the_server_s():
         with contained(env=env):
             while b"WATCHDOG=1" not in manager.recv(4096):
                 pass
+
+
+PROGRAM = """
+import sys
+import bascule
+from process_orphans import app
+
+code = bascule.serve(app, fd=int(sys.argv[2]))
+print("serve returned", code)
+sys.exit(code + 40)
+"""
+
+
+def test_orphans_of_a_program_that_serves_are_reaped():
+    with contained_command("-c", PROGRAM) as server:
+        assert answered(server, "/start") == "started"
+        for _ in range(5):
+            assert answered(server, "/orphan").isdigit()
+        assert answered(server, "/ask") == "7"
+        no_zombies(server)
+        os.kill(server.first, signal.SIGTERM)
+        assert server.wait() == 40
+        assert server.output().count("serve returned 0") == 1
+
+
+PROGRAM_WITH_A_CHILD = """
+import subprocess
+import sys
+import bascule
+
+child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(child.wait()).encode()})
+
+sys.exit(bascule.serve(app, fd=int(sys.argv[2]), lifespan="off"))
+"""
+
+
+def test_a_program_that_serves_keeps_the_children_it_had():
+    with contained_command("-c", PROGRAM_WITH_A_CHILD) as server:
+        assert answered(server, "/") == "7"

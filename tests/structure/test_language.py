@@ -34,7 +34,6 @@ UNCHECKED = (
     "docs/howto/development.md",
     "docs/howto/django.md",
     "docs/howto/docker-and-systemd.md",
-    "docs/howto/from-python.md",
     "docs/howto/hanging.md",
     "docs/howto/several-applications.md",
     "docs/howto/streams.md",

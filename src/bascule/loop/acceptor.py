@@ -85,7 +85,7 @@ async def listen(
 ) -> "Acceptor":
     """Begin to accept on `sock`, giving every connection a protocol of its own.
 
-    sock: bound, non-blocking; it stays its opener's, who closes it after closing the acceptor.
+    sock: bound; it is made non-blocking, and closed by its opener after the acceptor.
     backlog: connections the kernel keeps waiting, given to listen(2) again: an inherited socket
     has some other.
     ssl: the server's context; connections then speak TLS, and `connection_made` comes after the
@@ -111,6 +111,8 @@ async def listen(
         # number is TCP's and not 0, as those made by socket.create_server() have; without it every
         # small response in several writes waits 40 ms for an acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A caller's socket may block, and the loop would then wait in accept(2).
+    sock.setblocking(False)
     sock.listen(backlog)
     acceptor = Acceptor(loop, connect, protocol_factory, sock, proxy_headers, farewells, warn)
     acceptor.resume()

@@ -45,11 +45,18 @@ NOT_PASSED_ON = frozenset(
 )
 
 
-def leave_first_place() -> None:
-    """Where this is process 1, have a child of it go on from here. Returns in the child."""
+def leave_first_place(may_start_over: bool = True) -> None:
+    """Where this is process 1, continue in a child of it, and reap and pass signals on here.
+
+    may_start_over: whether the command line of this process can be run again from its beginning,
+        which replaces what a child does not inherit. Otherwise a process 1 with threads or
+        children keeps its place, and serves: a program may wait for the children it has started.
+    """
     if os.getpid() != FIRST:
         return
     has_threads = threading.active_count() > 1
+    if not may_start_over and (has_threads or has_children()):
+        return
     passed_on = signal.valid_signals() - NOT_PASSED_ON
     # Blocked, not caught: one that comes before the server is there must not be lost.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed_on, signal.SIGCHLD})
@@ -64,6 +71,15 @@ def leave_first_place() -> None:
         # Settings that manage.py has imported have started some, which a fork does not take along.
         command = [sys.executable, *sys.orig_argv[1:]]
         os.execve(command[0], command, with_zone_at_start(os.environ))
+
+
+def has_children() -> bool:
+    """Whether this process has any child, running or not reaped yet."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def look_after(server: int, passed_on: Iterable[int]) -> NoReturn:
