@@ -153,7 +153,7 @@ def test_only_http2(serve2: Serve) -> None:
         while piece := sock.recv(100):
             octets += piece
     assert frames.frames_of(octets)[-1].kind == "goaway"
-    assert "does not begin as HTTP/2" in served.taken_log()
+    assert "does not begin with the HTTP/2 preface" in served.taken_log()
 
 
 def test_a_client_that_resets_is_gone(serve2: Serve) -> None:

@@ -13,12 +13,13 @@ from bascule.protocols.headers import HostCache, NameCache, parse_length
 from bascule.protocols.http1.chunked import ChunkedDecoder
 from bascule.protocols.http1.engine import Http1Engine
 from bascule.protocols.http1.head import HeadReader
-from bascule.protocols.http1.response import ResponseDefaults, ResponseWriter
+from bascule.protocols.http1.response import ResponseWriter
 from bascule.protocols.http2.engine import Http2Engine
 from bascule.protocols.http2.hpack import Decoder, Encoder, HeaderListTooLong, HpackError
 from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits
 from bascule.protocols.peers import TrustedPeers, parse_ip
 from bascule.protocols.proxy import ProxyHeaderError, ProxyReader
+from bascule.protocols.response_fields import ResponseDefaults
 from bascule.protocols.websocket.deflate import Deflate
 from bascule.protocols.websocket.engine import WebSocketEngine
 from bascule.protocols.websocket.handshake import Offer, negotiate, read_offer, response_fields

@@ -1,11 +1,11 @@
 """A client of an Http2Engine in memory: it sends frames, and reads what the engine writes."""
 
 from bascule.protocols.events import Request
-from bascule.protocols.http1.response import ResponseDefaults
 from bascule.protocols.http2.engine import Http2Engine
 from bascule.protocols.http2.hpack import Decoder
-from bascule.protocols.http2.streams import Stream
+from bascule.protocols.http2.stream import Stream
 from bascule.protocols.limits import Http2Limits, RequestLimits
+from bascule.protocols.response_fields import ResponseDefaults
 from support import http2_frames as h2
 from support.http2_wire import Plain, describe, plain, take
 
@@ -38,7 +38,7 @@ class Http2Client:
         self.engine.receive_data(h2.headers(stream, fields, end=end))
         (event,) = take(self.engine)
         assert isinstance(event, Request)
-        return self.engine.streams[stream]
+        return self.engine.streams.open[stream]
 
     def read(self, most: int = PLENTY) -> list[h2.Frame]:
         """The frames that the engine writes; the fields of their blocks go to `fields`."""

@@ -48,7 +48,7 @@ from bascule.protocols.events import (
     Request,
     StreamReset,
 )
-from bascule.protocols.http2.engine import Event, Http2Engine
+from bascule.protocols.http2.engine import Http2Engine, Http2Event
 from bascule.protocols.limits import Http2Limits, RequestLimits
 from support import http2_frames as h2
 from support.wire import CORPUS, decode
@@ -213,7 +213,7 @@ def error_of(code: int) -> str:
     return h2.ERRORS[code] if code < len(h2.ERRORS) else str(code)
 
 
-def plain(event: Event) -> Plain:
+def plain(event: Http2Event) -> Plain:
     """An event as something that can be compared and written into the corpus."""
     if isinstance(event, Request):
         return ("request", event.stream_id, event.method, event.target, event.fields)
@@ -232,7 +232,7 @@ def plain(event: Event) -> Plain:
     return ("closed", event.clean)
 
 
-def take(engine: Http2Engine) -> list[Event]:
+def take(engine: Http2Engine) -> list[Http2Event]:
     """Every event there is."""
     events = []
     while (event := engine.next_event()) is not None:

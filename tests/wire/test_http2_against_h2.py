@@ -58,7 +58,7 @@ class Pair:
                 self.take()
             self.take()
             written = bytes(self.engine.take_outgoing(self.chance.choice((1, 20000, 65536))))
-            if not written and not self.engine.wants_to_write and not octets_left(self.client):
+            if not written and not octets_left(self.client):
                 return
             for event in self.client.receive_data(written):
                 self.note(event)
@@ -75,7 +75,7 @@ class Pair:
             elif isinstance(event, BodyData):
                 told.body += event.data
                 if self.reads:
-                    stream = self.engine.streams[event.stream_id]
+                    stream = self.engine.streams.open[event.stream_id]
                     self.engine.consume(stream, len(event.data))
             elif isinstance(event, BodyEnd):
                 told.trailers = list(event.trailers)
@@ -153,7 +153,7 @@ def test_many_requests_at_once(seed: int) -> None:
     pair.exchange()
     assert [request.path for request in pair.arrived] == [b"/%d" % n for n in range(60)]
     for request in chance.sample(pair.arrived, len(pair.arrived)):
-        stream = pair.engine.streams[request.stream_id]
+        stream = pair.engine.streams.open[request.stream_id]
         body = chance.randbytes(chance.choice((0, 1, 500, 16384, 70000)))
         bodies[request.stream_id] = body
         cut = chance.randint(0, len(body))
@@ -171,7 +171,7 @@ def test_many_requests_at_once(seed: int) -> None:
         if not request.ended:
             pair.client.end_stream(request.stream_id)
     pair.exchange()
-    assert pair.engine.streams == {}
+    assert pair.engine.streams.open == {}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -185,7 +185,7 @@ def test_uploads_through_windows_that_grow(seed: int) -> None:
     assert told.body == body
     assert told.trailers == [(b"x-sum", b"1")]
     assert told.ended
-    assert pair.engine.streams[stream].window.size == 80000
+    assert pair.engine.streams.open[stream].window.size == 80000
 
 
 def test_an_upload_stops_when_nobody_reads() -> None:
@@ -196,7 +196,7 @@ def test_an_upload_stops_when_nobody_reads() -> None:
     pair.client.send_data(stream, b"x" * 16000)
     pair.exchange()
     assert pair.client.local_flow_control_window(stream) == 14000
-    pair.engine.consume(pair.engine.streams[stream], 16000)
+    pair.engine.consume(pair.engine.streams.open[stream], 16000)
     pair.exchange()
     assert pair.client.local_flow_control_window(stream) == 30000
 
@@ -206,7 +206,7 @@ def test_everything_a_response_can_have() -> None:
     stream = pair.ask(head(b"GET", b"/", (b"te", b"trailers"), (b"cookie", b"a=1")))
     pair.exchange()
     engine = pair.engine
-    one = engine.streams[stream]
+    one = engine.streams.open[stream]
     engine.send_informational(one, 103, [(b"link", b"</a>")])
     engine.send_head(one, 200, [(b"Content-Type", b"text/plain")], b"hello", False)
     engine.send_trailers(one, [(b"x-sum", b"5")])
@@ -226,7 +226,7 @@ def test_resets_from_both_sides() -> None:
     first, second = pair.ask(head()), pair.ask(head(b"POST"), end=False)
     pair.exchange()
     pair.client.reset_stream(first, h2.errors.ErrorCodes.CANCEL)
-    pair.engine.reset(pair.engine.streams[second], h2.errors.ErrorCodes.INTERNAL_ERROR)
+    pair.engine.reset(pair.engine.streams.open[second], h2.errors.ErrorCodes.INTERNAL_ERROR)
     pair.exchange()
     assert pair.requests[first].code == h2.errors.ErrorCodes.CANCEL
     assert pair.responses[second].code == h2.errors.ErrorCodes.INTERNAL_ERROR
@@ -246,7 +246,7 @@ def test_a_websocket_stream() -> None:
     stream = pair.ask(handshake, end=False)
     pair.exchange()
     assert pair.arrived[0].websocket is not None
-    one = pair.engine.streams[stream]
+    one = pair.engine.streams.open[stream]
     pair.engine.send_accepted(one, [])
     pair.engine.send_data(one, b"from the server", False)
     pair.client.send_data(stream, b"from the client", end_stream=True)
@@ -255,4 +255,4 @@ def test_a_websocket_stream() -> None:
     pair.exchange()
     assert pair.requests[stream].body == b"from the client"
     assert pair.responses[stream].body == b"from the server"
-    assert pair.engine.streams == {}
+    assert pair.engine.streams.open == {}

@@ -123,9 +123,9 @@ def test_no_octets_raise_or_fill_memory(octets: bytes, data: st.DataObject) -> N
     one = engine()
     events, written, most_buffered = feed_http2(one, data.draw(cut(octets)))
     assert most_buffered <= MOST_KEPT
-    assert len(one.streams) <= OWN.streams
-    assert len(one.early_priorities) <= OWN.streams
-    assert one.window.left + one.window.owed <= one.window.size
+    assert len(one.streams.open) <= OWN.streams
+    assert len(one.streams.early_priorities) <= OWN.streams
+    assert one.streams.window.left + one.streams.window.owed <= one.streams.window.size
     h2.frames_of(written)
     check_events(events)
 
@@ -179,7 +179,7 @@ def test_an_application_that_answers_breaks_nothing(octets: bytes, data: st.Data
     for piece in data.draw(cut(octets)):
         one.receive_data(piece)
         while (event := one.next_event()) is not None:
-            stream = one.streams.get(getattr(event, "stream_id", 0))
+            stream = one.streams.open.get(getattr(event, "stream_id", 0))
             if stream is not None and not stream.started:
                 pending.append(stream)
         for stream in [one for one in pending if data.draw(st.booleans())]:
@@ -193,7 +193,7 @@ def test_an_application_that_answers_breaks_nothing(octets: bytes, data: st.Data
         for frame in h2.frames_of(octets)
         if (frame.kind, frame.stream) == ("window_update", 0)
     )
-    assert one.window.left + one.window.owed <= one.window.size
+    assert one.streams.window.left + one.streams.window.owed <= one.streams.window.size
 
 
 def answer(one: Http2Engine, stream: object, data: st.DataObject) -> None:

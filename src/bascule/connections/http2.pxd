@@ -6,7 +6,7 @@ from bascule.connections.stall cimport StallWatch
 from bascule.interfaces.exchange cimport Exchange, Interface
 from bascule.protocols.events cimport BodyData, BodyEnd, Refused, Request, StreamReset
 from bascule.protocols.http2.engine cimport Http2Engine
-from bascule.protocols.http2.streams cimport Stream
+from bascule.protocols.http2.stream cimport Stream
 
 cdef class Http2Connection(StreamOwner):
     cdef object transport

@@ -211,7 +211,7 @@ class Http2Connection(StreamOwner):
                     break
         finally:
             self.pumping = False
-        if not engine.cut_short or len(engine.outgoing) >= GATHERED:
+        if not engine.cut_short or len(engine.outbox.outgoing) >= GATHERED:
             self.flush()
         if engine.cut_short and self.phase < CLOSING and not self.turn_due:
             self.turn_due = True
@@ -259,7 +259,7 @@ class Http2Connection(StreamOwner):
         hub = self.hub
         self.busy = True
         self.engine.turn -= REQUEST_FRAMES
-        stream = self.engine.streams[request.stream_id]
+        stream = self.engine.streams.open[request.stream_id]
         carrier = StreamCarrier(self, stream, request)
         self.carriers[request.stream_id] = carrier
         exchange = hub.exchange(request, carrier, carrier.started_at)
@@ -320,7 +320,7 @@ class Http2Connection(StreamOwner):
         self.engine.turn -= REQUEST_FRAMES
         self.warn(f"{refused.status} {refused.reason}")
         body = refused.reason.encode() + b"\n"
-        stream = self.engine.streams[refused.stream_id]
+        stream = self.engine.streams.open[refused.stream_id]
         self.engine.send_head(stream, refused.status, [TEXT, *refused.fields], body, True)
         self.hub.record_refused(("-", b"-", "2"), self.endpoint, refused.status, len(body))
 
@@ -392,11 +392,11 @@ class Http2Connection(StreamOwner):
             self.let_in()
         engine = self.engine
         if engine.finished:
-            if not engine.outgoing:
+            if not engine.outbox.outgoing:
                 self.finish()
-        elif self.busy and not engine.streams:
+        elif self.busy and not engine.streams.open:
             self.busy = False
-            if not engine.draining:
+            if not engine.streams.draining:
                 self.deadline = self.hub.now + self.hub.keep_alive
 
     def write(self) -> None:
@@ -409,9 +409,9 @@ class Http2Connection(StreamOwner):
             if not outgoing:
                 return
             transport.write(outgoing)
-            if engine.relieved:
+            if engine.outbox.relieved:
                 self.relieve()
-        if engine.wants_to_write and not self.flush_due:
+        if not self.flush_due:
             self.flush_due = True
             self.hub.loop.call_soon(self.flush)
 
@@ -510,7 +510,7 @@ class Http2Connection(StreamOwner):
                 carrier.tick(now)
         if self.phase == FRESH and engine.opened:
             self.phase = OPEN
-            if not engine.draining:
+            if not engine.streams.draining:
                 self.deadline = now + self.hub.keep_alive
         if self.finished_at and self.carriers:
             # It may wait for its responses, or have gone, which only writing to it tells.
@@ -536,18 +536,18 @@ class Http2Connection(StreamOwner):
                 return
         else:
             self.block_since = 0.0
-        if self.phase == OPEN and not engine.settings_acked and now >= self.opening_deadline:
+        if self.phase == OPEN and not engine.settings.acked and now >= self.opening_deadline:
             self.fail(engine.fail(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged"))
-        elif engine.draining:
-            if now >= self.deadline and not engine.drain_acked:
+        elif engine.streams.draining:
+            if now >= self.deadline and not engine.streams.drain_acked:
                 engine.finish_drain()
-                idle = not engine.streams and not engine.in_block and not self.turn_due
+                idle = not engine.streams.open and not engine.in_block and not self.turn_due
                 if idle and not self.writing_paused:
                     # A client that has not answered the ping does not read; it sends nothing
                     # either. Lingering would serve nothing.
                     self.write()
                     self.close()
-        elif not engine.streams and now >= self.deadline and not self.turn_due:
+        elif not engine.streams.open and now >= self.deadline and not self.turn_due:
             # Idle for too long: what comes now may be lost, and the client will know it.
             engine.finish_drain()
         self.flush()
@@ -568,10 +568,10 @@ class Http2Connection(StreamOwner):
         """Abort when the client has not taken an octet for the length of the write deadline."""
         size = self.transport.get_write_buffer_size()
         engine, patience = self.engine, self.patience()
-        self.hub.counted += size + engine.unsent
+        self.hub.counted += size + engine.outbox.unsent
         stalled = self.writes.is_stalled(size > 0, size, now, patience)
         # Or its window has been shut for as long, before all the streams.
-        if self.windows.is_stalled(engine.held_shut, engine.sent, now, patience) or stalled:
+        if self.windows.is_stalled(engine.held_shut, engine.outbox.sent, now, patience) or stalled:
             self.hub.warn(
                 "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
             )

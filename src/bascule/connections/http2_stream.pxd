@@ -7,7 +7,7 @@ from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.protocols.events cimport Request
 from bascule.protocols.http2.engine cimport Http2Engine
 from bascule.protocols.http2.response cimport check_size
-from bascule.protocols.http2.streams cimport Stream
+from bascule.protocols.http2.stream cimport Stream
 
 cdef int NOTHING
 

@@ -25,8 +25,8 @@ from bascule.protocols.events import Request
 from bascule.protocols.http2.engine import Http2Engine
 from bascule.protocols.http2.frames import CANCEL, INTERNAL_ERROR, NO_ERROR
 from bascule.protocols.http2.response import check_size
-from bascule.protocols.http2.streams import NOTHING, Stream
-from bascule.protocols.response_checks import check_reason
+from bascule.protocols.http2.stream import NOTHING, Stream
+from bascule.protocols.response_fields import check_reason
 
 logger = logging.getLogger("bascule.http")
 
@@ -61,7 +61,7 @@ class StreamOwner:
 
     def holds_back(self) -> bool:
         """As of `Carrier`."""
-        unsent = self.engine.unsent
+        unsent = self.engine.outbox.unsent
         if unsent < FAIR_SHARE:
             return False
         return unsent >= CONNECTION_UNSENT or self.hub.unsent >= MOST_UNSENT

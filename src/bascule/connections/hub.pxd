@@ -3,7 +3,7 @@ import cython
 from bascule.interfaces.endpoint cimport Endpoint
 from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
 from bascule.protocols.events cimport Request
-from bascule.protocols.http1.response cimport ResponseDefaults
+from bascule.protocols.response_fields cimport ResponseDefaults
 
 cdef class Hub:
     cdef public object loop

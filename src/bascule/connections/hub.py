@@ -18,7 +18,7 @@ from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
-from bascule.protocols.http1.response import ResponseDefaults
+from bascule.protocols.response_fields import ResponseDefaults
 
 TICK = 0.25
 

@@ -20,6 +20,9 @@ cannot fill memory.
 
 import re
 
+# Fields as they are passed on: (name, value), in their order.
+Fields = list[tuple[bytes, bytes]]
+
 PLAIN = 0
 CONTENT_LENGTH = 1
 TRANSFER_ENCODING = 2

@@ -127,6 +127,6 @@ def test_frames_of_a_time_in_which_the_loop_stood_still_are_no_flood(rig):
     """They were sent at a rate that is allowed, and come all at once."""
     client = connected(rig)
     engine = client.protocol.engine
-    engine.frames.spend(engine.frames.left)
+    engine.budget.frames.spend(engine.budget.frames.left)
     rig.stand_still(60)
-    assert engine.frames.left == engine.frames.most
+    assert engine.budget.frames.left == engine.budget.frames.most

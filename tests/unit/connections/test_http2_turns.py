@@ -51,7 +51,7 @@ def test_another_client_waits_for_one_turn_only(answering):
     honest.send_soon(h2.headers(1))
     rig.loop.turn()
     assert answered(honest) == 1
-    begun = {(flood.protocol.engine.last_id + 1) // 2 for flood in floods}
+    begun = {(flood.protocol.engine.streams.last_id + 1) // 2 for flood in floods}
     assert begun == {REQUESTS_A_TURN}
     rig.loop.settle()
     assert {answered(flood) for flood in floods} == {COUNT}
@@ -125,7 +125,7 @@ def test_tiny_pieces_of_a_body_have_so_many_in_a_turn(rig):
     received = [0]
     while not rig.loop.is_at_rest:
         rig.loop.turn()
-        received.append(client.protocol.engine.streams[1].received)
+        received.append(client.protocol.engine.streams.open[1].received)
     steps = [after - before for before, after in pairwise(received)]
     assert max(steps) == FRAMES_A_TURN
     assert received[-1] == count
@@ -144,7 +144,7 @@ def test_the_read_ahead_is_bounded_while_frames_have_their_turns(rig):
         rig.loop.turn()
         most = max(most, client.protocol.engine.buffered)
     assert READ_AHEAD < most <= READ_AHEAD + len(piece)
-    assert client.protocol.engine.streams[1].received == 6 * 6000
+    assert client.protocol.engine.streams.open[1].received == 6 * 6000
     assert client.reading
 
 

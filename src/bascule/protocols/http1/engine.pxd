@@ -3,7 +3,7 @@ import cython
 from bascule.protocols.events cimport BodyData, BodyEnd, Closed, Refused, Request
 from bascule.protocols.http1.chunked cimport ChunkedDecoder
 from bascule.protocols.http1.head cimport HeadReader
-from bascule.protocols.http1.response cimport ResponseDefaults, ResponseWriter
+from bascule.protocols.http1.response cimport ResponseWriter
 
 cdef class Http1Engine:
     cdef public object limits

@@ -29,10 +29,10 @@ from bascule.protocols.http1.response import (
     CONTINUE,
     NOTHING,
     UNTIL_CLOSE,
-    ResponseDefaults,
     ResponseWriter,
 )
 from bascule.protocols.limits import RequestLimits
+from bascule.protocols.response_fields import ResponseDefaults
 
 Event = Request | BodyData | BodyEnd | Refused | Closed
 

@@ -1,6 +1,7 @@
 import cython
 
-from bascule.protocols.response_checks cimport (
+from bascule.protocols.response_fields cimport (
+    ResponseDefaults,
     check_reason,
     check_values,
     declared_length,
@@ -10,11 +11,6 @@ from bascule.protocols.response_checks cimport (
 cdef dict STATUS_LINES
 cdef list LENGTHS
 cdef bytes CONTROLS
-
-cdef class ResponseDefaults:
-    cdef public bytes date
-    cdef public bytes server
-    cdef public bytes extra
 
 cdef class ResponseWriter:
     cdef public ResponseDefaults defaults

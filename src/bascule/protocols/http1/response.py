@@ -24,9 +24,10 @@ from bascule.protocols.headers import (
     TRANSFER_ENCODING,
     UPGRADE,
 )
-from bascule.protocols.response_checks import (
+from bascule.protocols.response_fields import (
     FORBIDDEN_OCTETS,
     NO_LENGTH,
+    ResponseDefaults,
     check_reason,
     check_values,
     declared_length,
@@ -47,18 +48,6 @@ UNTIL_CLOSE = 3
 
 # A body above this is written beside the head instead of being copied behind it.
 COPIED_BODY = 16384
-
-
-class ResponseDefaults:
-    """Field lines of the server itself, ready as octets. One for each worker; its tick renews
-    `date`."""
-
-    __slots__ = ("date", "extra", "server")
-
-    def __init__(self) -> None:
-        self.date = b""
-        self.server = b""
-        self.extra = b""
 
 
 class ResponseWriter:

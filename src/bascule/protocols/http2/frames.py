@@ -29,6 +29,9 @@ LARGEST_WINDOW = 2147483647
 # RFC 9113 section 6.9.2: of the connection, and of streams until a SETTINGS says otherwise.
 FIRST_WINDOW = 65535
 LARGEST_ID = 2147483647
+# RFC 9113 section 6.5.2: of the header table, both ways. A larger one of the peer's is not used:
+# it would cost memory here.
+HEADER_TABLE = 4096
 
 # RFC 9113 section 6; PRIORITY_UPDATE is of RFC 9218 section 7.1.
 DATA = 0x0
@@ -92,7 +95,6 @@ ERROR_NAMES = (
     "HTTP_1_1_REQUIRED",
 )
 
-NUMBER = Struct("!I")
 TWO_NUMBERS = Struct("!II")
 SETTING = Struct("!HI")
 

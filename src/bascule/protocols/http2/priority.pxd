@@ -1,6 +1,6 @@
 import cython
 
-from bascule.protocols.http2.streams cimport Stream
+from bascule.protocols.http2.stream cimport Stream
 
 cdef class Scheduler:
     cdef list levels

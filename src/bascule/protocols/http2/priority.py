@@ -11,7 +11,7 @@ something to send; those that are incremental take turns, a frame each.
 import re
 from collections import deque
 
-from bascule.protocols.http2.streams import Stream
+from bascule.protocols.http2.stream import Stream
 
 # RFC 9218 section 4.1.
 URGENCIES = 8

@@ -35,7 +35,7 @@ from bascule.protocols.headers import (
 from bascule.protocols.http2.frames import PROTOCOL_ERROR
 from bascule.protocols.limits import RequestLimits
 from bascule.protocols.methods import METHODS
-from bascule.protocols.response_checks import FORBIDDEN_OCTETS
+from bascule.protocols.response_fields import FORBIDDEN_OCTETS
 
 # Names that mean something in HTTP/2 alone, beside the kinds of protocols.headers.
 COOKIE = 101

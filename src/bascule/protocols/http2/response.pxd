@@ -1,8 +1,8 @@
 import cython
 
-from bascule.protocols.http1.response cimport ResponseDefaults
-from bascule.protocols.http2.streams cimport Stream
-from bascule.protocols.response_checks cimport check_values, declared_length, known_name
+from bascule.protocols.response_fields cimport ResponseDefaults
+from bascule.protocols.http2.stream cimport Stream
+from bascule.protocols.response_fields cimport check_values, declared_length, known_name
 
 cdef list STATUSES
 cdef list LENGTHS

@@ -21,17 +21,16 @@ from bascule.protocols.headers import (
     SERVER,
     TRANSFER_ENCODING,
     UPGRADE,
+    Fields,
 )
-from bascule.protocols.http1.response import ResponseDefaults
-from bascule.protocols.http2.streams import LENGTH, NO_LENGTH, NOTHING, OPEN_ENDED, Stream
-from bascule.protocols.response_checks import (
+from bascule.protocols.http2.stream import LENGTH, NO_LENGTH, NOTHING, OPEN_ENDED, Stream
+from bascule.protocols.response_fields import (
     FORBIDDEN_OCTETS,
+    ResponseDefaults,
     check_values,
     declared_length,
     known_name,
 )
-
-Fields = list[tuple[bytes, bytes]]
 
 SPACE = 0x20
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from bascule.errors import ResponseError
-from bascule.protocols.http1.response import ResponseDefaults, ResponseWriter
+from bascule.protocols.http1.response import ResponseWriter
+from bascule.protocols.response_fields import ResponseDefaults
 
 Fields = list[tuple[bytes, bytes]]
 

@@ -153,7 +153,7 @@ def test_a_download_given_back_in_small_pieces_is_no_flood() -> None:
     engine = client.engine
     stream = client.request()
     engine.send_head(stream, 200, [], b"", False)
-    left = engine.frames.left
+    left = engine.budget.frames.left
     given = 0
     for _ in range(200):
         engine.send_data(stream, b"x" * 65536, False)
@@ -163,7 +163,7 @@ def test_a_download_given_back_in_small_pieces_is_no_flood() -> None:
             assert client.send(h2.window_update(0, 4096) + h2.window_update(1, 4096)) == []
             given += 2
     assert given > 3000
-    assert engine.frames.left >= left
+    assert engine.budget.frames.left >= left
 
 
 def test_events_that_are_given_back_one_by_one_are_no_flood() -> None:
@@ -171,12 +171,12 @@ def test_events_that_are_given_back_one_by_one_are_no_flood() -> None:
     client = Http2Client()
     stream = client.request()
     client.engine.send_head(stream, 200, [], b"", False)
-    left = client.engine.frames.left
+    left = client.engine.budget.frames.left
     for _ in range(2000):
         client.engine.send_data(stream, b"data: 1\n\n", False)
         assert len(client.read()) > 0
         assert client.send(h2.window_update(0, 9) + h2.window_update(1, 9)) == []
-    assert client.engine.frames.left >= left
+    assert client.engine.budget.frames.left >= left
 
 
 def test_window_updates_by_a_byte_are_a_flood() -> None:
@@ -203,12 +203,12 @@ def test_a_ping_for_each_frame_that_is_read_is_no_flood() -> None:
 def test_streams_that_have_lasted_are_ended_at_no_cost() -> None:
     """A proxy ends the streams of events that its clients have left."""
     client = Http2Client()
-    left = client.engine.resets.left
+    left = client.engine.budget.resets.left
     for number in range(1, 2001, 2):
         client.request(number)
         client.engine.replenish(1.0)
         assert client.send(h2.rst_stream(number))[0][0] == "left"
-    assert client.engine.resets.left == left
+    assert client.engine.budget.resets.left == left
 
 
 def test_a_client_that_reads_nothing_is_not_looked_at() -> None:
@@ -218,7 +218,7 @@ def test_a_client_that_reads_nothing_is_not_looked_at() -> None:
     engine = client.engine
     assert client.send(h2.ping() * 1000) == []
     assert engine.choked
-    assert len(engine.outgoing) < 100 + 17
+    assert len(engine.outbox.outgoing) < 100 + 17
     assert engine.buffered > 17 * 900
     answered = 0
     while engine.buffered:
@@ -233,9 +233,9 @@ def test_responses_of_a_client_that_reads_nothing_are_bounded() -> None:
     engine = client.engine
     engine.receive_data(b"".join(h2.headers(number) for number in range(1, 2000, 2)))
     while (event := engine.next_event()) is not None:
-        engine.send_head(engine.streams[event.stream_id], 204, [], b"", True)
+        engine.send_head(engine.streams.open[event.stream_id], 204, [], b"", True)
     assert engine.choked
-    assert len(engine.outgoing) < 1000
+    assert len(engine.outbox.outgoing) < 1000
     assert engine.buffered > 10000
 
 
@@ -243,7 +243,7 @@ def test_what_is_remembered_of_resets_is_bounded() -> None:
     client = Http2Client(own=Http2Limits(resets=10000))
     for number in range(1, 2001, 2):
         client.send(h2.headers(number, [(b"BAD", b"")]))
-    assert len(client.engine.reset_here) == 256
+    assert len(client.engine.streams.reset_here) == 256
     assert client.send(h2.data(1999, b"x")) == []
     assert client.send(h2.data(1, b"x"))[0][:2] == ("failed", "STREAM_CLOSED")
 
@@ -253,16 +253,16 @@ def test_priorities_ahead_of_streams_that_were_passed_over_are_forgotten() -> No
     for number in (1, 3, 5, 7):
         client.send(h2.priority_update(number, b"u=1"))
     assert client.request(5).urgency == 1
-    assert list(client.engine.early_priorities) == [7]
+    assert list(client.engine.streams.early_priorities) == [7]
     assert client.send(h2.priority_update(3, b"u=1")) == []
-    assert list(client.engine.early_priorities) == [7]
+    assert list(client.engine.streams.early_priorities) == [7]
 
 
 def test_our_settings_are_known_when_they_are_acknowledged() -> None:
     client = Http2Client()
-    assert not client.engine.settings_acked
+    assert not client.engine.settings.acked
     client.send(h2.settings(ack=True))
-    assert client.engine.settings_acked
+    assert client.engine.settings.acked
 
 
 def test_the_size_of_the_header_table_is_the_peers_to_say() -> None:

@@ -4,8 +4,8 @@
 import pytest
 
 from bascule.errors import ResponseError
-from bascule.protocols.http1.response import ResponseDefaults
 from bascule.protocols.limits import Http2Limits, RequestLimits
+from bascule.protocols.response_fields import ResponseDefaults
 from support import http2_frames as h2
 from support.http2_client import Http2Client
 
@@ -26,7 +26,7 @@ def test_a_small_response_is_two_frames() -> None:
     assert (head.kind, head.end) == ("headers", False)
     assert (body.kind, body.end, body.payload) == ("data", True, b"hello")
     assert stream.closed
-    assert client.engine.streams == {}
+    assert client.engine.streams.open == {}
 
 
 def test_all_responses_of_a_turn_leave_together() -> None:
@@ -320,7 +320,7 @@ def answered_early(**limits: int) -> Http2Client:
 def upload(client: Http2Client, size: int, *, end: bool = False) -> int:
     """Send so many bytes on stream 1, as far as its window lets them; returns what was sent."""
     sent = 0
-    stream = client.engine.streams[1]
+    stream = client.engine.streams.open[1]
     while sent < size and stream.window.left and not stream.closed:
         piece = min(stream.window.left, 16384, size - sent)
         sent += piece
@@ -334,7 +334,7 @@ def test_a_request_may_end_behind_its_answer() -> None:
     client = answered_early()
     assert upload(client, 300_000, end=True) == 300_000
     assert {frame.kind for frame in client.read()} == {"window_update"}
-    assert client.engine.streams == client.engine.answered == {}
+    assert client.engine.streams.open == client.engine.streams.answered == {}
 
 
 def test_what_was_kept_for_the_application_is_thrown_away_behind_the_answer() -> None:
@@ -366,7 +366,7 @@ def test_a_request_that_does_not_go_on_behind_its_answer_is_reset_gently() -> No
     assert client.read() == []
     client.engine.replenish(0.25)
     assert client.answers() == ["rst_stream 1 NO_ERROR"]
-    assert client.engine.streams == client.engine.answered == {}
+    assert client.engine.streams.open == client.engine.streams.answered == {}
 
 
 def test_a_request_that_trickles_behind_its_answer_is_reset_gently() -> None:
@@ -396,7 +396,7 @@ def test_a_client_may_reset_a_request_that_is_answered() -> None:
         stream = client.request(number, h2.POST, end=False)
         client.engine.send_head(stream, 403, [], b"no", True)
         assert client.send(h2.rst_stream(number))[0][0] == "left"
-    assert client.engine.answered == {}
+    assert client.engine.streams.answered == {}
 
 
 @pytest.mark.parametrize("declared", [[(b"content-length", b"300000")], []])
@@ -405,10 +405,10 @@ def test_a_request_that_is_refused_may_end(declared: h2.Fields) -> None:
     engine = client.engine
     events = client.send(h2.headers(1, [*h2.POST, *declared], end=False) + h2.data(1, b"x" * 200))
     assert [event[:3] for event in events if event[0] == "refused"] == [("refused", 1, 413)]
-    engine.send_head(engine.streams[1], 413, [], b"no", True)
+    engine.send_head(engine.streams.open[1], 413, [], b"no", True)
     assert upload(client, 299_800, end=True) == 299_800
     assert "rst_stream 1 NO_ERROR" not in client.answers()
-    assert engine.streams == {}
+    assert engine.streams.open == {}
 
 
 def test_what_is_sent_to_a_client_that_has_reset_goes_nowhere() -> None:
@@ -451,12 +451,12 @@ def test_a_refusal_of_head_has_no_body() -> None:
     client = Http2Client(RequestLimits(fields=2))
     many = [(b"x-%d" % number, b"1") for number in range(3)]
     assert client.send(h2.headers(1, HEAD + many))[0][:3] == ("refused", 1, 431)
-    client.engine.send_head(client.engine.streams[1], 431, [], b"too many", True)
+    client.engine.send_head(client.engine.streams.open[1], 431, [], b"too many", True)
     assert client.answers() == ["headers 1"]
     too_long = [*h2.GET, (b"x-a", b"a" * 70000)]
     told = client.send(h2.long_headers(3, too_long))
     assert told[0][:3] == ("refused", 3, 431)
-    client.engine.send_head(client.engine.streams[3], 431, [], b"too long", True)
+    client.engine.send_head(client.engine.streams.open[3], 431, [], b"too long", True)
     assert client.answers() == ["headers 3", "data 3"]
 
 
@@ -465,7 +465,10 @@ def test_small_frames_on_their_way_to_a_stream_that_was_answered_cost_nothing() 
     stream = client.request(1, h2.POST, end=False)
     client.engine.send_head(stream, 413, [], b"", True)
     assert client.send(h2.data(1, b"x") * 100) == []
-    assert client.engine.window.owed + client.engine.window.left == client.engine.window.size
+    assert (
+        client.engine.streams.window.owed + client.engine.streams.window.left
+        == client.engine.streams.window.size
+    )
 
 
 @pytest.mark.parametrize(

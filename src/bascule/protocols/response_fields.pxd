@@ -2,6 +2,11 @@ from bascule.protocols.headers cimport NameCache, parse_length
 
 cdef NameCache NAMES
 
+cdef class ResponseDefaults:
+    cdef public bytes date
+    cdef public bytes server
+    cdef public bytes extra
+
 cpdef int kind_of(object name, object value) except -1
 cpdef tuple known_name(object name, object value)
 cpdef check_values(list fields)

@@ -1,5 +1,5 @@
-"""What an application may say in a response, whatever carries it: the same checks for every HTTP
-version.
+"""The fields of responses, the same for every HTTP version: those of the server itself, and what
+an application may say.
 
 A response never carries an octet that could end a field early (CVE-2020-7695, CVE-2018-1000164),
 nor two lengths that contradict each other. What breaks a rule raises ResponseError.
@@ -12,6 +12,22 @@ FORBIDDEN_OCTETS = bytes({*range(32), 127} - {9})
 NAMES = NameCache()
 
 NO_LENGTH = -1
+
+
+class ResponseDefaults:
+    """Field lines of the server itself, ready to be written. One for each worker; its tick renews
+    `date`.
+
+    date, server: the lines of these fields, or empty.
+    extra: other lines, which the operator has asked for.
+    """
+
+    __slots__ = ("date", "extra", "server")
+
+    def __init__(self) -> None:
+        self.date = b""
+        self.server = b""
+        self.extra = b""
 
 
 def kind_of(name: bytes, value: bytes) -> int:
