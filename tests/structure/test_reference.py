@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from runpy import run_path
-from types import ModuleType, NoneType
+from types import NoneType
 from typing import get_args, get_type_hints
 
 import pytest
@@ -14,25 +14,27 @@ from bascule.settings.reference import settings_page
 from bascule.settings.typed import AllOptions, Options
 
 ROOT = Path(__file__).parents[2]
+LIMITS = ROOT / "scripts" / "limits_page.py"
+limits_page = run_path(str(LIMITS))["page"]
+
+# Each with the module that prints it.
 PAGES = [
-    ("docs/reference/settings.md", reference, settings_page),
-    ("src/bascule/settings/typed.py", annotations, typed),
+    ("docs/reference/settings.md", str(reference.__file__), settings_page),
+    ("docs/limits.md", str(LIMITS), limits_page),
+    ("src/bascule/settings/typed.py", str(annotations.__file__), typed),
 ]
 
 
 @pytest.mark.parametrize(("page", "module", "make"), PAGES, ids=[page for page, _, _ in PAGES])
-def test_generated_files_are_current(
-    page: str, module: ModuleType, make: Callable[[], str]
-) -> None:
-    remedy = f"python -m {module.__name__} > {page}"
-    assert (ROOT / page).read_text(encoding="utf-8") == make(), remedy
+def test_generated_files_are_current(page: str, module: str, make: Callable[[], str]) -> None:
+    assert (ROOT / page).read_text(encoding="utf-8") == make(), f"make docs, by {module}"
 
 
 @pytest.mark.parametrize(("page", "module", "make"), PAGES, ids=[page for page, _, _ in PAGES])
 def test_what_generates_them_prints(
-    page: str, module: ModuleType, make: Callable[[], str], capsys: pytest.CaptureFixture[str]
+    page: str, module: str, make: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_path(str(module.__file__), run_name="__main__")
+    run_path(module, run_name="__main__")
     assert capsys.readouterr().out == make()
 
 
@@ -65,3 +67,19 @@ def test_ways_to_write_an_option() -> None:
     assert "- Environment: `BASCULE_PORT` or `PORT`" in lines
     assert "- Environment: `BASCULE_HEADER`, several one in a line" in lines
     assert "- File: `limit_request_body`, a number" in lines
+
+
+def test_limits_page_knows_what_the_source_declares() -> None:
+    module = run_path(str(LIMITS))
+    filled, number = module["filled"], module["number"]
+    assert filled("| {port} | {flag} |") == "| 8,000 | `--port` |"
+    assert filled("{limit_body_buffer}") == "4 MiB"
+    assert filled("{RequestLimits.chunk_line:bytes}, {why}").startswith("1,024 bytes, No client")
+    assert filled("{Deadlines.half_close:s}") == "2 s"
+    assert filled("{MOST_UNSENT:bytes}") == "64 MiB"
+    assert filled("{limit_queue}") == "none"
+    for wrong in ("NO_SUCH_NUMBER", "READ"):  # declared by several, differently
+        with pytest.raises(LookupError, match=wrong):
+            number(wrong)
+    with pytest.raises(LookupError, match="no reason"):
+        filled("{Deadlines.body_grace:s} {why}")

@@ -5,23 +5,28 @@ One value, made once for a worker and never changed: whatever reads it may keep 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits
+from bascule.protocols.limits import Http2Limits, RequestLimits, WebSocketLimits, limit
+from bascule.settings import OPTIONS
 
 if TYPE_CHECKING:
     from bascule.observability.board import Slot
+
+
+def settable(name: str) -> Any:
+    """Return a field of a dataclass with the default and the reason of a setting, 0 for none."""
+    option = OPTIONS[name]
+    return limit(option.default or 0, option.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """Seconds, all finite, each with its reason.
 
-    keep_alive: for an idle connection. Longer than the 60 s after which load balancers drop
-        theirs: the balancer must close first, or it sends a request into a closed connection and
-        answers 502.
+    keep_alive: for an idle connection.
     last_call: when the worker stops, for a client whose connection is idle to send the request
-        that may be on its way already: closing at once would lose it.
+        that it may be sending already.
     first_call: the same for a client that has connected, and has sent nothing yet.
     request_head: from the first byte of a head to its last. Starting again at each byte would help
         slowloris.
@@ -29,39 +34,41 @@ class Deadlines:
     write_contended: the same, where the response holds a thread that other requests wait for, or
         where too much waits for clients in all.
     body_grace: until the rate of a request body is checked.
-    body_rate: bytes a second, which a request body must have come at on average after that.
-    linger: for the client to read a refusal before the connection is closed (RFC 9112 section
-        9.6). It begins anew while the client still sends, until longest_linger. nginx has such a
-        pair.
+    body_rate: bytes a second, which a request body must have come at on average after that; 0 for
+        no minimum.
+    linger: for the client to read a refusal before the connection is closed. It begins anew while
+        the client still sends, until longest_linger. nginx has such a pair.
     longest_linger: see linger.
     half_close: for a client that has closed its sending side to be taken for one that waits for
         its response.
-    websocket_handshake: for the application to answer a handshake. Browsers give up later, without
-        a reason.
+    websocket_handshake: for the application to answer a handshake.
     websocket_answer: for the application to answer messages that came before the client's end.
-    websocket_closing: for the client to answer a Close frame. Clients allow the server as much.
-    websocket_ping_interval: of silence until the client gets a ping, below the 60 s after which
-        proxies drop idle connections. 0 for no pings.
-    websocket_ping_timeout: for the answer to a ping. A telephone that changes networks takes a
-        while. 0 for no limit: the client gets another ping after each interval.
+    websocket_closing: for the client to answer a Close frame.
+    websocket_ping_interval: of silence until the client gets a ping; 0 for no pings.
+    websocket_ping_timeout: for the answer to a ping; 0 for no limit, with another ping after each
+        interval.
     """
 
-    keep_alive: float = 75.0
-    last_call: float = 1.0
-    first_call: float = 2.0
-    request_head: float = 30.0
-    write: float = 60.0
-    write_contended: float = 5.0
-    body_grace: float = 30.0
-    body_rate: float = 240.0
-    linger: float = 2.0
-    longest_linger: float = 30.0
-    half_close: float = 2.0
-    websocket_handshake: float = 30.0
-    websocket_answer: float = 2.0
-    websocket_closing: float = 10.0
-    websocket_ping_interval: float = 20.0
-    websocket_ping_timeout: float = 20.0
+    keep_alive: float = settable("timeout_keep_alive")
+    last_call: float = limit(1.0, "Closing at once would lose the request.")
+    first_call: float = limit(2.0, "Closing at once would lose its first request.")
+    request_head: float = settable("timeout_request_head")
+    write: float = settable("timeout_write")
+    write_contended: float = limit(
+        5.0, "A client that reads nothing must not keep a thread from clients that read."
+    )
+    body_grace: float = limit(30.0)
+    body_rate: float = settable("limit_body_rate")
+    linger: float = limit(
+        2.0, "RFC 9112 section 9.6: closing with unread bytes may lose the response."
+    )
+    longest_linger: float = limit(30.0, "nginx's number.")
+    half_close: float = limit(2.0, "The client may be gone or may be waiting.")
+    websocket_handshake: float = limit(30.0, "Browsers give up later, without a reason.")
+    websocket_answer: float = limit(2.0, "A busy application does not hold the client up.")
+    websocket_closing: float = limit(10.0, "Clients allow the server as much.")
+    websocket_ping_interval: float = settable("ws_ping_interval")
+    websocket_ping_timeout: float = settable("ws_ping_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class ConnectionPlan:
     websocket_limits: WebSocketLimits = field(default_factory=WebSocketLimits)
     deadlines: Deadlines = field(default_factory=Deadlines)
     request_timeout: float = 0.0
-    max_connections: int = 10_000
+    max_connections: int = settable("limit_connections")
     max_running: int = 0
     http1: bool = True
     http2: bool = True

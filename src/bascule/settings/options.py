@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from bascule.address import DEFAULT_HOST, DEFAULT_PORT
+from bascule.protocols.limits import RequestLimits, WebSocketLimits, default_of, why
 from bascule.settings.kinds import (
     Account,
     Choice,
@@ -476,33 +477,31 @@ class Declared:
     )
     limit_request_line = Option(
         Whole(64, metavar="BYTES"),
-        8190,
+        default_of(RequestLimits, "request_line"),
         LIMITS,
         "Longest request line. Past it: 414.",
-        reason="RFC 9112 section 3 asks for 8,000 and more; 8,190 is what Apache and Gunicorn "
-        "users know.",
+        reason=why(RequestLimits, "request_line"),
     )
     limit_request_fields = Option(
         Whole(1),
-        100,
+        default_of(RequestLimits, "fields"),
         LIMITS,
         "Most header fields in a request. Past it: 431.",
-        reason="Apache's and Gunicorn's number; it keeps work that grows with the square of it "
-        "small.",
+        reason=why(RequestLimits, "fields"),
     )
     limit_request_head = Option(
         Whole(256, metavar="BYTES"),
-        65536,
+        default_of(RequestLimits, "head"),
         LIMITS,
         "Longest request line and header fields together. Past it: 431.",
-        reason="Room for the largest cookies browsers send beside everything else.",
+        reason=why(RequestLimits, "head"),
     )
     limit_request_body = Option(
         Maybe(Whole(0, metavar="BYTES")),
-        None,
+        default_of(RequestLimits, "body"),
         LIMITS,
         "Longest request body. Past it: 413. none for no limit.",
-        reason="Only the application knows what it accepts.",
+        reason=why(RequestLimits, "body"),
     )
     limit_body_buffer = Option(
         Whole(0, metavar="BYTES"),
@@ -616,17 +615,17 @@ class Declared:
     )
     ws_max_size = Option(
         Whole(1, metavar="BYTES"),
-        16 * 1024 * 1024,
+        default_of(WebSocketLimits, "message"),
         WEBSOCKET,
         "Longest message a client may send, and longest frame. Past it: close code 1009.",
-        reason="Uvicorn's and Hypercorn's number; it counts what has been decompressed.",
+        reason=why(WebSocketLimits, "message"),
     )
     ws_max_fragments = Option(
         Whole(1),
-        1024,
+        default_of(WebSocketLimits, "fragments"),
         WEBSOCKET,
         "Most frames that one message may come in. Past it: close code 1009.",
-        reason="Each frame costs time however short it is; browsers send messages in one.",
+        reason=why(WebSocketLimits, "fragments"),
     )
     ws_max_queue = Option(
         Whole(1),
