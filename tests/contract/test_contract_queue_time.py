@@ -138,7 +138,7 @@ def test_on_the_loop_who_waits_too_long_for_its_turn_is_answered_503(served: Ser
     stream = one.connect(receive_buffer=4096).open("GET", "/stream")
     assert stream.head().status == 200
     waiting = one.connect().open("GET", "/shed")
-    one.wait_until(lambda: len(one.hub.interface.waiting) == 1)
+    one.wait_until(lambda: len(one.hub.interface.queue.waiting) == 1)
     began = one.hub.now
     one.wait_until(lambda: one.hub.now > began + TIMEOUT)
     assert len(stream.response().body) == 400 * 65536

@@ -152,11 +152,11 @@ def test_on_the_loop_who_leaves_before_the_turn_is_forgotten(served: Serve) -> N
     clients = [one.connect() for _ in range(3)]
     for client in clients:
         client.open("GET", "/left")
-    one.wait_until(lambda: len(one.hub.interface.waiting) == 3)
+    one.wait_until(lambda: len(one.hub.interface.queue.waiting) == 3)
     assert one.request("GET", "/too-many").status == 503
     for client in clients:
         client.reset()
-    one.wait_until(lambda: not one.hub.interface.waiting)
+    one.wait_until(lambda: not one.hub.interface.queue.waiting)
     assert "(--limit-queue)" in one.taken_log()
     fine = one.connect().open("GET", "/fine")
     stream.response()

@@ -19,8 +19,9 @@ from bascule.adapters.threaded_call import (
 )
 from bascule.errors import ResponseError
 from bascule.interfaces.session import ABNORMAL_CLOSURE, NO_STATUS, NORMAL_CLOSURE, SERVICE_RESTART
+from bascule.interfaces.wsgi.operations import BINARY, TEXT
 from bascule.interfaces.wsgi.pool import ThreadPool
-from bascule.interfaces.wsgi.websocket_object import BINARY, TEXT, WebSocket, closed_error
+from bascule.interfaces.wsgi.websocket_object import WebSocket, closed_error
 from bascule.types import Environ, Headers, Message, Receive, Scope, Send
 
 # Messages that wait for the application before no more are received.

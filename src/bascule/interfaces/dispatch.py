@@ -17,7 +17,7 @@ NO_WEBSOCKETS = b"this application has no WebSockets\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class MountedInterface:
     """A mount point and the interface of its application."""
 
     point: MountPoint
@@ -35,7 +35,7 @@ class DispatchInterface(Interface):
     __slots__ = ("interfaces", "root_path", "routes", "websocket")
 
     def __init__(
-        self, routes: Sequence[Route], websocket: Interface | None, root_path: str = ""
+        self, routes: Sequence[MountedInterface], websocket: Interface | None, root_path: str = ""
     ) -> None:
         super().__init__()
         self.routes = sorted(routes, key=lambda route: route.point.precedence)

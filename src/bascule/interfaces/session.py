@@ -21,7 +21,7 @@ from collections import deque
 
 from bascule.interfaces.exchange import Exchange
 
-Message = str | bytes
+WebSocketMessage = str | bytes
 
 # Octets of unread messages beyond which the carrier stops reading, whatever their number: as much
 # as of a request's body.
@@ -29,7 +29,6 @@ MESSAGES_HIGH_WATER = 131072
 
 # RFC 6455 section 7.4.1.
 NORMAL_CLOSURE = 1000
-GOING_AWAY = 1001
 NO_STATUS = 1005
 ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
@@ -111,7 +110,7 @@ class WebSocketSession:
         self.call = call
         self.carrier: WebSocketCarrier | None = None
         self.most_messages = most_messages
-        self.messages: deque[Message] = deque()
+        self.messages: deque[WebSocketMessage] = deque()
         self.received = 0
         self.consumed = 0
         self.held = False
@@ -126,7 +125,7 @@ class WebSocketSession:
 
     # From the carrier.
 
-    def receive_message(self, message: Message) -> None:
+    def receive_message(self, message: WebSocketMessage) -> None:
         """A whole message; asks the carrier to stop reading when enough is waiting."""
         self.messages.append(message)
         self.received += len(message)
@@ -178,7 +177,7 @@ class WebSocketSession:
 
     # From the call.
 
-    def take(self) -> Message | None:
+    def take(self) -> WebSocketMessage | None:
         """The next message, or None where there is none yet, or none any more (`ended`)."""
         if self.messages:
             self.owed = True

@@ -128,9 +128,9 @@ def preload(settings: Settings, source: ApplicationSource) -> Loaded:
     for application in applications:
         is_hybrid = isinstance(application.app, Hybrid)
         if is_hybrid or application.interface == "wsgi":
-            import_module("bascule.interfaces.wsgi.http")
+            import_module("bascule.interfaces.wsgi.interface")
         if is_hybrid or application.interface != "wsgi":
-            import_module("bascule.interfaces.asgi.http")
+            import_module("bascule.interfaces.asgi.interface")
     return Loaded(applications, tls)
 
 

@@ -41,9 +41,9 @@ class Starvation:
             f"all {pool.limit} threads (--threads) are busy, and {len(pool.calls)} requests wait, "
             f"the first for {waited:.1f} s"
         ]
-        for seat in tuple(pool.seats):
-            lines.append(f"thread {seat.name}, running {running(seat.call)}")
-            lines.append(thread_stack(seat.ident).rstrip())
+        for thread in tuple(pool.pool_threads):
+            lines.append(f"thread {thread.name}, running {running(thread.call)}")
+            lines.append(thread_stack(thread.ident).rstrip())
         lines.append(self.listing())
         logger.warning("%s", "\n".join(lines))
 

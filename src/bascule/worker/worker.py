@@ -41,7 +41,7 @@ from bascule.worker.trim import Trimmer
 
 if TYPE_CHECKING:
     from bascule.connections.proxies import ProxyFields
-    from bascule.interfaces.wsgi.http import WsgiInterface
+    from bascule.interfaces.wsgi.interface import WsgiInterface
     from bascule.loop.proxied import ProxyHeaders
     from bascule.observability.access import AccessLog
     from bascule.observability.board import Slot
@@ -180,9 +180,11 @@ class Worker:
         made = [(side.application.point, self.make_one(side, loop)) for side in self.sides]
         if len(made) == 1 and made[0][0] == EVERYWHERE:
             return made[0][1]
-        from bascule.interfaces.dispatch import DispatchInterface, Route
+        from bascule.interfaces.dispatch import DispatchInterface, MountedInterface
 
-        routes = [Route(point, interface) for point, interface in made if point is not None]
+        routes = [
+            MountedInterface(point, interface) for point, interface in made if point is not None
+        ]
         websocket = next((interface for point, interface in made if point is None), None)
         return DispatchInterface(routes, websocket, self.settings.root_path)
 
@@ -214,7 +216,7 @@ class Worker:
     def make_wsgi(
         self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str
     ) -> "WsgiInterface":
-        from bascule.interfaces.wsgi.http import WsgiInterface
+        from bascule.interfaces.wsgi.interface import WsgiInterface
 
         settings = self.settings
         if settings.request_timeout:
@@ -249,7 +251,7 @@ class Worker:
         state: dict[str, Any] | None,
         mounted: str,
     ) -> Interface:
-        from bascule.interfaces.asgi.http import AsgiInterface
+        from bascule.interfaces.asgi.interface import AsgiInterface
 
         settings = self.settings
         interface = AsgiInterface(

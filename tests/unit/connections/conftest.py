@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from connection_rig import Answering, Rig
 
-from bascule.interfaces.asgi.http import AsgiInterface
+from bascule.interfaces.asgi.interface import AsgiInterface
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
 from bascule.connections.plan import ConnectionPlan, Deadlines, Observers
-from bascule.interfaces.asgi.http import AsgiInterface
+from bascule.interfaces.asgi.interface import AsgiInterface
 from bascule.interfaces.exchange import WebSocketPlan
-from bascule.interfaces.wsgi.http import WsgiInterface
+from bascule.interfaces.wsgi.interface import WsgiInterface
 from bascule.observability.access import AccessLog
 from bascule.protocols.limits import RequestLimits
 from support.transport import FakeLoop, FakeTransport

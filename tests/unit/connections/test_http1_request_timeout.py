@@ -249,7 +249,7 @@ def test_very_many_may_wait_for_their_turn_on_the_loop(make_rig, timeout):
     clients = [rig.connect() for _ in range(sys.getrecursionlimit() + 100)]
     for client in clients:
         client.send(request())
-    assert len(rig.interface.waiting) == len(clients)
+    assert len(rig.interface.queue.waiting) == len(clients)
     rig.interface.queue_timeout = timeout
     rig.interface.warn = rig.hub.warn
     slow.start_reading()

@@ -5,8 +5,8 @@ import contextvars
 
 import pytest
 
-from bascule.interfaces.asgi.call import Wakeup
-from bascule.interfaces.asgi.http import AsgiInterface
+from bascule.interfaces.asgi.awaitables import Wakeup
+from bascule.interfaces.asgi.interface import AsgiInterface
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier
 from bascule.protocols.events import Request

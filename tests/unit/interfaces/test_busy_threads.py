@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bascule.interfaces.asgi.http import AsgiInterface
-from bascule.interfaces.dispatch import DispatchInterface, Route
-from bascule.interfaces.wsgi.http import WsgiInterface
+from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.dispatch import DispatchInterface, MountedInterface
+from bascule.interfaces.wsgi.interface import WsgiInterface
 from bascule.loading.application import EVERYWHERE
 
 
@@ -41,7 +41,7 @@ def test_calls_without_threads(loop: asyncio.AbstractEventLoop) -> None:
 
 def test_one_of_several_applications(loop: asyncio.AbstractEventLoop) -> None:
     wsgi, asgi = WsgiInterface(application, loop, threads=2), AsgiInterface(application, loop)
-    interface = DispatchInterface([Route(EVERYWHERE, wsgi)], asgi)
+    interface = DispatchInterface([MountedInterface(EVERYWHERE, wsgi)], asgi)
     assert not interface.has_busy_threads()
     wsgi.running = 1
     assert interface.has_busy_threads()

@@ -1,56 +1,23 @@
 import cython
 
+from bascule.interfaces.asgi.awaitables cimport AwaitedCall, Wakeup
 from bascule.interfaces.endpoint cimport Endpoint
 from bascule.interfaces.exchange cimport Exchange, Interface
 from bascule.protocols.events cimport Request
 
-cdef class ReadyAwaitable:
-    pass
-
-cdef class GiveWay:
-    cdef bint given
-
-cdef class Wakeup:
-    cdef public bint _asyncio_future_blocking
-    cdef object loop
-    cdef object callback
-    cdef object context
-    cdef bint was_cancelled
-
-    cpdef wake(self)
-    cpdef wake_now(self)
-
-cdef class Waiting:
-    cdef AsgiCall call
-    cdef bint finished
-    cdef Wakeup wakeup
-
-    cdef attempt(self)
-    cdef advance(self)
-    cdef step(self)
-    cdef Wakeup wait(self)
-
-cdef class Receive(Waiting):
-    pass
-
-cdef class Drained(Waiting):
-    pass
-
-cdef class AsgiCall(Exchange):
+cdef class AsgiCall(AwaitedCall):
     cdef public AsgiCaller interface
-    cdef public list waiters
     cdef public object task
 
     @cython.locals(wakeup=Wakeup)
     cpdef wake_reader(self)
     cpdef scope(self)
-    cpdef next_message(self)
-    cpdef bint is_congested(self) except -1
     cpdef judge_return(self)
     cpdef fail(self, str what, object error)
     cpdef finish(self)
     cpdef bint is_unheard(self) except -1
     cpdef Wakeup wait(self)
+    cpdef Wakeup wait_first(self)
     cpdef log_failure(self, str what, object error)
 
 cdef class AsgiCaller(Interface):
@@ -74,6 +41,3 @@ cdef class AsgiCaller(Interface):
     cdef begin_task(self, AsgiCall call)
     @cython.locals(raw_path=bytes, stripped=str, root_path=str)
     cpdef scope(self, str kind, Request request, Endpoint endpoint, dict extensions)
-
-# At the end: it needs what is declared above.
-from bascule.interfaces.asgi cimport sending

@@ -1,21 +1,14 @@
 """Calling an ASGI 3 application: what its HTTP requests and its WebSockets share.
 
-    AsgiCaller       one application in one worker: makes scopes, starts tasks
-    AsgiCall         one call of it: the task, and what wakes it
-    Receive, Drained the awaitables that `receive` and `send` return when there is something to
-                     wait for
-    Wakeup           what their task waits on
-    ReadyAwaitable   the one they return when there is not
-    GiveWay          the one that `send` returns for what it drops
+    AsgiCaller  one application in one worker: makes scopes, starts tasks
+    AsgiCall    one call of it: the task, and the wake-ups that resume it
 
-`receive` and `send` are not coroutine functions. They return objects that carry the whole
-coroutine protocol, because applications await them, hand them to create_task, and wrap them in
-wait_for. Nothing is created for the common case, a `send` to a client that keeps up. They are
-marked as coroutine functions all the same (`mark_async`), because some libraries ask before they
-await. Methods of a compiled class can only be marked where Cython is told `binding=True`, which is
-the first line of the modules that have them.
+The awaitables that `receive` and `send` return are in awaitables.py. Both are marked as coroutine
+functions all the same (`mark_async`), because some libraries check that before they await. Methods
+of a compiled class can only be marked where Cython is given `binding=True`, the first line of the
+modules that have such methods.
 
-What the messages are, and their order, is in `asgi` for HTTP and in `asgi_websocket`.
+The messages, and their order, are in http.py and websocket.py.
 """
 
 import asyncio.coroutines
@@ -29,7 +22,14 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from bascule.errors import ResponseError
-from bascule.interfaces.asgi import sending
+from bascule.interfaces.asgi.awaitables import (
+    AwaitedCall,
+    DrainAwaitable,
+    ReadyAwaitable,
+    ReceiveAwaitable,
+    Wakeup,
+    YieldAwaitable,
+)
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Exchange, Interface, WebSocketPlan
 from bascule.interfaces.leaving import forget_frames, is_disconnect
@@ -41,7 +41,7 @@ from bascule.types import ANNOUNCED, ASGI3App, AsgiExtension, Message, Scope
 logger = logging.getLogger("bascule.asgi")
 
 ASGI_VERSION = "3.0"
-# Why not a later one is said in `asgi`.
+# The reason for this version is in http.py.
 HTTP_SPEC_VERSION = "2.3"
 WEBSOCKET_SPEC_VERSION = "2.5"
 # A name that is given costs less than one that asyncio has to count up.
@@ -52,232 +52,6 @@ PERCENT = 0x25
 Extensions = dict[str, dict[str, object]]
 
 
-class ReadyAwaitable:
-    """An awaitable that has nothing to wait for and returns None. It has no state, so one serves
-    everybody."""
-
-    __slots__ = ()
-
-    def __await__(self) -> "ReadyAwaitable":
-        return self
-
-    def __iter__(self) -> "ReadyAwaitable":
-        return self
-
-    def __next__(self) -> None:
-        raise StopIteration
-
-    def send(self, value: object) -> None:
-        """One step of the coroutine protocol."""
-        raise StopIteration
-
-    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
-        """Raise what is thrown in, as a coroutine that has not started would."""
-        raise kind if value is None else value
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-READY = ReadyAwaitable()
-
-
-class GiveWay:
-    """An awaitable that lets the other tasks of the loop have their turn, and returns None."""
-
-    __slots__ = ("given",)
-
-    def __init__(self) -> None:
-        self.given = False
-
-    def __await__(self) -> "GiveWay":
-        return self
-
-    def __iter__(self) -> "GiveWay":
-        return self
-
-    def __next__(self) -> None:
-        # A task that gets None instead of something to wait on goes on in the next turn.
-        if self.given:
-            raise StopIteration
-        self.given = True
-
-    def send(self, value: object) -> None:
-        """One step of the coroutine protocol."""
-        self.__next__()
-
-    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
-        """Raise what is thrown in."""
-        raise kind if value is None else value
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-class Wakeup:
-    """What a task waits on: the part of a Future that tasks use, and a way to go on at once.
-
-    asyncio's tasks take any object with `_asyncio_future_blocking` for a future. `wake` resumes
-    the task in the next turn of the loop, as a Future would. `wake_now` does in place, which saves
-    the turn and two objects; it is for callbacks of a transport, where no task is running.
-    """
-
-    __slots__ = ("_asyncio_future_blocking", "callback", "context", "loop", "was_cancelled")
-
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        # What Future.__await__ does: it tells the task that this was meant for it.
-        self._asyncio_future_blocking = True
-        self.loop = loop
-        self.callback: Callable[[Any], object] | None = None
-        self.context: contextvars.Context | None = None
-        self.was_cancelled = False
-
-    def wake(self) -> None:
-        """Resume the task in the next turn of the loop."""
-        callback = self.callback
-        if callback is not None:
-            self.callback = None
-            self.loop.call_soon(callback, self, context=self.context)
-
-    def wake_now(self) -> None:
-        """Resume the task here, unless this is inside another one."""
-        callback, context = self.callback, self.context
-        if callback is None or context is None or current_task(self.loop) is not None:
-            self.wake()
-        else:
-            self.callback = None
-            context.run(callback, self)
-
-    # For the task.
-
-    def get_loop(self) -> AbstractEventLoop:
-        """The loop of the task."""
-        return self.loop
-
-    def add_done_callback(
-        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
-    ) -> None:
-        """Keep how the task is resumed."""
-        self.callback = callback
-        self.context = context
-
-    def remove_done_callback(self, callback: object) -> int:
-        """The task does not wait any more."""
-        self.callback = None
-        return 1
-
-    def done(self) -> bool:
-        """The task has been resumed."""
-        return self.callback is None
-
-    def cancel(self, msg: object = None) -> bool:
-        """The task is cancelled; False when it has been resumed before."""
-        if self.callback is None:
-            return False
-        self.was_cancelled = True
-        self.wake()
-        return True
-
-    def result(self) -> None:
-        """Nothing, but an error when it was cancelled."""
-        if self.was_cancelled:
-            raise CancelledError
-
-
-class Waiting:
-    """A hand-written coroutine that waits for its call until `attempt` has a result."""
-
-    __slots__ = ("call", "finished", "wakeup")
-
-    def __init__(self, call: "AsgiCall") -> None:
-        self.call = call
-        self.finished = False
-        self.wakeup: Wakeup | None = None
-
-    def attempt(self) -> object:
-        """The result, or None while there is none."""
-        raise NotImplementedError
-
-    def __await__(self) -> "Waiting":
-        return self
-
-    def __iter__(self) -> "Waiting":
-        return self
-
-    def __next__(self) -> object:
-        return self.advance()
-
-    def send(self, value: object) -> object:
-        """One step of the coroutine protocol."""
-        return self.advance()
-
-    def advance(self) -> object:
-        """One step of the iterator protocol, which ends with StopIteration."""
-        outcome = self.step()
-        if self.finished:
-            raise StopIteration(outcome)
-        return outcome
-
-    def step(self) -> object:
-        """The result, when `finished` is set by that, else what the task is to wait on."""
-        if self.finished:
-            raise RuntimeError("this awaitable was awaited before; call it again instead")
-        result = self.attempt()
-        if result is not None:
-            self.finished = True
-            return result if result is not READY else None
-        wakeup = self.wakeup = self.wait()
-        return wakeup
-
-    def wait(self) -> Wakeup:
-        """What the task waits on."""
-        return self.call.wait()
-
-    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
-        """Cancellation arrives here; whatever was not received stays with the call."""
-        self.close()
-        raise kind if value is None else value
-
-    def close(self) -> None:
-        """Wait no longer."""
-        self.finished = True
-        waiters = self.call.waiters
-        if self.wakeup in waiters:
-            waiters.remove(self.wakeup)
-
-
-class Receive(Waiting):
-    """What `await receive()` waits on. The message is taken when it is awaited, so a cancelled one
-    loses nothing."""
-
-    __slots__ = ()
-
-    def attempt(self) -> object:
-        return self.call.next_message()
-
-
-class Drained(Waiting):
-    """What `await send()` waits on while the client reads slower than the application writes."""
-
-    __slots__ = ()
-
-    def attempt(self) -> object:
-        return None if self.call.is_congested() else READY
-
-    def wait(self) -> Wakeup:
-        # This task is woken before those that wait in `receive`, because they cancel it when the
-        # client leaves. If it is back in the application's generator by then, the generator's
-        # `finally` runs at once; otherwise it runs when the garbage is collected.
-        wakeup = Wakeup(self.call.interface.loop)
-        self.call.waiters.insert(0, wakeup)
-        return wakeup
-
-
-# The compiled classes have a way that raises nothing.
-sending.install(Receive)
-sending.install(Drained)
-
-
 def mark_async(function: Any) -> None:
     """Have `iscoroutinefunction` of inspect, asyncio and asgiref say yes to this function."""
     if sys.version_info >= (3, 12):
@@ -286,20 +60,19 @@ def mark_async(function: Any) -> None:
         function._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine")  # noqa: B009
 
 
-class AsgiCall(Exchange):
+class AsgiCall(AwaitedCall):
     """One call of an ASGI application. Subclasses know the messages and their order.
 
     Rules for all: a disconnect cancels nothing behind the application's back; the call is in
     `interface.started` with it until it is done, because the loop itself only holds tasks weakly.
     """
 
-    __slots__ = ("interface", "task", "waiters")
+    __slots__ = ("interface", "task")
 
     called_by = "ASGI"
 
     interface: "AsgiCaller"
     task: "Task[None] | None"
-    waiters: list[Wakeup]
 
     # For subclasses to say.
 
@@ -307,20 +80,12 @@ class AsgiCall(Exchange):
         """What the application is called with."""
         raise NotImplementedError
 
-    def receive(self) -> Receive:
+    def receive(self) -> ReceiveAwaitable:
         """ASGI `receive`."""
         raise NotImplementedError
 
-    def send(self, message: Message) -> ReadyAwaitable | Drained | GiveWay:
+    def send(self, message: Message) -> ReadyAwaitable | DrainAwaitable | YieldAwaitable:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
-        raise NotImplementedError
-
-    def next_message(self) -> Message | None:
-        """What `receive` returns now, or None."""
-        raise NotImplementedError
-
-    def is_congested(self) -> bool:
-        """`send` has to wait."""
         raise NotImplementedError
 
     def judge_return(self) -> None:
@@ -402,9 +167,13 @@ class AsgiCall(Exchange):
     # For the awaitables.
 
     def wait(self) -> Wakeup:
-        """What wakes a task when anything happens to this call."""
         wakeup = Wakeup(self.interface.loop)
         self.waiters.append(wakeup)
+        return wakeup
+
+    def wait_first(self) -> Wakeup:
+        wakeup = Wakeup(self.interface.loop)
+        self.waiters.insert(0, wakeup)
         return wakeup
 
     def log_failure(self, what: str, error: BaseException | None) -> None:

@@ -1,6 +1,7 @@
 import cython
 
-from bascule.interfaces.asgi.call cimport AsgiCall, AsgiCaller, Drained, GiveWay, ReadyAwaitable, Receive
+from bascule.interfaces.asgi.call cimport AsgiCall
+from bascule.interfaces.asgi.awaitables cimport DrainAwaitable, ReadyAwaitable, ReceiveAwaitable, YieldAwaitable
 from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.protocols.events cimport Request
 
@@ -38,6 +39,3 @@ cdef class AsgiExchange(AsgiCall):
     cdef announce(self, object size)
     cdef send_zerocopy(self, object message)
     cdef carrier_send_file(self, object file, long long offset, long long count, bint more)
-
-cdef class AsgiInterface(AsgiCaller):
-    pass

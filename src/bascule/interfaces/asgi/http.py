@@ -1,8 +1,7 @@
 # cython: binding=True
 """ASGI HTTP (ASGI 3.0, HTTP specification 2.3): one request, one call of the application.
 
-    AsgiInterface    one application in one worker: makes the call that a request asks for
-    AsgiExchange     `receive` and `send` of one request, and the rules about their order
+    AsgiExchange  `receive` and `send` of one request, and the rules about their order
 
 Why 2.3, and not 2.5. From 2.4 on `send` raises OSError when the client has gone, and frameworks
 rely on it: Starlette then no longer listens to `receive` while it streams. A stream that waits for
@@ -17,7 +16,7 @@ of a response that has none on the wire (HEAD, 204, 304): the response is comple
 
 When the server stops, an application that listens while it sends a stream of events is told
 http.disconnect, and the stream ends (`tick`). Nothing is cancelled behind the application's back.
-Tasks and awaitables are in `asgi_call`.
+Tasks are in call.py, awaitables in awaitables.py.
 """
 
 import os
@@ -25,14 +24,16 @@ from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
-from bascule.interfaces.asgi.call import (
+from bascule.interfaces.asgi.awaitables import (
     READY,
+    DrainAwaitable,
+    ReadyAwaitable,
+    ReceiveAwaitable,
+    YieldAwaitable,
+)
+from bascule.interfaces.asgi.call import (
     AsgiCall,
     AsgiCaller,
-    Drained,
-    GiveWay,
-    ReadyAwaitable,
-    Receive,
     checked_body,
     mark_async,
 )
@@ -98,7 +99,7 @@ class AsgiExchange(AsgiCall):
         "unheard_since",
     )
 
-    def __init__(self, interface: "AsgiInterface", request: Request, carrier: Carrier) -> None:
+    def __init__(self, interface: AsgiCaller, request: Request, carrier: Carrier) -> None:
         self.interface = interface
         self.request = request
         self.carrier = carrier
@@ -208,7 +209,7 @@ class AsgiExchange(AsgiCall):
             # The task that listens is another one, and must have its turn. Usually it gets one
             # while the task that sends waits for its next piece.
             self.dropped += 1
-            return READY if self.dropped % DROPPED_A_TURN else GiveWay()
+            return READY if self.dropped % DROPPED_A_TURN else YieldAwaitable()
         if kind == "http.response.trailers" or (kind in BODIES and not self.trailers_follow):
             # A stop of the server waits for the work that applications do behind their responses.
             self.state = COMPLETE
@@ -272,7 +273,7 @@ class AsgiExchange(AsgiCall):
 
     # From the application.
 
-    def receive(self) -> Receive:
+    def receive(self) -> ReceiveAwaitable:
         """ASGI `receive`."""
         if (
             not self.body
@@ -281,7 +282,7 @@ class AsgiExchange(AsgiCall):
             and self.state < COMPLETE
         ):
             self.carrier.want_body()
-        return Receive(self)
+        return ReceiveAwaitable(self)
 
     def next_message(self) -> Message | None:
         """What `receive` returns now, or None."""
@@ -302,12 +303,12 @@ class AsgiExchange(AsgiCall):
         self.set_deserted(False)
         return {"type": "http.disconnect"}
 
-    def send(self, message: Message) -> ReadyAwaitable | Drained | GiveWay:
+    def send(self, message: Message) -> ReadyAwaitable | DrainAwaitable | YieldAwaitable:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
         kind = message["type"]
         state = self.state
         if self.disconnected or state == DROPPING:
-            nobody: ReadyAwaitable | GiveWay = self.send_to_nobody(kind, message)
+            nobody: ReadyAwaitable | YieldAwaitable = self.send_to_nobody(kind, message)
             return nobody
         if kind == "http.response.body" and HEAD_KEPT <= state <= SENDING:
             self.send_body(message)
@@ -316,7 +317,7 @@ class AsgiExchange(AsgiCall):
         else:
             self.send_other(kind, message)
         if self.state < COMPLETE and self.carrier.congested:
-            return Drained(self)
+            return DrainAwaitable(self)
         return READY
 
     def keep_head(self, message: Message) -> None:
@@ -491,20 +492,6 @@ class AsgiExchange(AsgiCall):
 
 mark_async(AsgiExchange.receive)
 mark_async(AsgiExchange.send)
-
-
-class AsgiInterface(AsgiCaller):
-    """Calls one ASGI 3 application on the loop, for requests and for WebSockets."""
-
-    __slots__ = ()
-
-    def exchange(self, request: Request, carrier: Carrier) -> Exchange:
-        if request.websocket is not None and self.websockets is not None:
-            # Not before there is one: many applications have none.
-            from bascule.interfaces.asgi.websocket import AsgiWebSocket
-
-            return AsgiWebSocket(self, request, carrier, self.websockets.queue)
-        return AsgiExchange(self, request, carrier)
 
 
 def file_size(file: Any) -> int:

@@ -1,6 +1,7 @@
 import cython
 
-from bascule.interfaces.asgi.call cimport AsgiCall, AsgiCaller, Drained, ReadyAwaitable, Receive, Wakeup
+from bascule.interfaces.asgi.call cimport AsgiCall, AsgiCaller
+from bascule.interfaces.asgi.awaitables cimport DrainAwaitable, ReadyAwaitable, ReceiveAwaitable, Wakeup
 from bascule.interfaces.exchange cimport Carrier
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
 from bascule.protocols.events cimport Request

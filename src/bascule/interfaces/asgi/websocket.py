@@ -14,14 +14,16 @@ reason, `send` raises OSError. What the client sent before that is received firs
 
 from bascule.errors import ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
-from bascule.interfaces.asgi.call import (
+from bascule.interfaces.asgi.awaitables import (
     READY,
+    DrainAwaitable,
+    ReadyAwaitable,
+    ReceiveAwaitable,
+)
+from bascule.interfaces.asgi.call import (
     WEBSOCKET_SPEC_VERSION,
     AsgiCall,
     AsgiCaller,
-    Drained,
-    ReadyAwaitable,
-    Receive,
     checked_body,
     mark_async,
 )
@@ -134,9 +136,9 @@ class AsgiWebSocket(AsgiCall):
 
     # From the application.
 
-    def receive(self) -> Receive:
+    def receive(self) -> ReceiveAwaitable:
         """ASGI `receive`."""
-        return Receive(self)
+        return ReceiveAwaitable(self)
 
     def next_message(self) -> Message | None:
         """What `receive` returns now, or None."""
@@ -157,7 +159,7 @@ class AsgiWebSocket(AsgiCall):
             }
         return None
 
-    def send(self, message: Message) -> ReadyAwaitable | Drained:
+    def send(self, message: Message) -> ReadyAwaitable | DrainAwaitable:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
         kind = message["type"]
         if self.disconnected and self.state != CLOSED:
@@ -167,7 +169,7 @@ class AsgiWebSocket(AsgiCall):
         else:
             self.send_other(kind, message)
         if self.is_congested():
-            return Drained(self)
+            return DrainAwaitable(self)
         return READY
 
     def send_message(self, message: Message) -> None:

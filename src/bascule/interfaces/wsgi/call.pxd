@@ -20,7 +20,7 @@ cdef class WsgiExchange(Exchange):
     cdef public long long sent
     cdef public bint head_sent
     cdef public bint ended
-    cdef public Result result
+    cdef public ResultIterator result
     cdef public double queued_at
     cdef double quiet_since
     cdef int surplus
@@ -34,13 +34,13 @@ cdef class WsgiExchange(Exchange):
     cdef dict environ(self, object body)
     cdef call(self, object body)
     cpdef invoke(self, dict environ)
-    cpdef pull(self, Result result)
+    cpdef pull(self, ResultIterator result)
     cdef put_whole(self, object data)
     cdef put(self, object data)
     cdef check_piece(self, object data)
     cdef bint put_wrapped(self, object wrapper) except -1
     cdef bint walk(self) except -1
-    cdef drop(self, Result result)
+    cdef drop(self, ResultIterator result)
     cdef bint is_bodiless(self) except -1
     cdef bint is_forsaken(self) except -1
     cpdef bint must_pause(self) except -1
@@ -71,7 +71,7 @@ cdef class WsgiCaller(Interface):
     cpdef shed(self, WsgiExchange exchange)
     cpdef turn_away(self, WsgiExchange exchange)
 
-cdef class Result:
+cdef class ResultIterator:
     cdef public object iterable
     cdef public object iterator
 

@@ -99,7 +99,7 @@ class WsgiExchange(Exchange):
         self.sent = 0
         self.head_sent = False
         self.ended = False
-        self.result: Result | None = None
+        self.result: ResultIterator | None = None
         self.queued_at = 0.0
         self.quiet_since = 0.0
         self.surplus = 0
@@ -202,7 +202,7 @@ class WsgiExchange(Exchange):
         if kind is list or kind is tuple:
             self.put_whole(result[0] if len(result) == 1 else join(result))
         else:
-            self.result = Result(result)
+            self.result = ResultIterator(result)
             if kind is FileWrapper and self.put_wrapped(result):
                 self.close_result()
 
@@ -210,7 +210,7 @@ class WsgiExchange(Exchange):
         """What the application returns."""
         return self.interface.app(environ, self.start_response)
 
-    def pull(self, result: "Result") -> Any:
+    def pull(self, result: "ResultIterator") -> Any:
         """The next piece of the result, or END."""
         return result.advance()
 
@@ -300,7 +300,7 @@ class WsgiExchange(Exchange):
                 self.finish()
         return True
 
-    def drop(self, result: "Result") -> None:
+    def drop(self, result: "ResultIterator") -> None:
         """After a head that forbids a body: send the first piece of a body that is in memory, so
         that the log says that it was dropped. Other iterables may never end, or never begin."""
         data = self.pull(result)
@@ -487,7 +487,7 @@ class WsgiCaller(Interface):
                 pool.close()
 
 
-class Result:
+class ResultIterator:
     """What the application returned: its iterator, and its close() to be called."""
 
     __slots__ = ("iterable", "iterator")

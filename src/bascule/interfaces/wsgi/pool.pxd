@@ -1,4 +1,4 @@
-cdef class Seat:
+cdef class PoolThread:
     cdef public object ident
     cdef public str name
     cdef public object call
@@ -10,7 +10,7 @@ cdef class ThreadPool:
     cdef public object calls
     cdef public list idle
     cdef public list threads
-    cdef public list seats
+    cdef public list pool_threads
     cdef public object growing
     cdef public object posted
     cdef public long long posted_bytes
@@ -24,7 +24,7 @@ cdef class ThreadPool:
     cpdef wake_one(self)
     cdef grow(self)
     cdef stay_small(self, object error)
-    cdef take_calls(self, Seat seat)
+    cdef take_calls(self, PoolThread thread)
     cdef let_loop_catch_up(self)
     cdef bint leave_idle(self, object gate) except -1
     cpdef post(self, object call)

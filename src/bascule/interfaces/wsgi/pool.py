@@ -47,7 +47,7 @@ class Call(Protocol):
     def flush(self) -> None: ...
 
 
-class Seat:
+class PoolThread:
     """One thread of a pool: its `ident` and `name`, and the `call` it runs, or None."""
 
     __slots__ = ("call", "ident", "name")
@@ -61,8 +61,10 @@ class Seat:
 class ThreadPool:
     """At most `limit` threads.
 
-    seats: one for each thread that has begun, in any order. calls: those that wait. posted_bytes:
-    of responses that the loop has not carried out; roughly, for threads add to it without a lock.
+    pool_threads: one for each thread that has started, in any order.
+    calls: those that wait for a thread.
+    posted_bytes: bytes of responses that were posted to the loop and not carried out yet.
+        Approximate, because threads add to it without a lock.
 
     Everything shared between threads is changed by single operations on lists and deques, which
     the interpreter's lock makes atomic; `growing` guards what is not.
@@ -76,9 +78,9 @@ class ThreadPool:
         "limit",
         "loop",
         "name",
+        "pool_threads",
         "posted",
         "posted_bytes",
-        "seats",
         "submitted",
         "threads",
         "wake_up_due",
@@ -92,7 +94,7 @@ class ThreadPool:
         self.calls: deque[Call] = deque()
         self.idle: list[threading.Lock] = []
         self.threads: list[threading.Thread] = []
-        self.seats: list[Seat] = []
+        self.pool_threads: list[PoolThread] = []
         self.growing = threading.Lock()
         self.posted: deque[Call] = deque()
         self.posted_bytes = 0
@@ -144,22 +146,22 @@ class ThreadPool:
 
     # ANY THREAD
 
-    def seat_of(self, call: Call) -> Seat | None:
+    def thread_of(self, call: Call) -> PoolThread | None:
         """Where a call is running."""
-        for seat in self.seats:
-            if seat.call is call:
-                return seat
+        for thread in self.pool_threads:
+            if thread.call is call:
+                return thread
         return None
 
     def all_calls(self) -> list[Call]:
         """The calls that run, and those that wait."""
-        running = [seat.call for seat in tuple(self.seats)]
+        running = [thread.call for thread in tuple(self.pool_threads)]
         return [call for call in running if call is not None] + list(self.calls)
 
     def is_full(self) -> bool:
         """Every thread that there may be runs a call."""
-        seats = tuple(self.seats)
-        return len(seats) >= self.limit and all(seat.call is not None for seat in seats)
+        threads = tuple(self.pool_threads)
+        return len(threads) >= self.limit and all(one.call is not None for one in threads)
 
     # BOTH SIDES
 
@@ -204,11 +206,11 @@ class ThreadPool:
         """The life of a thread."""
         gate = threading.Lock()
         gate.acquire()
-        seat = Seat(get_ident(), threading.current_thread().name)
-        self.seats.append(seat)
+        thread = PoolThread(get_ident(), threading.current_thread().name)
+        self.pool_threads.append(thread)
         while True:
             self.waking = False
-            self.take_calls(seat)
+            self.take_calls(thread)
             if self.closed:
                 return
             self.idle.append(gate)
@@ -217,7 +219,7 @@ class ThreadPool:
                 continue
             gate.acquire()
 
-    def take_calls(self, seat: Seat) -> None:
+    def take_calls(self, thread: PoolThread) -> None:
         """Run calls until there are none."""
         calls = self.calls
         while True:
@@ -229,16 +231,16 @@ class ThreadPool:
                 self.wake_one()
             if self.posted_bytes > MOST_POSTED:
                 self.let_loop_catch_up()
-            seat.call = call
+            thread.call = call
             try:
                 call.run()
             except BaseException as error:
                 # Calls deal with what their applications raise, so this is a fault of the call's
                 # own. The thread goes on, whatever was raised: no other would replace it.
-                logger.error("a call failed in thread %s", seat.name, exc_info=error)
+                logger.error("a call failed in thread %s", thread.name, exc_info=error)
                 del error
             finally:
-                seat.call = None
+                thread.call = None
 
     def let_loop_catch_up(self) -> None:
         """Wait for the loop to carry out what calls have posted, which counts for no client

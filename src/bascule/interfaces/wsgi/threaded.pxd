@@ -1,9 +1,19 @@
 import cython
 
 from bascule.interfaces.exchange cimport Carrier
-from bascule.interfaces.wsgi.pool cimport Seat, ThreadPool
-from bascule.interfaces.wsgi.call cimport Result, WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi.pool cimport PoolThread, ThreadPool
+from bascule.interfaces.wsgi.call cimport ResultIterator, WsgiCaller, WsgiExchange
 from bascule.protocols.events cimport Request
+
+cdef int RESPOND
+cdef int SEND
+cdef int SEND_FILE
+cdef int INFORM
+cdef int READ_ON
+cdef int ABORT
+cdef int RETURNED
+cdef int SHED
+cdef int PARK
 
 cdef class ThreadedExchange(WsgiExchange):
     cdef public ThreadPool pool

@@ -43,8 +43,19 @@ from bascule.errors import RequestTimeout, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import BODY_HIGH_WATER, Carrier
 from bascule.interfaces.wsgi.body import TOO_LARGE, Collected
-from bascule.interfaces.wsgi.call import Result, WsgiCaller, WsgiExchange
+from bascule.interfaces.wsgi.call import ResultIterator, WsgiCaller, WsgiExchange
 from bascule.interfaces.wsgi.input import BodyStream
+from bascule.interfaces.wsgi.operations import (
+    ABORT,
+    INFORM,
+    PARK,
+    READ_ON,
+    RESPOND,
+    RETURNED,
+    SEND,
+    SEND_FILE,
+    SHED,
+)
 from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
 from bascule.types import Environ
@@ -54,17 +65,6 @@ from bascule.types import Environ
 # waits for clients already, it is only what the transport holds as well.
 RESPONSE_HIGH_WATER = 524288
 CROWDED_HIGH_WATER = 65536
-
-# Operations from a thread to the loop.
-RESPOND = 0
-SEND = 1
-SEND_FILE = 2
-INFORM = 3
-READ_ON = 4
-ABORT = 5
-DONE = 6
-SHED = 7
-PARK = 8
 
 
 class ThreadedExchange(WsgiExchange):
@@ -274,7 +274,7 @@ class ThreadedExchange(WsgiExchange):
         if not (self.parked or pool.withdraw(self)):
             return False
         self.parked = False
-        self.carry_out((DONE,))
+        self.carry_out((RETURNED,))
         return True
 
     def disconnect(self) -> None:
@@ -323,7 +323,7 @@ class ThreadedExchange(WsgiExchange):
 
     def carry_out(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
-        if kind == DONE:
+        if kind == RETURNED:
             self.returned = True
             self.interface.running -= 1
             if self.passed_on and self.consumed == 0 and 200 <= self.status < 300:
@@ -360,7 +360,7 @@ class ThreadedExchange(WsgiExchange):
     def park(self) -> None:
         """The call has not begun: it waits, without a thread, until its client has taken more."""
         if self.disconnected:
-            self.carry_out((DONE,))
+            self.carry_out((RETURNED,))
         else:
             self.parked = True
             self.carrier.wait_for_room()
@@ -394,7 +394,7 @@ class ThreadedExchange(WsgiExchange):
 
     def waits_for_turn(self) -> bool:
         pool = self.pool
-        return self.is_running() and pool is not None and pool.seat_of(self) is None
+        return self.is_running() and pool is not None and pool.thread_of(self) is None
 
     def holds_up(self) -> bool:
         pool = self.pool
@@ -427,18 +427,18 @@ class ThreadedExchange(WsgiExchange):
 
     def whereabouts(self) -> str:
         pool = self.pool
-        seat = pool.seat_of(self) if pool is not None else None
-        if seat is not None:
+        thread = pool.thread_of(self) if pool is not None else None
+        if thread is not None:
             sending = ", sending" if self.head_sent else ""
-            return f"in thread {seat.name}{sending}"
+            return f"in thread {thread.name}{sending}"
         if self.head_sent:
             return "sending"
         return "queued for a thread" if self.started else "waiting for its body"
 
     def thread(self) -> int:
         pool = self.pool
-        seat = pool.seat_of(self) if pool is not None else None
-        return seat.ident if seat is not None else 0
+        thread = pool.thread_of(self) if pool is not None else None
+        return thread.ident if thread is not None else 0
 
     def stack(self) -> str:
         return thread_stack(self.thread())
@@ -477,7 +477,7 @@ class ThreadedExchange(WsgiExchange):
 
     def end_call(self) -> None:
         """The thread has nothing more to do with it."""
-        self.put_operation((DONE,))
+        self.put_operation((RETURNED,))
 
     def invoke(self, environ: Environ) -> Any:
         result: Any = None
@@ -491,11 +491,11 @@ class ThreadedExchange(WsgiExchange):
             # It may have come out in `shelter`, which was not through then.
             self.shelter()
             if result is not None:
-                self.result = Result(result)
+                self.result = ResultIterator(result)
             raise
         return result
 
-    def pull(self, result: Result) -> Any:
+    def pull(self, result: ResultIterator) -> Any:
         if self.head_sent:
             # Nobody interrupts it any more.
             return result.advance()

@@ -5,6 +5,16 @@ from bascule.interfaces.wsgi.call cimport WsgiCaller
 from bascule.interfaces.wsgi.threaded cimport ThreadedExchange
 from bascule.protocols.events cimport Request
 
+cdef int ACCEPT
+cdef int TEXT
+cdef int BINARY
+cdef int PING
+cdef int CLOSE
+cdef int CONCLUDE
+cdef int PROCEED
+cdef int RETURNED
+cdef int TUNNEL
+
 cdef class WebSocketCall(ThreadedExchange):
     cdef public WebSocketSession session
     cdef public bint taken

@@ -24,19 +24,28 @@ from typing import Any
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import TRY_AGAIN
 from bascule.interfaces.exchange import Carrier
-from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message, WebSocketSession
+from bascule.interfaces.session import (
+    INTERNAL_ERROR,
+    NORMAL_CLOSURE,
+    WebSocketMessage,
+    WebSocketSession,
+)
 from bascule.interfaces.wsgi.call import WsgiCaller
-from bascule.interfaces.wsgi.threaded import CROWDED_HIGH_WATER, DONE, ThreadedExchange
-from bascule.interfaces.wsgi.websocket_object import BINARY, PING, TEXT, WebSocket, closed_error
+from bascule.interfaces.wsgi.operations import (
+    ACCEPT,
+    BINARY,
+    CLOSE,
+    CONCLUDE,
+    PING,
+    PROCEED,
+    RETURNED,
+    TEXT,
+    TUNNEL,
+)
+from bascule.interfaces.wsgi.threaded import CROWDED_HIGH_WATER, ThreadedExchange
+from bascule.interfaces.wsgi.websocket_object import WebSocket, closed_error
 from bascule.protocols.events import Request
 from bascule.types import Environ
-
-# Operations from the thread to the loop, beside those of ThreadedExchange.
-ACCEPT = 10
-CLOSE = 14
-CONCLUDE = 15
-PROCEED = 16
-TUNNEL = 17
 
 
 class WebSocketCall(ThreadedExchange):
@@ -95,12 +104,12 @@ class WebSocketCall(ThreadedExchange):
             elif kind == TUNNEL:
                 self.lead_nowhere(operation[1])
             return
-        if kind == DONE:
+        if kind == RETURNED:
             self.interface.sockets -= 1
             if self.switched:
                 self.interface.switched -= 1
         ThreadedExchange.carry_out(self, operation)
-        if kind == DONE and self.finish_tunnel is not None:
+        if kind == RETURNED and self.finish_tunnel is not None:
             self.finish_tunnel()
 
     def carry_out_websocket(self, operation: tuple[Any, ...]) -> None:
@@ -251,14 +260,14 @@ class WebSocketCall(ThreadedExchange):
         self.put_operation((TUNNEL, ours))
         return theirs
 
-    def next_message(self, timeout: float | None) -> Message | None:
+    def next_message(self, timeout: float | None) -> WebSocketMessage | None:
         """The next message, waiting for it; None when there will be none. Raises TimeoutError."""
         session = self.session
         deadline = None if timeout is None else monotonic() + timeout
         while True:
             session.owed = True
             try:
-                message: Message = session.messages.popleft()
+                message: WebSocketMessage = session.messages.popleft()
             except IndexError:
                 session.owed = False
             else:
@@ -288,7 +297,7 @@ class WebSocketCall(ThreadedExchange):
             self.put_operation((PROCEED,))
         return event.wait(None if deadline is None else max(deadline - monotonic(), 0.0))
 
-    def send_message(self, kind: int, message: Message) -> None:
+    def send_message(self, kind: int, message: WebSocketMessage) -> None:
         """Send, and wait while too much is queued. Raises WebSocketClosed."""
         self.check_open()
         self.queued += len(message)

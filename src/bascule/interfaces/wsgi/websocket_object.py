@@ -1,7 +1,7 @@
 """The WebSocket that a WSGI application gets: `environ["wsgi.websocket"]`.
 
     WebSocket      receive, send, close, iteration
-    SocketCall     what it stands on: the server's call, or an adapter's
+    WebSocketBackend     what it stands on: the server's call, or an adapter's
     websocket()    the WebSocket of a request, for views: `bascule.websocket(request)`
 
 It follows gevent-websocket's, which most code for WSGI WebSockets was written for: None at the
@@ -15,16 +15,12 @@ from functools import cache
 from typing import Any, Protocol
 
 from bascule.errors import ResponseError, UsageError, WebSocketClosed
-from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, Message
+from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocketMessage
 from bascule.interfaces.wsgi.call import encode_field
+from bascule.interfaces.wsgi.operations import BINARY, PING, TEXT
 from bascule.protocols.websocket.engine import close_payload
 from bascule.protocols.websocket.frames import LONGEST_CONTROL
 from bascule.types import Environ
-
-# What `SocketCall.send_message` is given, among the operations of wsgi_threaded.
-TEXT = 11
-BINARY = 12
-PING = 13
 
 
 class Ending(Protocol):
@@ -35,7 +31,7 @@ class Ending(Protocol):
     stop_code: int
 
 
-class SocketCall(Protocol):
+class WebSocketBackend(Protocol):
     """What is behind a `WebSocket`: a WebSocketCall, or what stands in for it over ASGI.
 
     taken: `accept` was called. tunnelled: the application has the client's socket instead.
@@ -51,9 +47,9 @@ class SocketCall(Protocol):
 
     def accept(self, subprotocol: str | None, fields: list[tuple[bytes, bytes]]) -> None: ...
 
-    def next_message(self, timeout: float | None) -> Message | None: ...
+    def next_message(self, timeout: float | None) -> WebSocketMessage | None: ...
 
-    def send_message(self, kind: int, message: Message) -> None: ...
+    def send_message(self, kind: int, message: WebSocketMessage) -> None: ...
 
     def close_socket(self, code: int, reason: str) -> None: ...
 
@@ -77,7 +73,7 @@ class WebSocket:
     accepted or later.
     """
 
-    def __init__(self, call: SocketCall, environ: Environ) -> None:
+    def __init__(self, call: WebSocketBackend, environ: Environ) -> None:
         self._call = call
         self._end_told = False
         self.environ = environ
@@ -94,7 +90,7 @@ class WebSocket:
         self._call.accept(subprotocol, [encode_field(name, value) for name, value in headers])
         self.subprotocol = subprotocol
 
-    def receive(self, timeout: float | None = None) -> Message | None:
+    def receive(self, timeout: float | None = None) -> WebSocketMessage | None:
         """The next message, text as str and binary as bytes; waits for it.
 
         None when the WebSocket has been closed; the call after that raises WebSocketClosed.
@@ -108,7 +104,9 @@ class WebSocket:
             self._end_told = True
         return message
 
-    def send(self, message: Message | bytearray | memoryview, binary: bool | None = None) -> None:
+    def send(
+        self, message: WebSocketMessage | bytearray | memoryview, binary: bool | None = None
+    ) -> None:
         """Send a message; waits while the client reads slower than this writes.
 
         binary: send it as binary or as text, whatever its type. Raises WebSocketClosed, and
@@ -148,7 +146,7 @@ class WebSocket:
         self._open()
         self._call.close_socket(code, text)
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[WebSocketMessage]:
         """The messages until the WebSocket is closed."""
         while not self._end_told:
             message = self.receive()

@@ -1,12 +1,9 @@
-import cython
-
 from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.interfaces.wsgi.call cimport WsgiCaller, WsgiExchange
-from bascule.interfaces.wsgi.threaded cimport ThreadedExchange
 from bascule.protocols.events cimport Request
 
 cdef class InlineExchange(WsgiExchange):
-    cdef WsgiInterface turns
+    cdef InlineQueue queue
     cdef bint resumed
     cdef double turn_began
 
@@ -14,7 +11,7 @@ cdef class InlineExchange(WsgiExchange):
     cdef step(self, object part)
     cdef done(self)
 
-cdef class WsgiInterface(WsgiCaller):
+cdef class InlineQueue:
     cdef public InlineExchange current
     cdef public object waiting
     cdef public object thread
@@ -22,5 +19,5 @@ cdef class WsgiInterface(WsgiCaller):
 
     cpdef enqueue(self, InlineExchange exchange)
     cpdef take_turn(self, InlineExchange exchange)
-    cpdef withdraw_inline(self, InlineExchange exchange)
-    cpdef next_inline(self, InlineExchange exchange)
+    cpdef withdraw(self, InlineExchange exchange)
+    cpdef run_next(self, InlineExchange exchange)

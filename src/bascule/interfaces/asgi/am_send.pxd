@@ -1,6 +1,6 @@
-# The compiled twin of sending.py, inlined into the module that cimports it.
+# The compiled twin of am_send.py, inlined into the module that cimports it.
 
-from bascule.interfaces.asgi.call cimport Waiting
+from bascule.interfaces.asgi.awaitables cimport CallAwaitable
 
 cdef extern from *:
     """
@@ -28,7 +28,7 @@ cdef extern from *:
     int bascule_install(object kind, object (*step)(object, int*))
 
 cdef inline object step(object awaitable, int* finished):
-    cdef Waiting waiting = <Waiting>awaitable
+    cdef CallAwaitable waiting = <CallAwaitable>awaitable
     cdef object outcome = waiting.step()
     finished[0] = waiting.finished
     return outcome

@@ -1,14 +1,11 @@
-"""WSGI (PEP 3333): one request, one call of the application.
+"""WSGI calls on the loop's thread, one at a time (`--threads 0`).
 
-    WsgiInterface     one application in one worker: makes the call that a request asks for
-    InlineExchange    a call on the loop's thread, one request at a time (`--threads 0`)
-
-What all calls share is in `wsgi_call`, calls in threads in `wsgi_threaded`, WebSockets in
-`wsgi_websocket`.
+InlineExchange  one call
+InlineQueue     the order of the calls
 """
 
 import io
-from asyncio import AbstractEventLoop, _set_running_loop
+from asyncio import _set_running_loop
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,16 +15,10 @@ from typing import Any
 
 from bascule.errors import ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
-from bascule.interfaces.exchange import Carrier, Exchange, WebSocketPlan
-from bascule.interfaces.wsgi.call import (
-    WsgiCaller,
-    WsgiExchange,
-    log_warning,
-)
-from bascule.interfaces.wsgi.threaded import ThreadedExchange
+from bascule.interfaces.exchange import Carrier, Exchange
+from bascule.interfaces.wsgi.call import WsgiCaller, WsgiExchange
 from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
-from bascule.types import WSGIApp
 
 # A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the
 # application.
@@ -40,11 +31,13 @@ TURN = 0.02
 class InlineExchange(WsgiExchange):
     """An exchange whose application runs on the loop's thread, one at a time."""
 
-    __slots__ = ("resumed", "turn_began", "turns")
+    __slots__ = ("queue", "resumed", "turn_began")
 
-    def __init__(self, interface: "WsgiInterface", request: Request, carrier: Carrier) -> None:
+    def __init__(
+        self, interface: WsgiCaller, request: Request, carrier: Carrier, queue: "InlineQueue"
+    ) -> None:
         super().__init__(interface, request, carrier)
-        self.turns = interface
+        self.queue = queue
         self.resumed = False
         self.turn_began = 0.0
 
@@ -52,7 +45,7 @@ class InlineExchange(WsgiExchange):
         """Wait for the whole body, then for the turn. The end of a body that came in the same
         packet was here before, and has done that."""
         if self.request.ended:
-            self.turns.enqueue(self)
+            self.queue.enqueue(self)
         elif self.request.expects_continue:
             self.carrier.want_body()
 
@@ -67,7 +60,7 @@ class InlineExchange(WsgiExchange):
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
         self.body_ended = True
         self.trailers = trailers
-        self.turns.enqueue(self)
+        self.queue.enqueue(self)
 
     def run(self) -> None:
         """Call the application; it may be left in the middle when the client is slow."""
@@ -75,7 +68,7 @@ class InlineExchange(WsgiExchange):
         timeout = self.interface.queue_timeout
         if timeout and waited > timeout:
             self.interface.shed(self)
-            self.turns.next_inline(self)
+            self.queue.run_next(self)
             return
         self.interface.running += 1
         self.step(self.first_step)
@@ -107,29 +100,29 @@ class InlineExchange(WsgiExchange):
         """The client has caught up, or is gone, or the loop has had its turn: walk on, unless that
         has been done."""
         self.resumed = False
-        if self.turns.current is self and self.result is not None:
+        if self.queue.current is self and self.result is not None:
             self.step(self.walk)
 
     def done(self) -> None:
         self.interface.running -= 1
-        self.turns.next_inline(self)
+        self.queue.run_next(self)
 
     def whereabouts(self) -> str:
-        if self.turns.current is self:
+        if self.queue.current is self:
             return "on the loop's thread, sending" if self.head_sent else "on the loop's thread"
         return "queued" if self.queued_at else "waiting for its body"
 
     def thread(self) -> int:
-        return self.turns.thread if self.turns.current is self else 0
+        return self.queue.thread if self.queue.current is self else 0
 
     def stack(self) -> str:
         return thread_stack(self.thread())
 
     def is_running(self) -> bool:
-        return self.turns.current is self
+        return self.queue.current is self
 
     def waits_for_turn(self) -> bool:
-        return self.queued_at > 0.0 and self in self.turns.waiting
+        return self.queued_at > 0.0 and self in self.queue.waiting
 
     def must_pause(self) -> bool:
         if self.disconnected:
@@ -142,7 +135,7 @@ class InlineExchange(WsgiExchange):
         return True
 
     def disconnect(self) -> None:
-        self.turns.withdraw_inline(self)
+        self.queue.withdraw(self)
         WsgiExchange.disconnect(self)
 
     def resume_writing(self) -> None:
@@ -186,41 +179,22 @@ class InlineExchange(WsgiExchange):
         self.carrier.abort()
 
 
-class WsgiInterface(WsgiCaller):
-    """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0.
+class InlineQueue:
+    """The calls on the loop's thread: one is current, and the others wait for it to return.
 
-    current, waiting: on the loop, the request whose turn it is, and those after it. thread: the
-    loop's, by its number. passing: those that wait are having their turns.
+    current: the exchange that runs, or that waits for its client in the middle of a response.
+    waiting: those after it.
+    thread: the number of the loop's thread.
+    passing: the waiting exchanges are being run.
     """
 
     __slots__ = ("current", "passing", "thread", "waiting")
 
-    def __init__(
-        self,
-        app: WSGIApp,
-        loop: AbstractEventLoop,
-        threads: int,
-        root_path: str = "",
-        websockets: WebSocketPlan | None = None,
-        warn: Callable[[str, str], None] = log_warning,
-        mounted: str = "",
-        beside: WsgiCaller | None = None,
-    ) -> None:
-        super().__init__(app, loop, threads, root_path, websockets, warn, mounted, beside)
+    def __init__(self) -> None:
         self.thread = get_ident()
         self.passing = False
         self.current: InlineExchange | None = None
         self.waiting: deque[InlineExchange] = deque()
-
-    def exchange(self, request: Request, carrier: Carrier) -> Exchange:
-        if self.pool is None:
-            return InlineExchange(self, request, carrier)
-        if request.websocket is not None and self.websockets is not None:
-            # Not before there is one: many applications have none.
-            from bascule.interfaces.wsgi.websocket import WebSocketCall
-
-            return WebSocketCall(self, request, carrier)
-        return ThreadedExchange(self, request, carrier)
 
     def enqueue(self, exchange: InlineExchange) -> None:
         """Run now, or after the one that is in the middle of a slow response."""
@@ -231,19 +205,19 @@ class WsgiInterface(WsgiCaller):
         if self.current is None:
             self.current = exchange
             exchange.run()
-        elif len(self.waiting) < self.queue_limit:
+        elif len(self.waiting) < exchange.interface.queue_limit:
             self.waiting.append(exchange)
         else:
-            self.turn_away(exchange)
+            exchange.interface.turn_away(exchange)
 
-    def withdraw_inline(self, exchange: InlineExchange) -> None:
+    def withdraw(self, exchange: InlineExchange) -> None:
         """Its client has gone: it does not want its turn any more."""
         if exchange.queued_at and exchange is not self.current:
             # It is not there any more when it has had its turn.
             with suppress(ValueError):
                 self.waiting.remove(exchange)
 
-    def next_inline(self, exchange: InlineExchange) -> None:
+    def run_next(self, exchange: InlineExchange) -> None:
         """An exchange has finished; the next one that still has a client takes its turn."""
         if self.current is not exchange:
             return
@@ -261,5 +235,6 @@ class WsgiInterface(WsgiCaller):
             self.passing = False
 
     def calls(self) -> list[Exchange]:
-        current = [] if self.current is None else [self.current]
-        return WsgiCaller.calls(self) + current + list(self.waiting)
+        """Return the calls that have not returned."""
+        calls: list[Exchange] = [] if self.current is None else [self.current]
+        return calls + list(self.waiting)
