@@ -227,11 +227,11 @@ def test_what_does_not_come_back_is_stuck_until_it_does(
     assert (one.method, one.path, one.interface) == ("GET", "/stuck", "WSGI")
     assert one.state.startswith("in thread bascule-")
     assert one.age >= TIMEOUT
-    served.wait_until(lambda: worker.stuck == 1)
+    served.wait_until(lambda: worker.hub.overdue.stuck == 1)
     assert "GET /stuck: stuck: was told to end, and still runs" in served.taken_log()
     release.release()
     raised.wait()
-    served.wait_until(lambda: worker.stuck == 0)
+    served.wait_until(lambda: worker.hub.overdue.stuck == 0)
     assert "GET /stuck: returned at last" in served.taken_log()
     assert worker.in_flight() == []
 

@@ -152,7 +152,7 @@ def test_workers_are_added_and_taken_away(folder):
         assert "3 workers from now on" in ctl(folder, "scale", "+1").stdout
         wait_for_ready(server, 3)
         assert "1 worker from now on" in ctl(folder, "scale", "1").stdout
-        assert "is no number of workers" in ctl(folder, "scale", "many").stderr
+        assert "is not a number of workers" in ctl(folder, "scale", "many").stderr
         assert server.stop() == 0
 
 
@@ -185,7 +185,7 @@ def test_it_can_be_ended(folder, command, code):
 def test_what_nobody_understands_is_said_to_be_that(folder):
     with serve(folder, "--control", "ctl.sock") as server:
         wait_for_ready(server, 1, 2)
-        assert "no such command; there are status, reload" in ctl(folder, "dance").stderr
+        assert "no such command; the commands are status, reload" in ctl(folder, "dance").stderr
         for question in (b"garbage\n", b"[]\n", b'{"command": ["a"]}\n', b"\xff\n"):
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(DEADLINE)

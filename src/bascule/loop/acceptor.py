@@ -164,7 +164,7 @@ class Acceptor:
         # Asked with the number of pending connections before each is accepted; False pauses.
         self.may_accept: Callable[[int], bool] = _always
         # Asked in the same way; True leaves the connection to other workers for a moment.
-        self.gives_way: Callable[[int], bool] = _never
+        self.another_should_accept: Callable[[int], bool] = _never
         self._has_waited = False
         self._starved = False
         self._retry: asyncio.TimerHandle | None = None
@@ -211,7 +211,7 @@ class Acceptor:
         """Accept the connections that are waiting already, then close: nobody who was let into
         the queue is turned away.
         """
-        self.gives_way = _never
+        self.another_should_accept = _never
         turns = MOST_TURNS if self._accepting and self._sock.fileno() >= 0 else 0
         while turns and self._accept():
             turns -= 1
@@ -236,7 +236,7 @@ class Acceptor:
             if not self.may_accept(len(self._pending)):
                 self.pause()
                 return False
-            if not self._has_waited and self.gives_way(len(self._pending)):
+            if not self._has_waited and self.another_should_accept(len(self._pending)):
                 self._wait_for_others()
                 return False
             self._has_waited = False

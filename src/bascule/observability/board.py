@@ -1,8 +1,8 @@
-"""What processes tell each other by memory that they share: no file, no lock, no system call.
+"""Numbers that workers publish in shared memory: no file, no lock, no system call.
 
 A `Board` is made before the first fork. Each worker has a `Slot` of it, whose numbers it alone
-writes; everybody may read them. A number is eight octets that lie aligned, so a reader sees the
-old or the new one, never half of each.
+writes; all processes may read them. A number is eight aligned bytes, so a reader sees the old or
+the new one, never half of each.
 """
 
 import errno
@@ -11,26 +11,26 @@ import time
 
 # The fields of a slot.
 HEARTBEAT = 0  # nanoseconds of the monotonic clock, which is the same in all processes
-REQUESTS = 1  # that were begun
-CONNECTIONS = 2  # that are open, or being set up
-RUNNING = 3  # requests under way
-ACCEPTING = 4  # 1 while new connections are taken
+REQUESTS = 1  # how many were begun
+CONNECTIONS = 2  # how many are open, or being set up
+RUNNING = 3  # requests in progress
+ACCEPTING = 4  # 1 while new connections are accepted
 STUCK = 5  # calls of the application that were told to end, and have not
-FIELDS = 8  # one line of a processor's cache, which no two workers share
+FIELDS = 8  # one cache line, which no two workers share
 
-# The first line: how many slots have ever been taken, so that nobody reads beyond.
+# In the first line: the highest slot that was ever taken. Slots beyond it are not read.
 USED = 0
 
-# Nanoseconds. Who has given no sign of life for longer, four times the usual, is not counted on.
+# Nanoseconds. A worker without a sign of life for longer, four times the usual, does not count.
 ALIVE = 1_000_000_000
 
-# Workers of one supervisor at once, those included that are leaving. A page has 64 of them, and
-# what is never touched takes no memory.
+# Workers of one supervisor at once, including those that are leaving. A page holds 64 slots, and a
+# page that is never touched takes no memory.
 MOST_SLOTS = 1023
 
 
 class Board:
-    """The shared memory. For the supervisor; workers get their slot."""
+    """The shared memory, as the supervisor has it; workers get their slots."""
 
     def __init__(self, slots: int = MOST_SLOTS) -> None:
         self._memory = mmap.mmap(-1, (slots + 1) * FIELDS * 8)
@@ -38,7 +38,7 @@ class Board:
         self._free = list(range(slots, 0, -1))
 
     def take(self) -> "Slot":
-        """A slot with every number 0. Raises OSError when all are taken."""
+        """Return a slot whose numbers are all 0. Raises OSError when all slots are taken."""
         if not self._free:
             raise OSError(errno.EAGAIN, "there are as many workers as there may be")
         index = self._free.pop()
@@ -48,7 +48,7 @@ class Board:
         return Slot(self.numbers, index)
 
     def give_back(self, slot: "Slot") -> None:
-        """Its worker has ended."""
+        """Free the slot of a worker that has ended."""
         slot.accepting = False
         self._free.append(slot.index)
 
@@ -64,17 +64,17 @@ class Slot:
         self._start = index * FIELDS
 
     def beat(self) -> None:
-        """A sign of life."""
+        """Give a sign of life."""
         self.numbers[self._start + HEARTBEAT] = time.monotonic_ns()
 
     def silent_for(self) -> float | None:
-        """Seconds since the last sign of life; None before the first."""
+        """Return the seconds since the last sign of life; None before the first."""
         beat = self.numbers[self._start + HEARTBEAT]
         return (time.monotonic_ns() - beat) / 1e9 if beat else None
 
     @property
     def requests(self) -> int:
-        """How many were begun."""
+        """How many requests were begun."""
         return self.numbers[self._start + REQUESTS]
 
     @requests.setter
@@ -83,7 +83,7 @@ class Slot:
 
     @property
     def connections(self) -> int:
-        """How many are open, or being set up."""
+        """How many connections are open, or being set up."""
         return self.numbers[self._start + CONNECTIONS]
 
     @connections.setter
@@ -92,7 +92,7 @@ class Slot:
 
     @property
     def running(self) -> int:
-        """Requests under way."""
+        """How many requests are in progress."""
         return self.numbers[self._start + RUNNING]
 
     @running.setter
@@ -101,7 +101,7 @@ class Slot:
 
     @property
     def stuck(self) -> int:
-        """Calls of the application that were told to end, and have not."""
+        """How many calls of the application were told to end, and have not."""
         return self.numbers[self._start + STUCK]
 
     @stuck.setter
@@ -110,7 +110,7 @@ class Slot:
 
     @property
     def accepting(self) -> bool:
-        """Whether it takes new connections."""
+        """Whether the worker accepts new connections."""
         return bool(self.numbers[self._start + ACCEPTING])
 
     @accepting.setter
@@ -118,8 +118,8 @@ class Slot:
         self.numbers[self._start + ACCEPTING] = accepts
 
     def fewest_elsewhere(self) -> int | None:
-        """The smallest number of connections among the other workers that take new ones and are
-        alive; None where there is no other."""
+        """Return the smallest number of connections among the other workers that accept new ones
+        and are alive; None where there is no other."""
         numbers = self.numbers
         alive = time.monotonic_ns() - ALIVE
         fewest = None

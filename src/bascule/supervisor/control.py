@@ -1,14 +1,14 @@
-"""What an operator can ask of a running supervisor: `bascule ctl`.
+"""Commands of operators to a running supervisor: `bascule ctl`.
 
-A question is a line of JSON, {"command": "scale", "argument": "+1"}; the answer is one, too:
-{"text": ...} for people, with more that belongs to the command; {"error": ...} where it failed.
+A command is a line of JSON, {"command": "scale", "argument": "+1"}, and so is the answer:
+{"text": ...} for people, with further fields for each command; {"error": ...} where it failed.
 
-    status          the workers
-    reload          new workers in place of all, one after the other; answered when that is done
-    scale +1        so many more, fewer, or a number
-    stacks [N]      what a worker does, or all of them do
-    drain           finish what is in flight, and end: as SIGTERM
-    stop            end at once: as SIGQUIT
+    status          lists the workers
+    reload          replaces all workers, one after the other; answered when that is done
+    scale +1        starts more workers, ends some (-1), or sets their number (4)
+    stacks [N]      shows what a worker does, or what all of them do
+    drain           finishes what is in flight, and ends the server: as SIGTERM
+    stop            ends the server at once: as SIGQUIT
 """
 
 import json
@@ -28,14 +28,18 @@ from bascule.supervisor.table import (
     workers,
 )
 
-# Seconds that workers have to say what they do.
+# Seconds that workers have to send their stacks.
 STACKS_WITHIN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is known of a worker's process: its pid, what it has written down of itself, and the
-    octets of memory that it takes. accepting: it takes new connections."""
+    """What is known of the process of a worker.
+
+    requests, connections, running: as of `Slot`.
+    rss: its memory in bytes.
+    accepting: it accepts new connections.
+    """
 
     pid: int
     requests: int
@@ -46,7 +50,7 @@ class Counts:
 
 
 class Wait:
-    """An answer that comes later. what: for `Control.answer_waiting`."""
+    """An answer that comes later, from `Control.answer_waiting`."""
 
     def __init__(self, client: Client, until: float) -> None:
         self.client = client
@@ -54,7 +58,7 @@ class Wait:
 
 
 class ReloadWait(Wait):
-    """Until only workers of this generation take new connections, or it was given up."""
+    """Waits until only workers of this generation accept new connections, or it was given up."""
 
     def __init__(self, client: Client, generation: int) -> None:
         super().__init__(client, float("inf"))
@@ -62,7 +66,7 @@ class ReloadWait(Wait):
 
 
 class StacksWait(Wait):
-    """Until these workers have said what they do."""
+    """Waits for the stacks of these workers."""
 
     def __init__(self, client: Client, serials: set[int], until: float) -> None:
         super().__init__(client, until)
@@ -71,10 +75,13 @@ class StacksWait(Wait):
 
 
 class Control:
-    """Answers questions.
+    """Answers the commands of operators.
 
-    happen: makes an event happen, and returns the table after it. counts: of a worker.
-    ask_stacks: has a worker say what it does; `on_stacks` brings it.
+    happen: makes an event happen, and returns the table after it.
+    table: returns the state of the workers.
+    counts: returns those of a worker.
+    ask_stacks: asks a worker for its stacks; `on_stacks` is called with them.
+    waits: the answers that come later.
     """
 
     def __init__(
@@ -101,13 +108,13 @@ class Control:
         }
 
     def take(self, question: bytes, client: Client) -> None:
-        """A whole question."""
+        """Carry out a command. question: the whole line."""
         try:
-            said = json.loads(question)
-            command = self.commands[said["command"]]
-            argument = str(said.get("argument", ""))
+            asked = json.loads(question)
+            command = self.commands[asked["command"]]
+            argument = str(asked.get("argument", ""))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            failed(client, f"no such command; there are {', '.join(self.commands)}")
+            failed(client, f"no such command; the commands are {', '.join(self.commands)}")
             return
         command(argument, client)
 
@@ -122,10 +129,10 @@ class Control:
             ready=table.ready,
             stopping=table.stopping,
             generation=table.generation,
-            workers=[self.described(row, now) for row in table.rows],
+            workers=[self.description(row, now) for row in table.rows],
         )
 
-    def described(self, row: WorkerRow, now: float) -> dict[str, Any]:
+    def description(self, row: WorkerRow, now: float) -> dict[str, Any]:
         counts = self.counts(row.serial) or Counts(0, 0, 0, 0, 0)
         return {
             "worker": row.serial,
@@ -152,10 +159,10 @@ class Control:
         try:
             number = int(argument)
         except ValueError:
-            failed(client, f"{argument!r} is no number of workers; give +1, -1 or 4")
+            failed(client, f"{argument!r} is not a number of workers; give +1, -1 or 4")
             return
         by = number if argument.startswith(("+", "-")) else number - self.table().target
-        # Never fewer than one, nor more than the settings allow.
+        # The target stays between one and what the settings allow.
         target = self.happen(ScaleRequested(by)).target
         answered(client, text=f"{workers(target)} from now on", target=target)
 
@@ -183,7 +190,7 @@ class Control:
     # Answers that come later.
 
     def on_stacks(self, serial: int, text: str) -> None:
-        """A worker has said what it does."""
+        """A worker has sent its stacks."""
         for wait in self.waits:
             if isinstance(wait, StacksWait) and serial in wait.missing:
                 wait.missing.discard(serial)
@@ -191,7 +198,7 @@ class Control:
         self.answer_waiting()
 
     def answer_waiting(self) -> None:
-        """Answer those whose answer is there."""
+        """Send the answers that have come."""
         self.waits = [wait for wait in self.waits if not self.is_answered(wait)]
 
     def is_answered(self, wait: Wait) -> bool:
@@ -200,7 +207,7 @@ class Control:
         assert isinstance(wait, StacksWait)
         if wait.missing and self.clock() < wait.until:
             return False
-        silent = dict.fromkeys(wait.missing, "it does not answer; even its interpreter is stuck\n")
+        silent = dict.fromkeys(wait.missing, "it does not answer: even its interpreter is stuck\n")
         texts = dict(sorted({**wait.texts, **silent}.items()))
         shown = "\n".join(f"worker {serial}:\n{text}" for serial, text in texts.items())
         answered(wait.client, text=shown, stacks=texts)
@@ -215,7 +222,7 @@ class Control:
             )
             return True
         if table.stopping:
-            failed(wait.client, "it was stopped meanwhile")
+            failed(wait.client, "the server was stopped before the reload had finished")
             return True
         done = sum(
             row.phase is Phase.READY and row.generation >= wait.generation for row in table.rows
@@ -233,7 +240,7 @@ class Control:
 
 
 def is_whole_line(question: bytes) -> bool:
-    """A line is there."""
+    """Whether the whole line has arrived."""
     return question.endswith(b"\n")
 
 

@@ -1,8 +1,8 @@
 """--on-worker-exit for workers that could not call it, such as those that were killed.
 
 The function is called in a process of its own, forked for that from the supervisor. Rejected: the
-supervisor itself, which would have to import the application's code, could then never read it
-anew, and would hang where that hangs; and a fork server, which not every server
+supervisor itself, which would have to import code of the application, could never read it anew,
+and would hang where that code hangs; and a fork server, which not every server
 has, and which may be what has ended.
 
 The process imports the module of the function and nothing else of the application.
@@ -32,23 +32,28 @@ PATIENCE = 30.0
 
 
 class ExitCallForked(Forked):
-    """This process is to call the function. pid: of the worker that has ended."""
+    """Raised in a process that is to call the function. pid: of the worker that has ended."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
 
 
 class ExitCalls:
-    """The processes, as the supervisor has them. caught: the signals that it catches."""
+    """The processes that call the function, as the supervisor has them.
+
+    caught: the signals that the supervisor catches.
+    running: when each of them is killed, by its pid.
+    """
 
     def __init__(self, caught: Sequence[int]) -> None:
         self.caught = caught
-        # When each is to have ended.
         self.running: dict[int, float] = {}
 
     def begin(self, pid: int) -> None:
-        """Have the end of the worker with this process number told. Raises ExitCallForked in the
-        process that does it."""
+        """Have the function called for a worker that has ended. pid: the worker's.
+
+        Raises ExitCallForked in the process that calls it.
+        """
         try:
             child = fork(self.caught)
         except OSError as error:
@@ -61,12 +66,12 @@ class ExitCalls:
         self.running[child] = time.monotonic() + PATIENCE
 
     def give_up(self) -> None:
-        """Wait for none any longer."""
+        """Kill all of them."""
         for child in self.running:
             os.kill(child, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Some may have ended, others take too long."""
+        """Forget those that have ended; kill those that take too long."""
         for child, until in list(self.running.items()):
             if exit_status(child) is not None:
                 del self.running[child]
@@ -77,9 +82,9 @@ class ExitCalls:
 
 
 def call_exit_hook(settings: Settings, pid: int, start: str) -> NoReturn:
-    """Be the process that calls the function, and end. start: the directory to be in."""
+    """Call the function, and end this process. start: the directory to do it in."""
     for number in SUPERVISOR_SIGNALS:
-        # Ctrl-C is for the server.
+        # Ctrl-C is the server's business.
         forks.catch(number, forks.nothing)
     try:
         directory.come_back(start)

@@ -1,17 +1,18 @@
 """Process 1 of a container, which reaps orphans and passes signals on to the server.
 
-A process whose parent has ended becomes a child of process 1, which has to take note of its end,
-or it stays in the table of processes as a zombie. A server that is process 1 could take
-note of every end; but then the application would not learn how programs ended that it has started
-itself, and nothing tells the ones from the others. So the server is not process 1: that one forks
-the server, before anything is imported, and does nothing but
+A process whose parent has ended becomes a child of process 1, which has to wait for its end, or it
+stays in the process table as a zombie. A server that is process 1 could wait for every child; but
+then the application would not learn how programs ended that it has started itself, which process 1
+cannot tell from orphans. So the server is not process 1: that process forks the server, before
+anything is imported, and does nothing but
 
 - reap whatever becomes its child;
 - pass signals on to the server, except those that a terminal has sent to the server as well;
-- end as the server ends, with 128 and more for a signal, as a shell says it.
+- end as the server ends: with its exit code, or 128 and the number of its signal, as shells do.
 
-Rejected: asking for `docker run --init`, which nobody remembers until the table is full; reaping
-those that have been dead for a while, which takes exit codes from an application that asks late.
+Rejected: requiring `docker run --init`, which is forgotten until the process table is full;
+reaping only children that have been dead for a while, which takes exit codes from an application
+that asks late.
 """
 
 import os
@@ -25,12 +26,12 @@ from bascule.observability.stamps import with_zone_at_start
 from bascule.variables import LISTEN_PID, WATCHDOG_PID
 
 FIRST = 1
-# Variables that name a process: it was this one, and is the server now.
+# Variables that name a process: this one at first, and then the server.
 FOR_PROCESS = (LISTEN_PID, WATCHDOG_PID)
-# Of siginfo_t: the kernel has sent it by itself, here on behalf of a terminal (sigaction(2)).
+# si_code of a signal that the kernel has sent, here on behalf of a terminal (sigaction(2)).
 SI_KERNEL = 0x80
-# Those that nobody can catch, those by which a program fails, and that of children that are only
-# stopped.
+# Signals that cannot be caught, those by which a program fails, and that of children that have
+# ended or stopped.
 NOT_PASSED_ON = frozenset(
     {
         signal.SIGKILL,
@@ -58,7 +59,7 @@ def leave_first_place(may_start_over: bool = True) -> None:
     if not may_start_over and (has_threads or has_children()):
         return
     passed_on = signal.valid_signals() - NOT_PASSED_ON
-    # Blocked, not caught: one that comes before the server is there must not be lost.
+    # Blocked, not caught: a signal that arrives before the server exists must not be lost.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*passed_on, signal.SIGCHLD})
     server = os.fork()
     if server:
@@ -68,7 +69,7 @@ def leave_first_place(may_start_over: bool = True) -> None:
         if os.environ.get(name) == str(FIRST):
             os.environ[name] = str(os.getpid())
     if has_threads:
-        # Settings that manage.py has imported have started some, which a fork does not take along.
+        # Settings that manage.py has imported have started threads, which do not survive a fork.
         command = [sys.executable, *sys.orig_argv[1:]]
         os.execve(command[0], command, with_zone_at_start(os.environ))
 
@@ -83,7 +84,7 @@ def has_children() -> bool:
 
 
 def look_after(server: int, passed_on: Iterable[int]) -> NoReturn:
-    """Be process 1, until the server has ended."""
+    """Act as process 1 until the server has ended."""
     while True:
         came = signal.sigwaitinfo({*passed_on, signal.SIGCHLD})
         if came.si_signo == signal.SIGCHLD:
@@ -96,7 +97,7 @@ def look_after(server: int, passed_on: Iterable[int]) -> NoReturn:
 
 
 def reap(server: int) -> int | None:
-    """Take note of all that have ended; the status of the server, if it was among them."""
+    """Reap all children that have ended; returns the status of the server if it has."""
     found = None
     while True:
         try:

@@ -1,7 +1,7 @@
-"""What probes are told: by the supervisor, whatever the application does.
+"""Answers to probes, from the supervisor, whatever the application does.
 
 GET /live     200 while the supervisor runs
-GET /ready    200 while a worker is ready and nobody has said stop, else 503
+GET /ready    200 while a worker is ready and the server is not stopping, else 503
 """
 
 from bascule.supervisor.table import WorkerTable, workers
@@ -10,12 +10,12 @@ REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service
 
 
 def is_whole_head(question: bytes) -> bool:
-    """The head of a request is there; a body is not workers_checked at (RFC 9112 section 2.1)."""
+    """Whether the head of a request has arrived; a body is ignored (RFC 9112 section 2.1)."""
     return b"\r\n\r\n" in question
 
 
 def answer(question: bytes, table: WorkerTable) -> bytes:
-    """The whole response to a request."""
+    """Return the whole response to a request."""
     method, _, rest = question.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
     if method not in (b"GET", b"HEAD"):
@@ -29,7 +29,7 @@ def answer(question: bytes, table: WorkerTable) -> bytes:
 
 
 def readiness(table: WorkerTable) -> tuple[int, str]:
-    """The status, and a line that says why."""
+    """Return the status, and a line that explains it."""
     if table.stopping:
         return 503, "stopping"
     text = f"{table.ready} of {workers(table.target)} ready"

@@ -1,7 +1,7 @@
-"""A server for a question and an answer, inside the supervisor's one loop.
+"""A server for one question and one answer, in the supervisor's loop.
 
-What asks is a probe or an operator: so few, so short and so slow as these bounds allow, and no
-thread, since a process that forks had better have none.
+Its clients are probes and operators: few, with short questions. It uses no thread, because a
+process that forks should have none.
 """
 
 import selectors
@@ -10,14 +10,20 @@ from collections.abc import Callable
 
 # Peers at once; more wait in the kernel's queue.
 MOST_CLIENTS = 64
-# Octets of a question.
+# Bytes of a question.
 LONGEST_QUESTION = 8192
 # Seconds for a question to arrive, and for an answer to be read.
 PATIENCE = 5.0
 
 
 class Client:
-    """Somebody who has connected."""
+    """A connection.
+
+    deadline: when it is closed.
+    question: what has arrived of it.
+    unsent: what is left of the answer.
+    asked: the question is whole.
+    """
 
     def __init__(self, server: "SmallServer", sock: socket.socket, deadline: float) -> None:
         self.server = server
@@ -28,7 +34,7 @@ class Client:
         self.asked = False
 
     def answer(self, data: bytes) -> None:
-        """Send this, and close."""
+        """Send the answer, and close."""
         if self in self.server.clients:
             self.unsent = data
             self.asked = True
@@ -36,7 +42,7 @@ class Client:
             self.on_writable()
 
     def wait(self) -> None:
-        """The answer comes later, however long that takes."""
+        """Keep the connection until the answer comes, however long that takes."""
         self.deadline = float("inf")
 
     def on_readable(self) -> None:
@@ -82,7 +88,9 @@ class Client:
 class SmallServer:
     """Listens on a socket for as long as the supervisor runs.
 
-    is_whole: whether this is a whole question. take: is given each, with the client to answer.
+    is_whole: returns whether a question is whole.
+    take: called with each question, and the client to answer.
+    clients: the connections that are open.
     """
 
     def __init__(
@@ -109,8 +117,8 @@ class SmallServer:
             self.selector.register(self.listener, selectors.EVENT_READ, self.on_connect)
 
     def pause(self) -> None:
-        """Not be told of those who wait: being told again and again would be all that the loop
-        does. `tick`, or the next client that goes, ends it."""
+        """Ignore the listening socket, which stays readable while clients wait: the loop would do
+        nothing else. `tick`, or the next connection that is closed, ends the pause."""
         if self.listening:
             self.listening = False
             self.selector.unregister(self.listener)
@@ -124,7 +132,7 @@ class SmallServer:
         except BlockingIOError:
             return
         except OSError:
-            # No descriptor is left, as a rule, and whoever waits goes on waiting.
+            # Mostly no descriptor is left; clients keep waiting.
             self.pause()
             return
         sock.setblocking(False)
@@ -133,7 +141,7 @@ class SmallServer:
         self.selector.register(sock, selectors.EVENT_READ, client.on_readable)
 
     def tick(self) -> None:
-        """Let go of those who take too long, and look again for those who wait."""
+        """Close connections that take too long, and accept again."""
         now = self.clock()
         for client in [client for client in self.clients if now >= client.deadline]:
             client.close()
@@ -141,7 +149,7 @@ class SmallServer:
             self.listen()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Close everything; no question is answered any more."""
         self.closed = True
         self.pause()
         for client in list(self.clients):
@@ -149,7 +157,7 @@ class SmallServer:
         self.listener.close()
 
     def leave(self) -> None:
-        """Close a forked worker's copies of it all. Not by the selector: what is taken out of it
-        there, the kernel takes out of the supervisor's as well."""
+        """Close the copies that a forked process has. Not through the selector: what is removed
+        from it there, the kernel removes from the supervisor's as well."""
         for sock in (self.listener, *(client.sock for client in self.clients)):
             sock.close()

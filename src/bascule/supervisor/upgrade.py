@@ -1,9 +1,9 @@
-"""A new supervisor in place of this one, for a new Bascule, a new Python, other settings.
+"""Replace this supervisor by a new one: for a new Bascule, a new Python, other settings.
 
-The same command is run again, and given the listening sockets. Both serve, until all workers of
-the new one are ready; it says so through a pipe, and the old one drains and ends. If the new one
-ends before that, the old one goes on as if nothing had happened. Probes and operators are answered
-by the old one until then, and by the new one from then on.
+The same command is run again, and inherits the listening sockets. Both supervisors serve until all
+workers of the new one are ready. The new one reports that through a pipe, and the old one drains
+and ends. If the new one ends before that, the old one keeps serving as if nothing had happened.
+Probes and operators are answered by the old one until then, and by the new one from then on.
 """
 
 import logging
@@ -27,8 +27,12 @@ logger = logging.getLogger("bascule")
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """All that a supervisor listens on: where the application is served, and where probes and
-    operators ask."""
+    """All sockets that a supervisor listens on.
+
+    served: what workers serve on.
+    health: for probes.
+    control: for operators.
+    """
 
     served: Sequence[socket.socket]
     health: Sequence[socket.socket] = ()
@@ -42,7 +46,7 @@ class Listeners:
 def inherited_services(
     environ: MutableMapping[str, str],
 ) -> tuple[list[socket.socket], list[socket.socket]]:
-    """What a predecessor has handed over for probes and for operators; nothing without one."""
+    """Return the sockets for probes and for operators that a predecessor has opened."""
     health, _, control = environ.pop(SERVICES_VARIABLE, "").partition(";")
     return sockets_of(health), sockets_of(control)
 
@@ -55,29 +59,29 @@ def sockets_of(numbers: str) -> list[socket.socket]:
 
 
 class Upgrade:
-    """Both ends of an upgrade: the one that this process may begin, and the one it may come
-    from."""
+    """Both sides of an upgrade: the one that this process may begin, and the one that it may be
+    the result of."""
 
     def __init__(
         self, command: Sequence[str], listeners: Listeners, directory: str | None = None
     ) -> None:
-        """command: of a new supervisor, to be run in the directory that is at this path then."""
+        """command: starts a new supervisor, in the directory that is at this path by then."""
         self.directory = directory
         self.command = list(command)
         self.listeners = listeners
         self.pipe: int | None = None
         self.process: subprocess.Popen[bytes] | None = None
-        # Removed, so that nothing else that is started takes itself for a successor.
+        # Removed: no other process that is started may take itself for a successor.
         origin = os.environ.pop(READY_VARIABLE, "")
         self.origin: int | None = int(origin) if origin.isdigit() else None
 
     @property
     def is_successor(self) -> bool:
-        """Whether another supervisor still serves, which this one is to take over from."""
+        """Whether another supervisor still serves, from which this one is to take over."""
         return self.origin is not None
 
     def begin(self) -> int | None:
-        """Start the new supervisor; the descriptor to wait on, None if it could not be."""
+        """Start the new supervisor; returns the descriptor to wait on, None where that failed."""
         if self.pipe is not None:
             logger.warning("an upgrade is under way already")
             return None
@@ -96,14 +100,14 @@ class Upgrade:
             SERVICES_VARIABLE: f"{health};{control}",
             READY_VARIABLE: str(writer),
         }
-        # The watchdog of a service manager goes over to it.
+        # It becomes the process that the service manager watches.
         environ.pop(WATCHDOG_PID, None)
         try:
             self.process = subprocess.Popen(
                 self.command, env=environ, pass_fds=[*fds, writer], cwd=self.directory
             )
         except OSError as error:
-            # The command or the directory is not there.
+            # The command or the directory does not exist.
             name = error.filename or self.command[0]
             logger.error("upgrade failed: %s: %s", name, error.strerror)
             os.close(reader)
@@ -115,7 +119,7 @@ class Upgrade:
         return reader
 
     def finish(self) -> bool:
-        """The descriptor is readable: whether the new supervisor has taken over."""
+        """Return whether the new supervisor has taken over. The descriptor is readable."""
         assert self.pipe is not None
         assert self.process is not None
         has_taken_over = os.read(self.pipe, 64) != b""
@@ -129,12 +133,13 @@ class Upgrade:
             return True
         code = self.process.wait()
         logger.error(
-            "upgrade given up: the new supervisor ended with exit code %d; this one goes on", code
+            "upgrade given up: the new supervisor ended with exit code %d; this one keeps serving",
+            code,
         )
         return False
 
     def take_over(self) -> None:
-        """Tell the predecessor that this process serves."""
+        """Report to the predecessor that this process serves."""
         assert self.origin is not None
         for sock in self.listeners.all:
             if isinstance(sock, UnixListener):
@@ -142,7 +147,7 @@ class Upgrade:
         try:
             os.write(self.origin, b"ready\n")
         except OSError:
-            pass  # the old one has gone by itself
+            pass  # the old one has ended by itself
         os.close(self.origin)
         self.origin = None
 

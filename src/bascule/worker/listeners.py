@@ -36,7 +36,7 @@ def listening_sockets(
                 where = describe(sock, "")
                 close_listeners(sockets)
                 raise UsageError(
-                    f"{owner.said}: {where} cannot be given to them: {error.strerror or error}."
+                    f"{owner.source}: {where} cannot be given to them: {error.strerror or error}."
                 ) from None
     return sockets
 

@@ -1,10 +1,11 @@
-"""Giving up root for another user, for good.
+"""Give up root for another user, for good.
 
-The order is what matters: everything that only root may do (binding ports, reading a private key,
-writing a PID file) comes before, the application's first line after. A step that fails ends the
-process: serving on as root because the system had a limit reached is how CVE-2014-0240 came about.
+The order matters: everything that only root may do (binding ports, reading a private key, writing
+a PID file) comes before, the first line of the application after. A step that fails ends the
+process: to continue as root because a limit of the system was reached is how CVE-2014-0240 came
+about.
 
-HOME, USER and the like stay as they are, as under Gunicorn; a service manager sets them.
+HOME, USER and the like are left as they are, as under Gunicorn; a service manager sets them.
 """
 
 import grp
@@ -20,27 +21,29 @@ MAX_ID = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a process is to run as.
+    """The user and group that a process is to run as.
 
-    uid, gid: the numbers. name: of the user, whose further groups are taken too; None where the
-    system has none for the number. said: the settings, for messages.
+    uid, gid: the numbers.
+    name: of the user, whose supplementary groups are taken as well; None where the system has no
+        name for the number.
+    source: the settings, for messages.
     """
 
     uid: int
     gid: int
     name: str | None
-    said: str
+    source: str
 
     @property
     def is_current(self) -> bool:
-        """Whether the process is that already, with no way back."""
+        """Whether the process has this identity already, with no way back."""
         return _ids() == ({self.uid}, {self.gid})
 
     def assume(self) -> None:
         """Become this user: supplementary groups, group, user, and no way back.
 
-        Raises UsageError where that is not allowed or does not come about; the process is then
-        neither one thing nor the other and must end.
+        Raises UsageError where that is not allowed or has no effect. The process may have changed
+        in part then, and must end.
         """
         if self.is_current:
             return
@@ -50,11 +53,11 @@ class Identity:
             os.setuid(self.uid)
         except PermissionError:
             raise UsageError(
-                f"{self.said}: only root may become another user or group, and this process runs "
-                f"as user {os.geteuid()}.\nStart it as root, or leave the setting out."
+                f"{self.source}: only root may become another user or group, and this process "
+                f"runs as user {os.geteuid()}.\nStart it as root, or leave the setting out."
             ) from None
         except OSError as error:
-            raise UsageError(f"{self.said}: {error.strerror or error}.") from None
+            raise UsageError(f"{self.source}: {error.strerror or error}.") from None
         self.verify()
 
     @property
@@ -65,9 +68,9 @@ class Identity:
         return os.getgrouplist(self.name, self.gid)
 
     def verify(self) -> None:
-        """Ask the system whether it has happened. Raises UsageError."""
+        """Check that the system has carried it out. Raises UsageError."""
         if not self.is_current or not set(os.getgroups()) <= {self.gid, *self.groups}:
-            raise UsageError(f"{self.said}: the system has kept the process as it was.")
+            raise UsageError(f"{self.source}: the system has kept the process as it was.")
         if self.uid == 0:
             return
         try:
@@ -75,13 +78,14 @@ class Identity:
         except PermissionError:
             return
         raise UsageError(
-            f"{self.said}: the process could become root again.\n"
+            f"{self.source}: the process could become root again.\n"
             "Start it without the capability CAP_SETUID, or as root."
         )
 
 
 def _ids() -> tuple[set[int], set[int]]:
-    """The user and group numbers of the process: real, effective, and saved where one can ask."""
+    """Return the user and group numbers of the process: real, effective, and saved where the
+    system tells them."""
     users, groups = {os.getuid(), os.geteuid()}, {os.getgid(), os.getegid()}
     if hasattr(os, "getresuid"):
         users.update(os.getresuid())
@@ -90,13 +94,13 @@ def _ids() -> tuple[set[int], set[int]]:
 
 
 def wanted_identity(user: str | None, group: str | None) -> Identity | None:
-    """Return who is meant by --user and --group, names or numbers; None where nobody is.
+    """Return the identity that --user and --group give, by names or numbers; None without them.
 
-    Without a group it is the user's own. Raises UsageError for unknown names.
+    Without --group it is the user's own group. Raises UsageError for unknown names.
     """
     if user is None and group is None:
         return None
-    said = " ".join(
+    source = " ".join(
         f"{flag} {value}" for flag, value in (("--user", user), ("--group", group)) if value
     )
     entry = _user(user) if user is not None else _entry(os.geteuid())
@@ -104,15 +108,15 @@ def wanted_identity(user: str | None, group: str | None) -> Identity | None:
     if isinstance(entry, int):
         if gid is None:
             raise UsageError(
-                f"{said}: the system knows no user of this number, and so no group of it.\n"
+                f"{source}: the system knows no user of this number, and so no group of it.\n"
                 "Give the group as well: --group."
             )
-        return Identity(entry, gid, None, said)
-    return Identity(entry.pw_uid, entry.pw_gid if gid is None else gid, entry.pw_name, said)
+        return Identity(entry, gid, None, source)
+    return Identity(entry.pw_uid, entry.pw_gid if gid is None else gid, entry.pw_name, source)
 
 
 def _user(user: str) -> "pwd.struct_passwd | int":
-    """The entry of a user, or a number that has none."""
+    """Return the entry of a user, or a number that has none."""
     try:
         return pwd.getpwnam(user)
     except KeyError:

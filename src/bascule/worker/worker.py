@@ -34,6 +34,7 @@ from bascule.observability.waiting import Tell, waiting_for
 from bascule.protocols.peers import TrustedPeers
 from bascule.settings import Settings
 from bascule.stacks import thread_stack
+from bascule.worker.balance import another_should_accept
 from bascule.worker.in_flight import InFlight, in_flight, listing, stacks
 from bascule.worker.plan import connection_plan, stall_after, tls_context, websockets
 from bascule.worker.starvation import Starvation
@@ -163,7 +164,7 @@ class Worker:
             )
             acceptor.may_accept = lambda pending: hub.has_room(pending)
             if self.slot is not None:
-                acceptor.gives_way = partial(gives_way, hub, self.slot)
+                acceptor.another_should_accept = partial(another_should_accept, hub, self.slot)
             self.acceptors.append(acceptor)
         if self.slot is not None:
             self.slot.beat()
@@ -467,16 +468,6 @@ class Worker:
     def left_running(self) -> bool:
         """Calls of the application that nothing could end are still there."""
         return self.hub is not None and self.hub.interface.count_running() > 0
-
-
-def gives_way(hub: Hub, slot: "Slot", pending: int) -> bool:
-    """Whether a connection is better left to a worker that has fewer.
-
-    Not for a small difference: it would be gone before the other has noticed.
-    """
-    own = len(hub.connections) + pending
-    fewest = slot.fewest_elsewhere()
-    return fewest is not None and own > fewest + 1 + fewest // 16
 
 
 class Side:

@@ -344,13 +344,13 @@ def test_a_connection_is_left_to_others_for_a_moment_and_then_taken(loop, transp
     """One moment for each of them, because each may find another worker free."""
     asked = []
 
-    def gives_way(pending):
+    def another_should_accept(pending):
         asked.append(pending)
         return True
 
     async def main():
         service = await tcp_service().start()
-        service.acceptor.gives_way = gives_way
+        service.acceptor.another_should_accept = another_should_accept
         clients = [socket.create_connection(service.name) for _ in range(3)]
         for number in range(1, 4):
             await until(lambda number=number: len(asked) == number)
@@ -368,7 +368,7 @@ def test_a_connection_is_left_to_others_for_a_moment_and_then_taken(loop, transp
 def test_what_another_takes_in_the_meantime_is_left_to_it(loop, transports):
     async def main():
         service = await tcp_service().start()
-        service.acceptor.gives_way = lambda pending: True
+        service.acceptor.another_should_accept = lambda pending: True
         client = socket.create_connection(service.name)
         await until(lambda: not service.acceptor.is_accepting)
         taken, _ = service.sock.accept()
@@ -382,11 +382,11 @@ def test_what_another_takes_in_the_meantime_is_left_to_it(loop, transports):
     run(loop, main())
 
 
-def test_who_gives_way_to_nobody_takes_all_at_once(loop, transports):
+def test_a_worker_with_the_fewest_connections_accepts_all_at_once(loop, transports):
     async def main():
         service = await tcp_service().start()
         service.acceptor.pause()
-        service.acceptor.gives_way = lambda pending: pending >= 2
+        service.acceptor.another_should_accept = lambda pending: pending >= 2
         clients = [socket.create_connection(service.name) for _ in range(3)]
         service.acceptor.resume()
         await until(lambda: service.acceptor.pending or not service.made.empty())
@@ -400,10 +400,10 @@ def test_who_gives_way_to_nobody_takes_all_at_once(loop, transports):
     run(loop, main())
 
 
-def test_a_worker_that_leaves_gives_way_to_nobody(loop, transports):
+def test_a_worker_that_leaves_accepts_what_waits(loop, transports):
     async def main():
         service = await tcp_service().start()
-        service.acceptor.gives_way = lambda pending: True
+        service.acceptor.another_should_accept = lambda pending: True
         clients = [socket.create_connection(service.name) for _ in range(3)]
         service.acceptor.finish()
         for client in clients:
@@ -418,7 +418,7 @@ def test_a_worker_that_leaves_gives_way_to_nobody(loop, transports):
 def test_a_pause_is_not_ended_by_an_older_wait(loop, transports):
     async def main():
         service = await tcp_service().start()
-        service.acceptor.gives_way = lambda pending: True
+        service.acceptor.another_should_accept = lambda pending: True
         client = socket.create_connection(service.name)
         await until(lambda: not service.acceptor.is_accepting)
         service.acceptor.resume()

@@ -213,8 +213,8 @@ def test_workers_are_added_and_taken_away(world, argument, target):
 
 
 @pytest.mark.parametrize("argument", ["", "many", "1.5", "+", None])
-def test_what_is_no_number_of_workers_is_said_to_be_none(world, argument):
-    assert "no number of workers" in world.said(world.ask("scale", argument))["error"]
+def test_an_argument_that_is_not_a_number_of_workers_is_refused(world, argument):
+    assert "not a number of workers" in world.said(world.ask("scale", argument))["error"]
     assert world.table.target == 2
 
 

@@ -1,15 +1,15 @@
-"""To whom a worker leaves new connections."""
+"""When a worker leaves new connections to others."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from bascule.observability.board import Board
-from bascule.worker.worker import gives_way
+from bascule.worker.balance import another_should_accept
 
 
 def decision(own, pending, *others):
-    """Of a worker with so many connections, beside others with theirs."""
+    """Whether a worker leaves a connection to others. others: their connections."""
     board = Board(1 + len(others))
     slot = board.take()
     for count in others:
@@ -17,10 +17,10 @@ def decision(own, pending, *others):
         other.beat()
         other.accepting = True
         other.connections = count
-    return gives_way(SimpleNamespace(connections=range(own)), slot, pending)
+    return another_should_accept(SimpleNamespace(connections=range(own)), slot, pending)
 
 
-def test_who_is_alone_takes_all():
+def test_a_worker_that_is_alone_accepts_all():
     assert not decision(10_000, 10)
 
 
