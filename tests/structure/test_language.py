@@ -266,13 +266,17 @@ def files() -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.is_file() and not BUILT & set(path.parts) and path not in EXEMPT
+        if path.is_file() and not BUILT & set(path.relative_to(ROOT).parts) and path not in EXEMPT
     )
 
 
 def test_prose_avoids_the_phrases_that_the_page_names() -> None:
     found = [finding for path in files() if is_checked(path) for finding in findings(path)]
     assert found == [], "\n".join(["see docs/language.md:", *found])
+
+
+def test_files_of_every_kind_are_checked() -> None:
+    assert {"README.md", "__init__.py", "Makefile", "test"} <= {path.name for path in files()}
 
 
 @pytest.mark.parametrize(
