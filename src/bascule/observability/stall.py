@@ -25,7 +25,7 @@ MOST_LATE = 0.5
 MOST_SILENCE = 60.0
 
 
-class StallWatch:
+class LoopWatch:
     """The judgement: no thread, and no clock of its own.
 
     after: seconds past its due time at which the loop counts as blocked. interval: at which `look`
@@ -107,7 +107,7 @@ class Watchdog:
 
     def __init__(self, after: float, where: Callable[[], str]) -> None:
         interval = min(LOOK_EVERY, after / 2)
-        self.watch = StallWatch(after, interval, where)
+        self.watch = LoopWatch(after, interval, where)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=WATCHDOG_THREAD, daemon=True)
 

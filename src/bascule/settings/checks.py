@@ -25,7 +25,7 @@ class Complaint:
     text: str
 
 
-Check = Callable[[Values], Iterator[Complaint]]
+Examination = Callable[[Values], Iterator[Complaint]]
 
 
 def check_files(settings: Values) -> Iterator[Complaint]:
@@ -121,7 +121,7 @@ def check_mounts(settings: Values) -> Iterator[Complaint]:
         seen.add(point)
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[Examination, ...] = (
     check_files,
     check_control,
     check_directories,

@@ -25,13 +25,13 @@ from bascule.settings.web_kinds import (
     BindAddress,
     Host,
     Mount,
-    Peer,
     PidPath,
     Port,
     RequestPath,
     ResponseField,
     RootPath,
     SocketPath,
+    TrustedPeer,
 )
 from bascule.types import ANNOUNCED
 
@@ -47,8 +47,8 @@ LIMITS = "Limits"
 HTTP = "HTTP"
 WEBSOCKET = "WebSocket"
 
-Interface = Literal["auto", "asgi3", "asgi2", "wsgi"]
-Lifespan = Literal["auto", "on", "off"]
+InterfaceName = Literal["auto", "asgi3", "asgi2", "wsgi"]
+LifespanMode = Literal["auto", "on", "off"]
 Loop = Literal["auto", "uvloop", "asyncio"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 LogFormat = Literal["text", "json"]
@@ -97,7 +97,7 @@ class Declared:
         "there.",
     )
     interface = Option(
-        Choice[Interface](Interface, synonyms={"asgi": "asgi3"}),
+        Choice[InterfaceName](InterfaceName, synonyms={"asgi": "asgi3"}),
         "auto",
         APPLICATION,
         "How TARGET is called; auto looks at it. asgi means asgi3.",
@@ -121,7 +121,7 @@ class Declared:
         "The path the application is mounted under: SCRIPT_NAME in WSGI, root_path in ASGI.",
     )
     lifespan = Option(
-        Choice[Lifespan](Lifespan),
+        Choice[LifespanMode](LifespanMode),
         "auto",
         APPLICATION,
         "ASGI lifespan events; auto goes on without them when the application does not know them.",
@@ -557,7 +557,7 @@ class Declared:
         "fields. Off: all of them reach the application as they came.",
     )
     forwarded_allow_ips = Option(
-        Words(Peer(), ","),
+        Words(TrustedPeer(), ","),
         ("127.0.0.1", "::1"),
         HTTP,
         "The trusted proxies: addresses, networks (10.0.0.0/8), unix for who connects to a UNIX "
@@ -581,7 +581,7 @@ class Declared:
         "who the client is.",
     )
     proxy_allow_ips = Option(
-        Words(Peer(), ","),
+        Words(TrustedPeer(), ","),
         ("127.0.0.1", "::1"),
         HTTP,
         "Who sends PROXY headers, written as --forwarded-allow-ips.",

@@ -180,7 +180,7 @@ class PidPath(Path):
         return path
 
 
-class Peer(Kind[str]):
+class TrustedPeer(Kind[str]):
     """Who is trusted: an address, a network, "unix" or "*"."""
 
     metavar = "PEER"

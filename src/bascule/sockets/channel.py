@@ -17,7 +17,7 @@ READ = 65536
 # As many as the kernel lets one message have (SCM_MAX_FD of Linux).
 MOST_DESCRIPTORS = 253
 
-Message = dict[str, Any]
+ChannelMessage = dict[str, Any]
 
 
 class Channel:
@@ -50,7 +50,7 @@ class Channel:
             return False
         return True
 
-    def receive(self) -> list[Message] | None:
+    def receive(self) -> list[ChannelMessage] | None:
         """The messages that the next read brings, maybe none; None at the end.
 
         Waits where the socket does. `descriptors` of a message are the receiver's to close; there
@@ -70,8 +70,8 @@ class Channel:
         *lines, self._unread = (self._unread + data).split(b"\n")
         return [self._message(line) for line in lines]
 
-    def _message(self, line: bytes) -> Message:
-        message: Message = json.loads(line)
+    def _message(self, line: bytes) -> ChannelMessage:
+        message: ChannelMessage = json.loads(line)
         if "descriptors" in message:
             # Fewer where this process may have no more of them.
             count = min(message["descriptors"], len(self._descriptors))

@@ -33,7 +33,7 @@ import signal
 import socket
 from collections.abc import Sequence
 
-from bascule.sockets.channel import Channel, Message, channel_pair
+from bascule.sockets.channel import Channel, ChannelMessage, channel_pair
 from bascule.supervisor.fork_server_process import ForkServerProcess
 from bascule.supervisor.processes import Forked, describe_end, exit_status, fork
 from bascule.supervisor.spawner import WorkerObserver, WorkerProcess
@@ -245,7 +245,7 @@ class ForkServerSpawner:
         for message in messages:
             self.on_message(server, message)
 
-    def on_message(self, server: ForkServer, message: Message) -> None:
+    def on_message(self, server: ForkServer, message: ChannelMessage) -> None:
         kind = message["kind"]
         if kind == "loaded":
             server.is_loaded = True
@@ -263,7 +263,7 @@ class ForkServerSpawner:
             self.on_worker_message(server, server.forked[message["serial"]], message)
 
     def on_worker_message(
-        self, server: ForkServer, worker: WorkerProcess, message: Message
+        self, server: ForkServer, worker: WorkerProcess, message: ChannelMessage
     ) -> None:
         match message["kind"]:
             case "forked":

@@ -18,7 +18,7 @@ from bascule.observability import logs
 from bascule.observability.board import Slot
 from bascule.observability.waiting import waiting_for
 from bascule.registry import before_fork
-from bascule.sockets.channel import Channel, Message
+from bascule.sockets.channel import Channel, ChannelMessage
 from bascule.sockets.inherited import adopted
 from bascule.stacks import SUPERVISOR_THREAD
 from bascule.supervisor.processes import describe_failure, exit_status, fork
@@ -51,7 +51,7 @@ class ForkServerProcess:
     def __init__(self, channel: Channel, numbers: "memoryview[int]") -> None:
         self.channel = channel
         self.numbers = numbers
-        self.messages: deque[Message] = deque()
+        self.messages: deque[ChannelMessage] = deque()
         self.workers: dict[int, int] = {}
         self.has_supervisor = True
 
@@ -148,7 +148,7 @@ class ForkServerProcess:
 
     # Forking.
 
-    def serve(self, selector: selectors.BaseSelector, wake: socket.socket) -> Message:
+    def serve(self, selector: selectors.BaseSelector, wake: socket.socket) -> ChannelMessage:
         """Carry out what the supervisor asks for.
 
         Returns in a worker, with the message that asked for it.
@@ -181,7 +181,7 @@ class ForkServerProcess:
             if number in PASSED_ON:
                 self.channel.send("passed on", number=number)
 
-    def on_message(self, message: Message) -> None:
+    def on_message(self, message: ChannelMessage) -> None:
         match message["kind"]:
             case "signal":
                 serial = message["serial"]
@@ -194,7 +194,7 @@ class ForkServerProcess:
             case "reopen":
                 logs.reopen()
 
-    def fork(self, message: Message) -> bool:
+    def fork(self, message: ChannelMessage) -> bool:
         """Fork a worker; True in the worker."""
         serial = message["serial"]
         if len(message["descriptors"]) < message["count"]:
@@ -225,7 +225,7 @@ class ForkServerProcess:
 
 
 def forked_worker(
-    message: Message,
+    message: ChannelMessage,
     numbers: "memoryview[int]",
     fork_server: int,
     loaded: Loaded,

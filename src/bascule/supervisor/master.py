@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from bascule.sockets.bind import close_listeners
-from bascule.sockets.channel import Message
+from bascule.sockets.channel import ChannelMessage
 from bascule.sockets.systemd import Notifier
 from bascule.supervisor.control import Control
 from bascule.supervisor.decide import decide
@@ -273,7 +273,7 @@ class Master:
         for message in messages:
             self.on_message(worker, message)
 
-    def on_message(self, worker: WorkerProcess, message: Message) -> None:
+    def on_message(self, worker: WorkerProcess, message: ChannelMessage) -> None:
         match message["kind"]:
             case "ready":
                 worker.pid = message["pid"]

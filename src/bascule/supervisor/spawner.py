@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bascule.observability.board import Slot
-from bascule.sockets.channel import Channel, Message
+from bascule.sockets.channel import Channel, ChannelMessage
 from bascule.supervisor.processes import Forked, describe_end, exit_status, fork
 from bascule.worker.supervisor_link import SupervisorLink
 
@@ -52,7 +52,7 @@ class WorkerForked(Forked):
 class WorkerObserver(Protocol):
     """Receives what a spawner has to report."""
 
-    def on_message(self, worker: WorkerProcess, message: Message) -> None:
+    def on_message(self, worker: WorkerProcess, message: ChannelMessage) -> None:
         """A worker has sent this, or its fork server on its behalf."""
 
     def read_last_messages(self, worker: WorkerProcess) -> None:

@@ -89,13 +89,13 @@ class Worker:
         self.access = access
         self.slot = slot
         self.tls = tls
-        self.sides = [Side(application) for application in applications]
+        self.called = [CalledApplication(application) for application in applications]
         # One for each application, however often it is mounted.
         self.lifespans = {
-            id(side.application.app): Lifespan(
-                side.app, "off" if side.is_wsgi else settings.lifespan
+            id(called.application.app): Lifespan(
+                called.app, "off" if called.is_wsgi else settings.lifespan
             )
-            for side in self.sides
+            for called in self.called
         }
         # A response that goes on quietly may have half of the time, in case it comes to an end.
         self.stopping = Stopping(settings.timeout_graceful_shutdown / 2)
@@ -173,12 +173,12 @@ class Worker:
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """What connections get: the one application's interface, or the choice among several."""
         if self.wrap_interface is not None:
-            return self.wrap_interface(self.make_served(loop) if self.sides else None)
+            return self.wrap_interface(self.make_served(loop) if self.called else None)
         return self.make_served(loop)
 
     def make_served(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """What calls the applications."""
-        made = [(side.application.point, self.make_one(side, loop)) for side in self.sides]
+        made = [(one.application.point, self.make_one(one, loop)) for one in self.called]
         if len(made) == 1 and made[0][0] == EVERYWHERE:
             return made[0][1]
         from bascule.interfaces.dispatch import DispatchInterface, MountedInterface
@@ -189,17 +189,17 @@ class Worker:
         websocket = next((interface for point, interface in made if point is None), None)
         return DispatchInterface(routes, websocket, self.settings.root_path)
 
-    def make_one(self, side: "Side", loop: asyncio.AbstractEventLoop) -> Interface:
+    def make_one(self, called: "CalledApplication", loop: asyncio.AbstractEventLoop) -> Interface:
         """An application's interface. One that is not used is not even imported."""
-        point = side.application.point
+        point = called.application.point
         mounted = point.prefix if point is not None else ""
-        if side.is_wsgi:
-            return self.make_wsgi(side.app, loop, mounted)
-        lifespan = self.lifespans[id(side.application.app)]
+        if called.is_wsgi:
+            return self.make_wsgi(called.app, loop, mounted)
+        lifespan = self.lifespans[id(called.application.app)]
         state = lifespan.state if lifespan.supported else None
-        hybrid = side.hybrid
+        hybrid = called.hybrid
         if hybrid is None:
-            return self.make_asgi(side.app, loop, state, mounted)
+            return self.make_asgi(called.app, loop, state, mounted)
         websocket = None
         if hybrid.websocket is not None:
             websocket = self.make_asgi(hybrid.websocket, loop, state, mounted)
@@ -470,7 +470,7 @@ class Worker:
         return self.hub is not None and self.hub.interface.count_running() > 0
 
 
-class Side:
+class CalledApplication:
     """An application as it is called."""
 
     def __init__(self, application: Application) -> None:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from bascule.observability.stall import MOST_SILENCE, StallWatch, Watchdog
+from bascule.observability.stall import MOST_SILENCE, LoopWatch, Watchdog
 from support.flag import DEADLINE, Flag
 
 AFTER = 5.0
@@ -17,7 +17,7 @@ class Life:
     def __init__(self):
         self.now = 1000.0
         self.cpu = 10.0
-        self.watch = StallWatch(AFTER, 1.0, lambda: "  where it is")
+        self.watch = LoopWatch(AFTER, 1.0, lambda: "  where it is")
         self.watch.begin(self.now, self.cpu)
 
     def run(self, seconds):

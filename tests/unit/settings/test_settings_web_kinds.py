@@ -13,12 +13,12 @@ from bascule.settings.web_kinds import (
     BindAddress,
     Host,
     Mount,
-    Peer,
     PidPath,
     Port,
     ResponseField,
     RootPath,
     SocketPath,
+    TrustedPeer,
 )
 from bascule.types import ANNOUNCED
 
@@ -155,12 +155,12 @@ def test_mount_is_refused(given: object, sentence: str) -> None:
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8", "unix", "*"])
 def test_peer_is_read_as_it_is_shown(peer: str) -> None:
-    assert Peer().parse(peer) == Peer().show(peer) == peer
+    assert TrustedPeer().parse(peer) == TrustedPeer().show(peer) == peer
 
 
 def test_peer_is_read_without_white_space_and_capitals() -> None:
-    assert Peer().parse(" UNIX ") == "unix"
-    assert Peer().parse("2001:DB8::/32") == "2001:db8::/32"
+    assert TrustedPeer().parse(" UNIX ") == "unix"
+    assert TrustedPeer().parse("2001:DB8::/32") == "2001:db8::/32"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_peer_is_read_without_white_space_and_capitals() -> None:
     ],
 )
 def test_peer_is_refused_with_the_reason(given: object, sentence: str) -> None:
-    assert refusal(Peer(), given).startswith(sentence)
+    assert refusal(TrustedPeer(), given).startswith(sentence)
 
 
 @pytest.mark.parametrize(("given", "port"), [("8000", 8000), (0, 0), (65535, 65535)])
