@@ -8,9 +8,12 @@ own_code: directories, each with a separator at its end. Frames of code in them 
     tracebacks that are shown to the author of an application.
 before_fork: called in a process that has imported the application, before workers are forked from
     it (--preload): what they must not share, such as connections, is closed there.
+sets_zone: each returns whether a framework has set the time zone of this process. Then the logs
+    keep the one that the process was started with.
 """
 
 from collections.abc import Callable
 
 own_code: list[str] = []
 before_fork: list[Callable[[], None]] = []
+sets_zone: list[Callable[[], bool]] = []

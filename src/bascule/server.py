@@ -63,8 +63,9 @@ def serve(
     settings = _settings(app, options)
     source = _source(app, mounts, websocket)
     check_serve(settings, options, source, sockets)
-    if settings.preload and not source.is_loaded:
-        import bascule.django  # noqa: F401  # registers what Django needs before a fork
+    # Registers what the packages below need to know of Django.
+    import bascule.django  # noqa: F401
+
     return launch(settings, source, sockets)
 
 

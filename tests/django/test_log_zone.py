@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from manage_site import append, body, managing
+from manage_site import append, body, managing, write
 
 from support.commands import started
 from support.server import Server
@@ -33,6 +33,23 @@ def test_bascule_serve(shop: Path, flags: tuple[str, ...]) -> None:
     with started("serve", "--port", "0", *flags, cwd=shop, env=ZONE) as server:
         zones = zones_of_lines(server)
     assert len(zones) > 4
+    assert set(zones) == {"+05:30"}
+
+
+def test_serve_from_python(shop: Path) -> None:
+    """Django is set up before the server knows of it."""
+    append(shop / "shop/settings.py", 'TIME_ZONE = "Asia/Tokyo"\n')
+    script = """
+        import os, sys
+        os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+        from django.core.wsgi import get_wsgi_application
+        application = get_wsgi_application()
+        import bascule
+        sys.exit(bascule.serve(application, port=0, access_log=True))
+    """
+    write(shop / "serving.py", script)
+    with managing(shop, env=ZONE, program="serving.py") as server:
+        zones = zones_of_lines(server)
     assert set(zones) == {"+05:30"}
 
 

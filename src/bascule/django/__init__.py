@@ -13,7 +13,8 @@ import os
 from typing import TYPE_CHECKING
 
 from bascule.django.databases import close_databases
-from bascule.registry import before_fork, own_code
+from bascule.django.time_zone import sets_time_zone
+from bascule.registry import before_fork, own_code, sets_zone
 
 if TYPE_CHECKING:
     from bascule.django.loading.sides import project
@@ -24,6 +25,7 @@ __all__ = ["interface", "project"]
 # Calls of the project go through code of this package; its author is shown only the project's.
 own_code.append(os.path.join(os.path.dirname(__file__), ""))
 before_fork.append(close_databases)
+sets_zone.append(sets_time_zone)
 
 _HOMES = {"interface": "bascule.django.routing.views", "project": "bascule.django.loading.sides"}
 

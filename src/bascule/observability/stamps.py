@@ -8,11 +8,11 @@ where it has been changed, `zoneinfo` computes it. The usual case costs a compar
 
 import io
 import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bascule.registry import sets_zone
 from bascule.variables import TZ
 
 if TYPE_CHECKING:
@@ -89,18 +89,15 @@ def ruled(rule: str) -> bytes:
 
 
 def zone_now() -> Zone:
-    """That of this process now; or, where it is Django's already, as under manage.py, the one that
-    the process was started with."""
-    conf = sys.modules.get("django.conf")
-    name = os.environ.get(TZ)
-    if conf is not None and conf.settings.configured and name == conf.settings.TIME_ZONE:
-        name = started_with(TZ)
-    return Zone(name)
+    """Return the zone of this process now, or, where a framework has set it, the zone that the
+    process was started with."""
+    is_set = any(sets() for sets in sets_zone)
+    return Zone(started_with(TZ) if is_set else os.environ.get(TZ))
 
 
 def with_zone_at_start(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for another process that begins anew: without what Django has made of the
-    zone of this one."""
+    """Return the environment for another process that begins anew: with the zone that this one was
+    started with, where a framework has set another."""
     other = {name: value for name, value in environ.items() if name != TZ}
     name = zone_now().name
     return other if name is None else {**other, TZ: name}
