@@ -29,6 +29,7 @@ from bascule import directory
 from bascule.errors import EXIT_CRASH, StartupError, UsageError
 from bascule.observability.stamps import with_zone_at_start
 from bascule.settings import OPTIONS, Settings
+from bascule.sockets.bind import close_listeners
 from bascule.sockets.inherited import inherited_sockets
 from bascule.variables import READY_VARIABLE, RELOADER_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.worker.applications import ApplicationSource, Load
@@ -126,8 +127,12 @@ def launch(
         # The program that has called this may have done what is not to be done twice.
         leave_first_place(may_start_over=False)
     closes_sockets = sockets is not None
+    inherited = inherited_sockets(os.environ)
     if sockets is None:
-        sockets = inherited_sockets(os.environ)
+        sockets = inherited
+    else:
+        # A program that opens its sockets itself has not asked for those of its predecessor.
+        close_listeners(inherited or ())
     if settings.reload and sockets is None and command is not None:
         from bascule.development.reloader import run_reloading
 

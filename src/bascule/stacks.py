@@ -1,8 +1,8 @@
-"""Stacks of threads and of tasks that are running or waiting, as text for people.
+"""Stacks of threads, and of tasks that are running or waiting, as text for people.
 
-The server's own frames, through which every stack begins, are left out: what is looked for is the
-application's code. So are those of whatever has started the loop in the main thread. A thread that
-is in none of the application's code is shown as it is.
+The frames of the server, with which every stack begins, are left out: the application's code is of
+interest. In the main thread the frames below those of the loop are left out too. A thread that is
+in no code of the application is shown with all frames.
 """
 
 import gc
@@ -19,47 +19,48 @@ RELOADER_THREAD = "bascule reloader"
 SUPERVISOR_THREAD = "bascule supervisor"
 OWN_THREADS = frozenset({WATCHDOG_THREAD, RELOADER_THREAD, SUPERVISOR_THREAD})
 
-# Of each end of a stack that is longer.
+# The frames that are shown of each end of a longer stack.
 MOST_FRAMES = 40
 OWN_MODULES = ("bascule.", "threading", "concurrent.futures.thread", "asyncio.")
-# What stands between an awaiting coroutine and the awaited one where that is awaited by its
-# `__await__`, as compiled code does, and around asynchronous generators. It does not say what it
-# wraps; the garbage collector knows.
+# Objects between an awaiting coroutine and the awaited one: compiled code awaits by `__await__`,
+# and asynchronous generators are wrapped. They have no attribute for the wrapped object; the
+# garbage collector knows it.
 WRAPPERS = frozenset({"coroutine_wrapper", "async_generator_asend", "anext_awaitable"})
-# Where a loop is started; before that stands the command line, or who embeds the server.
+# Modules that start a loop. Frames below theirs are of the command line, or of a program that
+# embeds the server.
 STARTS_LOOP = ("bascule.worker.run", "asyncio.runners", "asyncio.base_events")
 
 
 def thread_stack(ident: int) -> str:
-    """What a thread is doing now; "" when there is no such thread."""
+    """Return the stack of a thread; "" where there is no such thread."""
     frame = sys._current_frames().get(ident)
     if frame is None:
         return ""
     frames = list(traceback.walk_stack(frame))
     frames.reverse()
     if not module_of(frames[0]).startswith(OWN_MODULES):
-        # The main thread; all others begin in what runs threads.
+        # The main thread; all others begin in `threading`.
         starts = (n for n, one in enumerate(frames) if module_of(one) in STARTS_LOOP)
         frames = frames[next(starts, 0) :]
     return shown(frames)
 
 
 def task_stack(task: "Task[Any]") -> str:
-    """Where a task is: its coroutine, what that awaits, and so on; and the same of another task if
-    it waits for one."""
+    """Return the stack of a task: its coroutine, the awaited coroutine, and so on. Continues with
+    another task where it waits for one."""
     frames: list[tuple[FrameType, int]] = []
     seen: set[int] = set()
     following: Any = task
     while isinstance(following, Task) and id(following) not in seen:
         seen.add(id(following))
         frames += awaited_frames(following.get_coro())
-        # What asyncio keeps there is not for everybody, and may one day not be there.
+        # A private attribute of asyncio, which may disappear.
         following = getattr(following, "_fut_waiter", None)
     return shown(frames)
 
 
 def awaited_frames(coroutine: Any) -> Iterator[tuple[FrameType, int]]:
-    """The frames of a coroutine, or of a generator that is awaited, and of what each awaits."""
+    """Yield the frames of a coroutine or an awaited generator, and of those that it waits for."""
     while coroutine is not None:
         if type(coroutine).__name__ in WRAPPERS:
             coroutine = next(filter(kind_of, gc.get_referents(coroutine)), None)
@@ -67,20 +68,22 @@ def awaited_frames(coroutine: Any) -> Iterator[tuple[FrameType, int]]:
         if not kind:
             return
         frame = getattr(coroutine, kind + "_frame")
-        # Compiled coroutines have frames that know no line.
+        # The frames of compiled coroutines have no line number.
         if frame is not None and frame.f_lineno:
             yield frame, frame.f_lineno
         coroutine = getattr(coroutine, kind + ("_yieldfrom" if kind == "gi" else "_await"), None)
 
 
 def kind_of(awaited: object) -> str:
-    """What the attributes of a coroutine, a generator or an asynchronous generator begin with; ""
-    for everything else."""
+    """Return the prefix of the attributes of a coroutine, a generator or an async generator.
+
+    It is "" for other objects.
+    """
     return next((kind for kind in ("cr", "gi", "ag") if hasattr(awaited, kind + "_frame")), "")
 
 
 def shown(frames: list[tuple[FrameType, int]]) -> str:
-    """The frames, the outermost first, as a traceback has them."""
+    """Return the frames, the outermost first, in the form of a traceback."""
     theirs = (n for n, one in enumerate(frames) if not module_of(one).startswith(OWN_MODULES))
     frames = frames[next(theirs, 0) :]
     left_out = len(frames) - 2 * MOST_FRAMES

@@ -1,4 +1,4 @@
-"""The types of the two interfaces, as the specifications write them.
+"""The types of ASGI and WSGI, as the specifications define them.
 
 ASGI: https://asgi.readthedocs.io/en/latest/specs/ (ASGI 3.0, HTTP 2.3). WSGI: PEP 3333.
 """
@@ -19,10 +19,9 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-App = ASGI3App | ASGI2App | WSGIApp
 Headers = list[tuple[bytes, bytes]]
 
-# The ASGI extensions that Bascule has, by their names in the scope.
+# The ASGI extensions that Bascule implements, by their names in the scope.
 AsgiExtension = Literal[
     "http.response.trailers",
     "http.response.early_hint",
@@ -33,8 +32,8 @@ AsgiExtension = Literal[
     "bascule.stopping",
 ]
 
-# Those that scopes announce where nothing else is said. A framework that may leave files to the
-# server does so, and middleware that compresses responses never sees them.
+# The extensions that scopes announce by default. Those for files are not among them: a framework
+# would use them, and middleware that compresses responses would not see these files.
 ANNOUNCED: tuple[AsgiExtension, ...] = (
     "http.response.trailers",
     "http.response.early_hint",

@@ -202,7 +202,7 @@ def answer_as_somebody_else(listener):
 
 
 def test_without_a_server_it_says_so(folder):
-    assert "cannot ask the server at ctl.sock: No such file" in ctl(folder, "status").stderr
+    assert "cannot connect to the server at ctl.sock: No such file" in ctl(folder, "status").stderr
     with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as pool:
         listener.bind(str(folder / "other.sock"))
         listener.listen()
@@ -210,8 +210,8 @@ def test_without_a_server_it_says_so(folder):
         other = pool.submit(answer_as_somebody_else, listener)
         said = bascule("ctl", "--control", "other.sock", "status", cwd=folder)
         other.result(DEADLINE)
-    assert (said.returncode, "who answers at other.sock is no" in said.stderr) == (2, True)
-    assert "where is the server?" in bascule("ctl", "status", cwd=folder).stderr
+    assert (said.returncode, "the program at other.sock is not" in said.stderr) == (2, True)
+    assert "--control is missing" in bascule("ctl", "status", cwd=folder).stderr
 
 
 def test_probes_and_operators_move_on_with_an_upgrade(folder, health_port):

@@ -10,7 +10,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code; what goes wrong is text on standard error."""
+    """Run a command and return its exit code. Errors are printed to standard error."""
     import click
 
     from bascule.cli.commands import bascule
@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> int:
     from bascule.settings.findings import listed
 
     try:
-        # Without its standalone mode click returns a command's result instead of exiting with 0.
+        # In its standalone mode click would exit with 0, whatever a command returns.
         return bascule.main(list(arguments), prog_name="bascule", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()

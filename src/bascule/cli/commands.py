@@ -1,4 +1,4 @@
-"""The commands. Each imports what it needs when it runs: `bascule --help` loads no server."""
+"""The commands. Each imports its modules when it runs: `bascule --help` loads no server."""
 
 import os
 import sys
@@ -23,22 +23,22 @@ from bascule.settings import DEVELOPMENT, OPTIONS, Settings, load_settings
 from bascule.settings.load import NO_TARGET
 
 ABOUT_TARGET = (
-    "TARGET is module:attribute, or a module that has `application` or `app`; or the package of a "
-    "Django project. Where manage.py is, it may be left out."
+    "TARGET is module:attribute, a module that has `application` or `app`, or the package of a "
+    "Django project. It can be left out in the directory of manage.py."
 )
 SERVE_EXAMPLES: Examples = (
     ("bascule serve main:app", "app of main.py, on 127.0.0.1:8000"),
     ("bascule serve mysite.wsgi -b :8080 -w 4", "on all interfaces, with four workers"),
-    ("bascule serve", "the Django project of this manage.py"),
+    ("bascule serve", "the Django project in this directory"),
 )
 DEV_EXAMPLES: Examples = (
     ("bascule dev main:app", "app of main.py, with reload"),
-    ("bascule dev main:app -b :9000", "where other machines reach it"),
-    ("bascule dev", "the Django project of this manage.py"),
+    ("bascule dev main:app -b :9000", "reachable from other machines"),
+    ("bascule dev", "the Django project in this directory"),
 )
 CONFIG_EXAMPLES: Examples = (
-    ("bascule config", "what bascule serve would do here, and why"),
-    ("bascule config -w 4 main:app", "the same with more options"),
+    ("bascule config", "the settings that bascule serve would use here"),
+    ("bascule config -w 4 main:app", "the same, with more options"),
     ("bascule config --json", "for programs"),
 )
 GROUP_EXAMPLES: Examples = (SERVE_EXAMPLES[0], DEV_EXAMPLES[0], SERVE_EXAMPLES[1])
@@ -97,7 +97,7 @@ def config(as_json: bool, **options: Any) -> None:
 
 
 def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name: str) -> int:
-    """Serve what was said, with the defaults of the command."""
+    """Serve with the options that were typed, and the defaults of the command."""
     from bascule.django.loading.configuration import described
     from bascule.launch import run_command
 
@@ -114,7 +114,7 @@ def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name:
             raise with_projects(error, str(said.get("app_dir", ""))) from None
 
     def start_over() -> list[str] | None:
-        # The project's own settings ask for workers, and have been imported to know that.
+        # Django settings are imported already, and ask for workers.
         if "django.conf" not in sys.modules or OPTIONS["workers"].variable in os.environ:
             return None
         return [sys.executable, *sys.orig_argv[1:]]
@@ -123,7 +123,7 @@ def start(said: Mapping[str, object], preset: Mapping[str, object], preset_name:
 
 
 def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
-    """The same error; where TARGET is missing, with the Django project that may be meant."""
+    """Return the error; where TARGET is missing, with a hint at Django projects."""
     from bascule.django.loading.locate import where_projects_are
 
     if NO_TARGET not in error.findings:
@@ -136,7 +136,7 @@ def with_projects(error: SettingsError, app_dir: str) -> SettingsError:
 
 
 def load(target: str, factory: bool, settings: Settings) -> object:
-    """What TARGET names: a Django project, or the attribute of a module."""
+    """Return the application that TARGET names: a Django project, or an attribute of a module."""
     from bascule.django.loading.locate import find_project
     from bascule.loading.locate import load_target
 
@@ -148,7 +148,7 @@ def load(target: str, factory: bool, settings: Settings) -> object:
 
         return load_project(project, settings.threads)
     app = load_target(target, factory, settings.app_dir)
-    # Whoever has set Django up serves it, or a part of it; for others it is not even imported.
+    # A module that has set Django up serves it, or a part of it.
     django = sys.modules.get("django.conf")
     if django is None or not django.settings.configured:
         return app
@@ -165,7 +165,7 @@ def ctl(command: tuple[str, ...], control: str | None, as_json: bool) -> int:
     said = {} if control is None else {"control": control}
     settings = load_settings(said, need_target=False)
     if settings.control is None:
-        raise UsageError("where is the server? Give --control PATH, as the server was given it")
+        raise UsageError("--control is missing: give the PATH that the server was given")
     return ask(settings.control, command[0], command[1:], as_json)
 
 
@@ -176,7 +176,7 @@ def add(
     examples: Examples,
     *extra: click.Parameter,
 ) -> None:
-    """Add the command that is named as its function is, with the options of all settings."""
+    """Add a command with the name of its function, and the options of all settings."""
     command = SectionedCommand(
         callback.__name__,
         callback=callback,
@@ -193,13 +193,13 @@ def add(
 add(serve, "Serve an application until SIGTERM or SIGINT.", {}, SERVE_EXAMPLES)
 add(
     dev,
-    "Serve for development: start again when files change, check more.",
+    "Serve for development: restart when files change, and check more.",
     DEVELOPMENT,
     DEV_EXAMPLES,
 )
 add(
     config,
-    "Show every setting, its value, and which source gave it.",
+    "Show every setting, its value, and the source of the value.",
     {},
     CONFIG_EXAMPLES,
     JSON,
@@ -210,18 +210,16 @@ bascule.add_command(
         callback=ctl,
         params=[
             click.Argument(["command"], nargs=-1, required=True, metavar="COMMAND [ARGUMENT]"),
-            click.Option(
-                ["--control"], metavar="PATH", help="The socket that the server was given."
-            ),
+            click.Option(["--control"], metavar="PATH", help="The control socket of the server."),
             JSON,
         ],
-        help="Ask a server that runs with --control.\n\n\b\n"
-        "status       its workers\n"
-        "reload       replace all workers, one after the other, and wait for it\n"
-        "scale +1     one worker more; -1 one fewer; 4 for four\n"
-        "stacks [N]   what all workers do, or worker N\n"
-        "drain        finish what is in flight, and end\n"
+        help="Control a running server that was started with --control.\n\n\b\n"
+        "status       show the workers\n"
+        "reload       replace all workers, one after the other, and wait until that is done\n"
+        "scale +1     add a worker; -1 removes one, 4 sets the number\n"
+        "stacks [N]   show the stacks of all workers, or of worker N\n"
+        "drain        finish the requests in flight, then end\n"
         "stop         end at once",
-        short_help="Ask a server that runs: status, reload, scale, stacks, drain, stop.",
+        short_help="Control a running server: status, reload, scale, stacks, drain, stop.",
     )
 )

@@ -1,4 +1,4 @@
-"""`bascule ctl`: a question to a running server, and its answer for people or for programs."""
+"""`bascule ctl`: send a command to a running server, and print the response."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ READ = 65536
 
 
 def ask(path: str, command: str, arguments: Sequence[str], as_json: bool) -> int:
-    """Ask, print the answer, and return the exit code. Raises UsageError."""
+    """Send a command, print the response, and return the exit code. Raises UsageError."""
     answer = exchange(path, {"command": command, "argument": " ".join(arguments)})
     if as_json:
         print(json.dumps(answer, indent=2))
@@ -29,7 +29,10 @@ def ask(path: str, command: str, arguments: Sequence[str], as_json: bool) -> int
 
 
 def exchange(path: str, question: dict[str, str]) -> dict[str, Any]:
-    """The server's answer. Waits as long as it takes: a reload takes as long as a start."""
+    """Return the response of the server.
+
+    Waits without a limit: a reload takes as long as a start.
+    """
     data = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -38,20 +41,22 @@ def exchange(path: str, question: dict[str, str]) -> dict[str, Any]:
             while piece := sock.recv(READ):
                 data += piece
     except OSError as error:
-        raise UsageError(f"cannot ask the server at {path}: {error.strerror or error}") from None
+        raise UsageError(
+            f"cannot connect to the server at {path}: {error.strerror or error}"
+        ) from None
     if not data:
-        raise UsageError(f"the server at {path} ended before it had answered")
+        raise UsageError(f"the server at {path} ended before it responded")
     try:
         return json.loads(data)  # type: ignore[no-any-return]  # what json gives
     except ValueError:
         raise UsageError(
-            f"who answers at {path} is no supervisor of Bascule's; give --control PATH, "
-            "as the server was given it"
+            f"the program at {path} is not a supervisor of Bascule; give --control the PATH that "
+            "the server was given"
         ) from None
 
 
 def table(workers: Sequence[dict[str, Any]]) -> str:
-    """A line for each worker, under a heading; numbers to the right."""
+    """Return a line for each worker, under a heading; numbers are aligned to the right."""
     rows = [COLUMNS, *(cells(worker) for worker in workers)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = []
@@ -70,7 +75,7 @@ def cells(worker: dict[str, Any]) -> tuple[str, ...]:
 
 
 def age(seconds: float) -> str:
-    """How long, in the two largest units: 2d 3h, 5m 10s."""
+    """Return a duration in its two largest units: 2d 3h, 5m 10s."""
     parts: list[str] = []
     rest = int(seconds)
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):

@@ -1,7 +1,7 @@
-"""Asking a project for its settings without importing it: another process does, and tells.
+"""Reading the settings of a project without importing it here: a forked process does.
 
-A supervisor must not have imported a line of the application, or workers that it forks later
-would not see that it has changed.
+A supervisor must not have imported any part of the application: workers that it forks later would
+not see changes to that part.
 """
 
 import os
@@ -15,10 +15,10 @@ from bascule.worker.patched import PROCESSES, refuse_patched
 
 
 def asked_elsewhere(find: FindProject) -> FindProject:
-    """`find`, run in a process of its own each time."""
+    """Return a function that runs `find` in a process of its own each time."""
 
     def ask(target: str, app_dir: str, environ: Mapping[str, str]) -> ProjectSettings | None:
-        # This is the first thing that would hang.
+        # With patched threads, this is the first call that would hang.
         refuse_patched(PROCESSES)
         answer = in_child(lambda: find(target, app_dir, environ))
         if isinstance(answer, BasculeError):
@@ -29,11 +29,11 @@ def asked_elsewhere(find: FindProject) -> FindProject:
 
 
 def in_child(call: Any) -> Any:
-    """What `call` returns in a forked process, or the BasculeError that it raises there."""
+    """Return the result of `call` in a forked process, or the BasculeError that it raises."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        # Nothing of this process's own end may run here: no exit function, no flush.
+        # No exit function of this process may run in the child, and no buffer be flushed twice.
         try:
             os.close(reader)
             with open(writer, "wb") as file:

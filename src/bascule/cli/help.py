@@ -1,5 +1,5 @@
-"""Help that can be read: examples, then the options that most people need; on request all of them,
-under headings. And hints where a word was nearly right."""
+"""Help texts: examples, then the common options; on request every option, by section. And hints
+for mistyped commands."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,19 +15,18 @@ WIDTH = 100
 COLUMN = 30
 HELP_ALL = "--help-all"
 SOURCES = (
-    "Each option is also a key of bascule.toml or of [tool.bascule] in pyproject.toml (threads "
-    "= 8), and a "
-    "variable (BASCULE_THREADS=8). The command line is stronger than the environment, the "
-    "environment than an "
-    "--env-file, and that than the file. bascule config shows what came from where."
+    "Each option is also a key of bascule.toml, or of [tool.bascule] in pyproject.toml (threads "
+    "= 8), and an environment variable (BASCULE_THREADS=8). The command line overrides the "
+    "environment, the environment overrides an --env-file, and that overrides the file. bascule "
+    "config shows the source of each value."
 )
 
-# What to type, and what comes of it.
+# Command lines, and their effects.
 Examples = Sequence[tuple[str, str]]
 
 
 def write_examples(formatter: click.HelpFormatter, examples: Examples) -> None:
-    """Write one example a line, what comes of each behind it."""
+    """Write one example a line, with its effect."""
     width = max(len(typed) for typed, _ in examples)
     for typed, what in examples:
         formatter.write(f"  {typed:{width}}  {what}\n")
@@ -35,10 +34,10 @@ def write_examples(formatter: click.HelpFormatter, examples: Examples) -> None:
 
 
 class SectionedCommand(click.Command):
-    """A command whose help begins with examples and has the common options; with --help-all it has
-    every option, by the sections of the settings table.
+    """A command whose help shows examples and the common options. With --help-all it shows every
+    option, by the sections of the settings table.
 
-    ending: behind the text in the help that has everything.
+    ending: the end of the text of --help-all.
     """
 
     def __init__(
@@ -60,11 +59,11 @@ class SectionedCommand(click.Command):
         )
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Parse, and where there is a word too many say what it may have been meant for."""
+        """Parse. If one word too many looks like an address, the error says how to give it."""
         try:
             return super().parse_args(context, args)
         except click.UsageError as error:
-            # Other servers for development are told where to listen by a word of its own.
+            # Development servers of other projects take the address as a word of its own.
             extra, _, words = error.message.rstrip(")").partition(" (")
             word = next((one for one in words.split() if AN_ADDRESS.fullmatch(one)), None)
             if "extra argument" not in extra or word is None:
@@ -74,7 +73,7 @@ class SectionedCommand(click.Command):
             raise click.UsageError(text, context) from None
 
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what most people look for."""
+        """Write examples and the common options."""
         formatter.write(f"{self.help}\n\n")
         write_examples(formatter, self.examples)
         self.format_usage(context, formatter)
@@ -87,11 +86,11 @@ class SectionedCommand(click.Command):
         formatter.write_paragraph()
         formatter.write_text(
             f"{context.command_path} {HELP_ALL} shows all {len(options)} options. Each is also a "
-            "key of bascule.toml and a variable: threads = 8, BASCULE_THREADS=8."
+            "key of bascule.toml (threads = 8) and a variable (BASCULE_THREADS=8)."
         )
 
     def format_everything(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write all there is to say."""
+        """Write every option."""
         self.format_usage(context, formatter)
         formatter.write_paragraph()
         formatter.write_text(f"{self.help}\n\n{self.about}")
@@ -114,7 +113,7 @@ class SectionedCommand(click.Command):
 
 
 def brief(context: click.Context, option: click.Option) -> tuple[str, str] | None:
-    """What a short help has of an option; None where it has nothing."""
+    """Return the line of an option in the short help; None where it has none."""
     record = option.get_help_record(context)
     if record is None:
         return None
@@ -129,11 +128,11 @@ def brief(context: click.Context, option: click.Option) -> tuple[str, str] | Non
 
 
 def show_everything(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Show the help that has everything, and end."""
+    """Show the help with every option, and exit."""
     if value and not context.resilient_parsing:
         command = context.command
         if isinstance(command, CommandGroup):
-            # Its options are those of the command that serves.
+            # The group has no options of its own; show those of `serve`.
             command, context = command.first_command(context)
         assert isinstance(command, SectionedCommand)
         formatter = context.make_formatter()
@@ -143,7 +142,7 @@ def show_everything(context: click.Context, parameter: click.Parameter, value: b
 
 
 class CommandGroup(click.Group):
-    """The commands. A first word that is none is often a TARGET, its command forgotten."""
+    """The commands. If the first word is none of them, it is often a TARGET without a command."""
 
     examples: Examples = ()
 
@@ -155,19 +154,19 @@ class CommandGroup(click.Group):
         self.format_options(context, formatter)
 
     def first_command(self, context: click.Context) -> tuple[click.Command, click.Context]:
-        """The command that is shown first, and a context for its help."""
+        """Return the first command, and a context for its help."""
         name = self.list_commands(context)[0]
         command = self.commands[name]
         return command, click.Context(command, parent=context, info_name=name)
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """The commands in the order in which they are needed, not in that of the alphabet."""
+        """Return the commands in the order of their importance, not of the alphabet."""
         return list(self.commands)
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which was meant."""
+        """Find the command, or raise UsageError with a hint at the one that was meant."""
         word = args[0]
         if self.get_command(context, word) is None and not word.startswith("-"):
             hint = did_you_mean(word, self.list_commands(context))

@@ -1,7 +1,7 @@
-"""The options of the settings table, as click takes them.
+"""The settings table as options of click.
 
-click only splits the command line here. Values are parsed with those of the other sources, so that
-a mistake on the command line and one in the file are found in the same run.
+click only splits the command line. Values are parsed together with those of the other sources, so
+that errors on the command line and in the file are reported at once.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ TARGET = "target"
 
 
 class SettingParameter(click.Option):
-    """A click option made from a setting; `section` is the heading it is shown under."""
+    """A click option made from a setting.
+
+    section: its heading in the help.
+    """
 
     def __init__(self, setting: Option[Any], default: object) -> None:
         self.setting = setting
@@ -28,7 +31,7 @@ class SettingParameter(click.Option):
         )
 
     def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        """The flags, and the help with the default."""
+        """Return the flags, and the help with the default."""
         record = super().get_help_record(context)
         if record is None or not self.shown_default:
             return record
@@ -36,7 +39,7 @@ class SettingParameter(click.Option):
 
 
 def names_of(setting: Option[Any]) -> list[str]:
-    """Return click's declaration: Python name, short and long flag, the flag that negates."""
+    """Return click's declaration: Python name, short and long flag, negating flag."""
     long = setting.flag
     if setting.stands_alone:
         long = f"{long}/{setting.negation}"
@@ -44,7 +47,8 @@ def names_of(setting: Option[Any]) -> list[str]:
 
 
 def style(setting: Option[Any]) -> dict[str, Any]:
-    """Return how click treats the option; a value it does not see is None, never a default."""
+    """Return the arguments of click's option. The value of an absent option is None, never a
+    default."""
     common = {"help": setting.help, "default": None}
     if setting.stands_alone:
         return common
@@ -52,14 +56,14 @@ def style(setting: Option[Any]) -> dict[str, Any]:
 
 
 def parameters(preset: Mapping[str, object]) -> list[click.Parameter]:
-    """Return TARGET and all options, with the defaults of a command that has its own."""
+    """Return TARGET and all options, with the defaults of a command."""
     target = click.Argument([TARGET], required=False, type=str)
     options = [setting for name, setting in OPTIONS.items() if name != TARGET]
     return [target, *(SettingParameter(it, preset.get(it.name, it.default)) for it in options)]
 
 
 def typed(context: click.Context) -> dict[str, object]:
-    """Return what was typed, by the names of the settings."""
+    """Return the values that were typed, by the names of the settings."""
     return {
         name: value
         for name, value in context.params.items()

@@ -1,4 +1,4 @@
-"""What `bascule config` prints."""
+"""The output of `bascule config`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MAX_VALUE = 40
 
 
 def as_table(settings: Settings) -> str:
-    """Return one line for each setting: name, value, source; secrets as asterisks."""
+    """Return a line for each setting, with name, value and source; secrets as asterisks."""
     rows = [(it.name, shown(it, value), settings.source_of(it.name)) for it, value, _ in settings]
     name_width = max(len(name) for name, _, _ in rows)
     value_width = min(MAX_VALUE, max(len(value) for _, value, _ in rows))
@@ -24,7 +24,7 @@ def shown(option: Option[Any], value: object) -> str:
 
 
 def as_json_text(settings: Settings) -> str:
-    """Return an object of settings with value and source each; secrets as asterisks."""
+    """Return a JSON object with value and source of each setting; secrets as asterisks."""
     import json
 
     values = {
@@ -35,7 +35,7 @@ def as_json_text(settings: Settings) -> str:
 
 
 def plain(option: Option[Any], value: object) -> object:
-    """Return a value as JSON has it."""
+    """Return a value for JSON."""
     if option.secret and value is not None:
         return option.show(value)
     return option.kind.plain(value)

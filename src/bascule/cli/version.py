@@ -1,4 +1,4 @@
-"""What `bascule --version` prints."""
+"""The output of `bascule --version`."""
 
 import platform
 
@@ -14,7 +14,7 @@ def version_line() -> str:
 
 
 def loop_version() -> str:
-    """Return the event loop that auto takes, with its version where it has one of its own."""
+    """Return the event loop that `auto` chooses, with its version if it has one of its own."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -1,7 +1,6 @@
-"""Settings from environment variables and from the file of variables that --env-file names.
+"""Settings from environment variables, and from the file of variables that --env-file names.
 
-An empty variable counts as not set, because that is what `VARIABLE=` means in compose files and CI
-systems.
+An empty variable counts as not set: `VARIABLE=` means that in Compose files and CI systems.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ _SUFFIXES = [option.variable.removeprefix(VARIABLE_PREFIX) for option in OPTIONS
 
 
 def read_environment(environ: Mapping[str, str], findings: list[str]) -> Layer:
-    """Return what the process's environment says; unknown BASCULE_ variables become findings."""
+    """Return the settings in the environment; an unknown BASCULE_ variable is a finding."""
     sources = {name: Source(Rank.ENVIRONMENT, "environment", name) for name in environ}
     return read_variables(environ, sources, findings)
 
@@ -44,12 +43,12 @@ def read_variables(
 
 
 def _hint(variable: str) -> str:
-    # The prefix is common to all; with it every short name would look like every other.
+    # Without the prefix, which would make all short names similar.
     return did_you_mean(variable.removeprefix(VARIABLE_PREFIX), _SUFFIXES, VARIABLE_PREFIX)
 
 
 def read_env_file(path: str, findings: list[str]) -> tuple[dict[str, str], dict[str, Source]]:
-    """Return the variables of a file of NAME=value lines, and the line each stands in."""
+    """Return the variables of a file of NAME=value lines, and the line of each."""
     variables: dict[str, str] = {}
     sources: dict[str, Source] = {}
     for binding in _bindings(path, findings):
@@ -78,12 +77,12 @@ def _bindings(path: str, findings: list[str]) -> "list[Binding]":
     except OSError as error:
         findings.append(f"{path}: cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
-        findings.append(f"{path}: is not UTF-8 text: octet {error.start} cannot be read")
+        findings.append(f"{path}: is not UTF-8 text: byte {error.start} cannot be read")
     return []
 
 
 def _values(path: str) -> dict[str, str]:
-    """The values with ${NAME} filled in, which needs all lines and the environment at once."""
+    """Return the values with ${NAME} replaced, which takes all lines and the environment."""
     from dotenv import dotenv_values
 
     return {name: value or "" for name, value in dotenv_values(path).items()}

@@ -1,4 +1,4 @@
-"""From settings to the exit code, with a supervisor: what `bascule serve --workers N` does."""
+"""A process that supervises workers, from its settings to its exit code."""
 
 import logging
 import os
@@ -38,22 +38,25 @@ from bascule.worker.run import occupy_standard_descriptors, preload, run
 
 logger = logging.getLogger("bascule")
 
-# Questions of probes and operators that wait.
-QUESTIONS = 64
-# Beyond the graceful stop: lifespan shutdown has as long once more, and a process ends.
+# The backlog of the sockets for probes and operators.
+REQUESTS_WAITING = 64
+# Seconds beyond the graceful shutdown, in which the process ends.
 SPARE = 5.0
 
 
 def supervise(
     settings: Settings, source: ApplicationSource, sockets: Sequence[socket.socket] | None = None
 ) -> int:
-    """Serve with several workers until a signal says stop; returns the exit code.
+    """Serve with several workers until a signal ends it; return the exit code.
 
-    source: the applications, which workers find.
-    sockets: listening sockets to use instead of the settings' addresses; they are closed here.
-    Workers end with SystemExit. Raises UsageError.
+    Workers end with SystemExit.
+
+    source: the applications, which workers import.
+    sockets: listening sockets to use instead of the settings' addresses; the supervisor closes
+        them.
+    Raises UsageError.
     """
-    # An application that is here already is shared anyway.
+    # Workers share an application that is imported already without a fork server.
     prepare = None
     if settings.preload and not source.is_loaded:
         prepare = partial(preload, settings, source)
@@ -73,7 +76,7 @@ def supervise(
                 f"--preload works with fewer than {MOST_DESCRIPTORS} addresses to listen on, "
                 f"not with {len(listeners.served)}"
             )
-        # Checked while it is the operator's mistake; each worker makes its own.
+        # Each worker makes its own context. A mistake in the settings is found here, before that.
         tls_context(settings)
         master = Master(
             settings.supervised or usable_processors(),
@@ -101,9 +104,9 @@ def supervise(
     finally:
         close_listeners(listeners.all if link is None else [*listeners.health, *listeners.control])
         if pid_file is not None:
-            # A forked process leaves it.
+            # A forked process leaves the file.
             pid_file.remove()
-    # Behind the clauses above: what the worker raises has nothing to do with how it came to be.
+    # Outside of the clauses above, so that errors of the worker have no context of the fork.
     if link is not None:
         sys.exit(serve_as_worker(settings, source, Supervised(link, listeners.served), start))
     if ended:
@@ -115,13 +118,14 @@ def supervise(
 
 
 def prepared(prepare: Prepare, start: str) -> Loaded:
-    """The applications, of the release that is in the start directory now."""
+    """Import the applications of the release that the start directory leads to now."""
     directory.come_back(start)
     return prepare()
 
 
 def replace_predecessor(pid_file: PidFile | None) -> None:
-    """Be the one whose number stands in the file. It is too late to fail over that."""
+    """Write the number of this process into the PID file. An error is logged only: the upgrade is
+    complete already."""
     if pid_file is not None:
         try:
             pid_file.write(replacing=os.getppid())
@@ -130,9 +134,9 @@ def replace_predecessor(pid_file: PidFile | None) -> None:
 
 
 def open_all(settings: Settings, sockets: Sequence[socket.socket] | None) -> Listeners:
-    """Open what to listen on, as far as no predecessor or caller has.
+    """Open the listening sockets that no predecessor or caller has opened.
 
-    sockets: what workers serve on, where a predecessor or a caller has opened it.
+    sockets: those of the workers; None to open them too.
     """
     health, control = inherited_services(os.environ)
     opened: list[socket.socket] = []
@@ -142,7 +146,7 @@ def open_all(settings: Settings, sockets: Sequence[socket.socket] | None) -> Lis
             sockets = listening_sockets(settings, identity)
             opened += sockets
         if settings.health_bind is not None and not health:
-            health = open_listeners([settings.health_bind], QUESTIONS)
+            health = open_listeners([settings.health_bind], REQUESTS_WAITING)
             opened += health
         if settings.control is not None and not control:
             control = [open_control(settings.control)]
@@ -154,10 +158,10 @@ def open_all(settings: Settings, sockets: Sequence[socket.socket] | None) -> Lis
 
 
 def open_control(path: str) -> socket.socket:
-    """The socket of operators: for this user alone, from its first moment."""
+    """Open the control socket, with permissions for this user alone from the first moment."""
     before = os.umask(0o177)
     try:
-        return open_unix_listener(UnixAddress(path), QUESTIONS)
+        return open_unix_listener(UnixAddress(path), REQUESTS_WAITING)
     finally:
         os.umask(before)
 
@@ -165,9 +169,10 @@ def open_control(path: str) -> socket.socket:
 def serve_as_worker(
     settings: Settings, source: ApplicationSource, role: Supervised, start: str | None = None
 ) -> int:
-    """Be a worker. What keeps it from serving is reported to the supervisor, whose log it is.
+    """Serve as a worker; return the exit code. An error is reported to the supervisor, which logs
+    it.
 
-    start: the directory to be in, where the application is still to be imported.
+    start: the directory to import the application from; None where it is imported already.
     """
     role.link.open()
     try:
@@ -182,7 +187,7 @@ def serve_as_worker(
 
 
 def policy_of(settings: Settings) -> Policy:
-    """What the supervisor's decisions rest on."""
+    """Return the part of the settings that the supervisor's decisions depend on."""
     return Policy(
         hung_after=settings.timeout or 0.0,
         drain_within=2 * settings.timeout_graceful_shutdown + SPARE,
@@ -195,13 +200,13 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-# Where control groups, version 2, say how much of the processors a container has: "50000 100000"
-# is half of one.
+# The share of processors that a container may use (control groups, version 2): "50000 100000" is
+# half of one.
 CPU_MAX = "/sys/fs/cgroup/cpu.max"
 
 
 def usable_processors(cpu_max: str = CPU_MAX) -> int:
-    """How many processors this process may use, at least 1."""
+    """Return the number of processors that this process may use, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:

@@ -28,7 +28,7 @@ logger = logging.getLogger("bascule")
 
 # Makes the interface that connections get from the application's, which is None without one.
 WrapInterface = Callable[[Interface | None], Interface]
-# Drains, and ends with that exit code; may be called from any thread, at any time.
+# Drains, then ends the process with that exit code. May be called from any thread, at any time.
 Stop = Callable[[int], None]
 # Called on the loop's thread once connections are accepted and signals are caught.
 OnReady = Callable[[Stop], None]
@@ -36,10 +36,10 @@ OnReady = Callable[[Stop], None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What exists once the application has been imported: all that a worker needs.
+    """The result of importing the application: all that a worker needs.
 
-    applications: what to serve.
-    tls: what encrypts connections; None where nothing does.
+    applications: the applications to serve.
+    tls: the TLS context of connections; None without TLS.
     """
 
     applications: Sequence[Application]
@@ -47,11 +47,11 @@ class Loaded:
 
 
 class Standalone:
-    """A process that answers to nobody but the operator and the service manager.
+    """A process that only the operator and the service manager control.
 
-    sockets: listening sockets that it was given; None to open those of the settings.
+    sockets: the listening sockets that it was given; None to open those of the settings.
     closes_sockets: whether it closes these when it stops accepting; otherwise its caller does.
-    on_ready: called with a function that stops the server, once it serves.
+    on_ready: called once it serves, with a function that stops it.
     """
 
     # Whether SIGINT, SIGUSR1 and shutdown_delay are the business of another process.

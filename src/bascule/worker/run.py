@@ -1,10 +1,10 @@
-"""One process from its settings to its exit code: what `bascule serve` does.
+"""A process that serves, from its settings to its exit code.
 
-SIGTERM, SIGINT     drain, then exit 0
-the same again      stop at once, exit 1
-SIGUSR1             open the files of logs again
+    SIGTERM, SIGINT     drain, then exit 0
+    a second one        stop at once, exit 1
+    SIGUSR1             open the log files again
 
-Under a supervisor the process has a supervisor, and SIGINT and SIGUSR1 are the supervisor's.
+In a worker under a supervisor, the supervisor alone handles SIGINT and SIGUSR1.
 """
 
 import asyncio
@@ -44,15 +44,17 @@ from bascule.worker.worker import Worker
 
 logger = logging.getLogger("bascule")
 
-# After a second signal: as long as it takes to close connections and let go of the loop.
+# Seconds, after a second signal: enough to close connections and the loop.
 FORCED_GRACE = 1.0
-# Signals that a process which serves catches.
+# The signals that a process catches while it serves.
 SERVER_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM)
 
 
 def run(settings: Settings, source: ApplicationSource, role: Standalone | None = None) -> int:
-    """Serve until a signal says stop, or the role does; returns the exit code.
+    """Serve until a signal ends it, or the role does; return the exit code.
 
+    source: the applications.
+    role: what the process gets from the one that started it, and owes it.
     Raises UsageError or StartupError before anything is served.
     """
     role = role or Standalone()
@@ -68,7 +70,7 @@ def run(settings: Settings, source: ApplicationSource, role: Standalone | None =
         opened = list(role.sockets) if role.closes_sockets else []
     pid_file: PidFile | None = None
     try:
-        # Read before root is given up, which alone may be able to.
+        # The key may be readable by root only, so it is read before root is given up.
         tls = loaded.tls if loaded is not None else tls_context(settings)
         if settings.pid is not None and role.represents_service:
             pid_file = PidFile(settings.pid)
@@ -86,7 +88,7 @@ def run(settings: Settings, source: ApplicationSource, role: Standalone | None =
 
 
 def prepare_process(settings: Settings) -> None:
-    """Set up what an application finds when it is imported: a log, and its environment."""
+    """Configure logging and the environment, before the application is imported."""
     occupy_standard_descriptors()
     if settings.umask is not None:
         os.umask(settings.umask)
@@ -98,7 +100,7 @@ def prepare_process(settings: Settings) -> None:
 def load_applications(settings: Settings, source: ApplicationSource) -> list[Application]:
     """Import the applications.
 
-    Outside the loop: Django's ORM refuses to work where one is running, and imports may use it.
+    Called outside the event loop: Django's ORM refuses to work in one, and imports may use it.
     Raises UsageError or StartupError.
     """
     try:
@@ -113,8 +115,8 @@ def load_applications(settings: Settings, source: ApplicationSource) -> list[App
 
 
 def preload(settings: Settings, source: ApplicationSource) -> Loaded:
-    """Import the applications for processes that will be forked from this one, and of Bascule
-    what each of them would import for itself.
+    """Import the applications for processes that will be forked from this one, and the modules of
+    Bascule that each of these would import for itself.
 
     Raises UsageError or StartupError.
     """
@@ -135,14 +137,14 @@ def preload(settings: Settings, source: ApplicationSource) -> Loaded:
 
 
 def occupy_standard_descriptors() -> None:
-    """Open /dev/null where a standard stream was closed, as some service managers start programs.
+    """Open /dev/null in place of standard streams that are closed.
 
-    The next file, socket or event loop would get its number otherwise: what a library prints to
-    descriptor 2 would go to a client, and libuv ends the process when it is to close one of the
-    three.
+    Some service managers start programs that way. Otherwise the next file, socket or event loop
+    would get the number: a library that prints to descriptor 2 would write to a client, and libuv
+    aborts the process when it has to close one of the three.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        # Like the streams themselves, for what the application starts.
+        # Like the streams themselves, for programs that the application starts.
         os.set_inheritable(number, True)
     os.close(number)
 
@@ -152,7 +154,7 @@ class Process:
 
     settings: all of them.
     loaded: what to serve.
-    role: what the process owes the one that started it.
+    role: what the process gets from the one that started it, and owes it.
     opened: listening sockets to close when it stops accepting; emptied then.
     pid_file: removed when the process ends without returning to its caller.
     """
@@ -190,7 +192,7 @@ class Process:
         self.worker.heartbeat = self.notifier.beat
 
     def run(self) -> int:
-        """Run the loop from start to drained."""
+        """Run the loop until it has drained; return the exit code."""
         with waiting_for("--on-worker-start", self.worker.tell):
             self.hooks.begin()
         self.role.report_start_hook_called()
@@ -198,12 +200,13 @@ class Process:
             with forks.restored(SERVER_SIGNALS):
                 forks.hold(self.descriptors)
                 code = self.run_loop()
-                # Of a second signal: nothing is left that it could have to end.
+                # Set by a second signal. Everything has ended by now.
                 signal.setitimer(signal.ITIMER_REAL, 0)
         finally:
-            # With signals as they were, so that one more ends a function that hangs.
+            # The signal handlers of before are back, so that one more signal ends a hook that
+            # hangs.
             if self.role.is_supervised:
-                # The supervisor may only now pass on a SIGTERM that came to all processes.
+                # The supervisor may still pass on a SIGTERM that was sent to all processes.
                 forks.catch(signal.SIGTERM, forks.nothing)
             self.hooks.end()
         if self.is_forced:
@@ -213,7 +216,7 @@ class Process:
         return code
 
     def descriptors(self) -> list[int]:
-        """Descriptors that processes forked by the application must not have."""
+        """Return the descriptors that processes forked by the application must not have."""
         listening = forks.numbers_of([*self.sockets, *self.opened])
         return list({*listening, *forks.accepted_at(self.places)})
 
@@ -242,14 +245,14 @@ class Process:
         self.catch_signals(loop, stop, give_up)
         self.role.report_ready(self.describe(loop), self.stop_from_outside(loop, stop))
         self.notifier.ready(f"listening on {', '.join(self.addresses())}")
-        # What is here now stays: looking through it again and again for garbage would be for
-        # nothing.
+        # All objects that exist now stay. Checking them for garbage again and again would find
+        # none.
         gc.collect()
         gc.freeze()
         await stop.wait()
         self.notifier.stopping("finishing what is in flight")
         if self.settings.shutdown_delay and not self.role.is_supervised:
-            # A supervisor waits for all of its workers.
+            # A supervisor does the waiting for all of its workers.
             await self.wait_for_load_balancers(give_up)
         self.worker.stop_accepting()
         close_listeners(self.opened)
@@ -259,7 +262,7 @@ class Process:
         return self.code
 
     async def wait_for_load_balancers(self, give_up: asyncio.Event) -> None:
-        """Serve on until they have noticed that it stops."""
+        """Keep serving until load balancers have noticed that this server stops."""
         try:
             async with asyncio.timeout(self.settings.shutdown_delay):
                 await give_up.wait()
@@ -267,8 +270,10 @@ class Process:
             pass
 
     def stop_from_outside(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Stop:
-        """Return a function that stops the server from any thread. A stop that is under way
-        already keeps its code."""
+        """Return a function that stops the server from any thread.
+
+        Once the server is stopping, its exit code does not change any more.
+        """
 
         def end(code: int) -> None:
             if not stop.is_set():
@@ -286,19 +291,21 @@ class Process:
     def catch_signals(
         self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, give_up: asyncio.Event
     ) -> None:
-        """The first signal sets `stop`, the next `give_up`; if nobody hears that, the process
-        ends. Of a supervised worker, SIGQUIT is the second one.
+        """Set `stop` at the first signal, and `give_up` at the second.
+
+        A supervised worker gets SIGQUIT as the second one. If the loop does not react to the
+        second signal in time, the process ends.
         """
         caught: list[int] = []
 
         def on_signal(number: int, frame: object) -> None:
             if number == signal.SIGTERM and caught and self.role.is_supervised:
-                return  # from the supervisor, and from somebody who tells all processes
+                return  # the same SIGTERM was sent to all processes
             event = give_up if caught or number == signal.SIGQUIT else stop
             caught.append(number)
             self.is_forced = event is give_up
             if loop.is_closed():
-                return  # it is about to end
+                return  # the process is about to end
             if event is give_up:
                 loop.call_soon_threadsafe(stop.set)
             self.role.report_stopping()
@@ -309,7 +316,7 @@ class Process:
                 signal.setitimer(signal.ITIMER_REAL, FORCED_GRACE)
 
         forks.catch(signal.SIGALRM, lambda number, frame: self.leave(EXIT_FORCED))
-        # Where sse-starlette looks for `should_exit`.
+        # sse-starlette reads `should_exit` of the object whose method handles SIGTERM.
         setattr(on_signal, "__self__", self.worker)  # noqa: B010
         forks.catch(signal.SIGTERM, on_signal)
         self.role.reopen_logs_by(logs.reopen)
@@ -320,7 +327,7 @@ class Process:
             forks.catch(signal.SIGUSR1, lambda number, frame: logs.reopen())
 
     def describe(self, loop: asyncio.AbstractEventLoop) -> list[str]:
-        """What is served, where, and with what."""
+        """Return the lines of the banner: applications, addresses, loop and the like."""
         return banner(
             applications=[(one.target, kind_of(one), one.place) for one in self.applications],
             addresses=self.addresses(),
@@ -332,13 +339,13 @@ class Process:
         )
 
     def addresses(self) -> list[str]:
-        """Where clients reach it."""
+        """Return where clients reach this process."""
         scheme = "https" if self.settings.ssl_certfile else "http"
         return [describe(sock, scheme) for sock in self.sockets]
 
 
 def kind_of(application: Application) -> str | BothSides:
-    """How it is called, as the banner says it."""
+    """Return the interface of an application, for the banner."""
     app = application.app
     if isinstance(app, Hybrid):
         return BothSides(app.framework, app.websocket_target)
@@ -346,7 +353,7 @@ def kind_of(application: Application) -> str | BothSides:
 
 
 def close_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """What asyncio.run does at its end, but never waiting for a thread that does not come back."""
+    """Close the loop as asyncio.run does, but wait for no thread: it may never end."""
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
@@ -358,8 +365,10 @@ def close_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def leave(code: int) -> None:
-    """End the process although application code is still running: joining its threads could take
-    for ever."""
+    """End the process although application code is still running.
+
+    Joining its threads could take forever.
+    """
     names = sorted(
         thread.name
         for thread in threading.enumerate()
@@ -372,17 +381,17 @@ def leave(code: int) -> None:
 
 
 def end_process(code: int) -> NoReturn:
-    """End it without a look at its threads, and without what they or `atexit` would still do."""
+    """End the process without joining its threads and without calling `atexit` functions."""
     logging.shutdown()
     flush_streams()
     os._exit(code)
 
 
 def flush_streams() -> None:
-    """Write what was printed and waits in a buffer."""
+    """Write the buffered output of standard output and standard error."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
-            pass  # its reader has gone, or the application has closed it
+            pass  # the other end of the pipe is closed, or the application has closed the stream

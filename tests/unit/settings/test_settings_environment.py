@@ -93,7 +93,7 @@ def test_lines_of_an_env_file_that_are_no_variables(
     [
         ("nowhere.env", "there is no such file of environment variables"),
         (".", "cannot be read: Is a directory"),
-        ("binary.env", "is not UTF-8 text: octet 2 cannot be read"),
+        ("binary.env", "is not UTF-8 text: byte 2 cannot be read"),
     ],
 )
 def test_env_file_that_cannot_be_read(
