@@ -14,6 +14,7 @@ from typing import Protocol
 from bascule.connections.overdue import Overdue
 from bascule.connections.plan import ConnectionPlan, Observers
 from bascule.connections.transport_info import printable_client
+from bascule.dates import http_date
 from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
@@ -344,18 +345,3 @@ class Hub:
         """No connection is open, and every call that is running sends to nobody."""
         interface = self.interface
         return not self.connections and interface.count_running() == interface.count_deserted()
-
-
-DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
-MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-
-
-def http_date(seconds: float) -> bytes:
-    """IMF-fixdate (RFC 9110 section 5.6.7) of a time in seconds since the epoch.
-
-    Not email.utils, which is 0.4 MB of every worker, nor strftime, which knows the locale.
-    """
-    now = time.gmtime(seconds)
-    day, month = DAYS[now.tm_wday], MONTHS[now.tm_mon - 1]
-    clock = (now.tm_hour, now.tm_min, now.tm_sec)
-    return b"%b, %02d %b %d %02d:%02d:%02d GMT" % (day, now.tm_mday, month, now.tm_year, *clock)
