@@ -1,0 +1,1 @@
+"""Serving files from directories: no application and no thread takes part."""

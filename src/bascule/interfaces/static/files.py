@@ -1,0 +1,254 @@
+"""The files of one directory, as responses: their fields, their precompressed neighbours, and the
+small ones in memory.
+
+A path is looked up in the file system at most once a second while it is asked for. In between the
+answer comes from memory: which variants there are, their fields, and for small files the bytes.
+Paths without a file are not remembered, because clients make up as many of those as they like.
+"""
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from time import monotonic
+
+from bascule.dates import http_date
+from bascule.interfaces.static.caching import CachePolicy
+from bascule.interfaces.static.codings import CODINGS, Coding, acceptable
+from bascule.interfaces.static.conditions import Validators
+from bascule.interfaces.static.media_types import media_type
+from bascule.interfaces.static.paths import suffix_of
+from bascule.interfaces.static.tree import Found, Tree
+
+# Seconds for which a path is not looked up again.
+FRESH_FOR = 1.0
+# Paths remembered at once.
+MOST_PATHS = 4096
+# A file up to this size may be kept in memory.
+SMALL = 65536
+VARY = (b"vary", b"accept-encoding")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+RANGES = (b"accept-ranges", b"bytes")
+COMPRESSED_SVG = ".svgz"
+
+Fields = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True, eq=False)
+class Variant:
+    """One representation of a file: the plain one, or one that is compressed.
+
+    path: below the root. identity: changes whenever the content does. fields: of every response
+    with its content, without those about its length. validators: what conditions are compared
+    with. body: its bytes, None where they are not in memory.
+    """
+
+    path: bytes
+    size: int
+    identity: tuple[int, int, int, int]
+    validators: Validators
+    fields: Fields
+    body: bytes | None = None
+
+
+@dataclass(slots=True, eq=False)
+class File:
+    """A file with its variants.
+
+    plain: without a content coding. coded: by the name of the coding. looked_up: when, in seconds
+    of the monotonic clock.
+    """
+
+    plain: Variant
+    coded: dict[bytes, Variant] = field(default_factory=dict)
+    looked_up: float = 0.0
+
+    def choose(self, accept_encoding: bytes | None) -> Variant:
+        """Return the variant that suits the client best."""
+        if self.coded:
+            for coding in acceptable(accept_encoding):
+                if coding.name in self.coded:
+                    return self.coded[coding.name]
+        return self.plain
+
+
+def identity_of(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What differs when a file was replaced or written to."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class Files:
+    """Finds the files of a tree.
+
+    tree: where they are. policy: what caches are told of them. memory: the bytes that may be kept
+    in memory.
+    """
+
+    __slots__ = ("_memory", "_paths", "_used", "policy", "tree")
+
+    def __init__(self, tree: Tree, policy: CachePolicy, memory: int) -> None:
+        self.tree = tree
+        self.policy = policy
+        self._memory = memory
+        self._used = 0
+        self._paths: OrderedDict[bytes, File] = OrderedDict()
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes of files that are in memory."""
+        return self._used
+
+    @property
+    def remembered(self) -> int:
+        """Paths that are remembered."""
+        return len(self._paths)
+
+    def find(self, path: bytes) -> "File | Found | None":
+        """Return a file, a directory (as a `Found`), or None. Raises OSError."""
+        now = monotonic()
+        known = self._paths.get(path)
+        if known is not None and now - known.looked_up < FRESH_FOR:
+            self._paths.move_to_end(path)
+            return known
+        if known is None or not path:
+            self.tree.refresh()
+        found = self.tree.open(path)
+        if found is None or found.is_directory:
+            self._forget(path)
+            return found
+        os.close(found.fd)
+        return self._remember(path, found.status, known, now)
+
+    def open(self, variant: Variant) -> int:
+        """Return a descriptor of exactly this variant, or -1 where the file has changed or gone:
+        then `find` has to look again. Raises OSError."""
+        found = self.tree.open(variant.path)
+        if found is None or found.is_directory:
+            self._forget_variant(variant)
+            return -1
+        if identity_of(found.status) != variant.identity:
+            os.close(found.fd)
+            self._forget_variant(variant)
+            return -1
+        return found.fd
+
+    def keep(self, variant: Variant, body: bytes) -> None:
+        """Keep the bytes of a small file in memory, as far as there is room for them."""
+        if variant.body is not None or len(body) > self._memory:
+            return
+        while self._used + len(body) > self._memory:
+            path = next((path for path in self._paths if self._holds(path)), None)
+            if path is None:
+                return
+            self._release(self._paths[path])
+        if self._owner(variant) is not None:
+            variant.body = body
+            self._used += len(body)
+
+    def close(self) -> None:
+        """Give back the directory and the memory."""
+        self._paths.clear()
+        self._used = 0
+        self.tree.close()
+
+    def _remember(
+        self, path: bytes, status: os.stat_result, known: File | None, now: float
+    ) -> File:
+        coded = {}
+        for coding in CODINGS:
+            try:
+                beside = self.tree.open(path + coding.suffix)
+            except PermissionError:
+                continue
+            if beside is not None and not beside.is_directory:
+                os.close(beside.fd)
+                coded[coding.name] = (coding, beside.status)
+        varies = bool(coded)
+        plain = self._variant(
+            path, path, status, None, varies, None if known is None else known.plain
+        )
+        file = File(plain, looked_up=now)
+        for name, (coding, beside_status) in coded.items():
+            before = None if known is None else known.coded.get(name)
+            file.coded[name] = self._variant(
+                path, path + coding.suffix, beside_status, coding, True, before
+            )
+        kept = {id(plain), *map(id, file.coded.values())}
+        if known is not None:
+            for variant in (known.plain, *known.coded.values()):
+                if id(variant) not in kept:
+                    self._drop(variant)
+        self._paths[path] = file
+        self._paths.move_to_end(path)
+        if len(self._paths) > MOST_PATHS:
+            self._forget(next(iter(self._paths)))
+        return file
+
+    def _variant(
+        self,
+        path: bytes,
+        file_path: bytes,
+        status: os.stat_result,
+        coding: Coding | None,
+        varies: bool,
+        before: Variant | None,
+    ) -> Variant:
+        identity = identity_of(status)
+        if (
+            before is not None
+            and before.identity == identity
+            and varies == (VARY in before.fields)
+        ):
+            return before
+        suffix = suffix_of(path)
+        modified = status.st_mtime_ns // 1_000_000_000
+        tag = b'"%x-%x%b"' % (
+            status.st_mtime_ns,
+            status.st_size,
+            b"" if coding is None else b"-" + coding.name,
+        )
+        fields = [
+            (b"content-type", media_type(suffix)),
+            (b"cache-control", self.policy.field(path)),
+            (b"etag", tag),
+            (b"last-modified", http_date(modified)),
+            RANGES,
+            NOSNIFF,
+        ]
+        if coding is not None:
+            fields.append((b"content-encoding", coding.name))
+        elif suffix == COMPRESSED_SVG:
+            fields.append((b"content-encoding", b"gzip"))
+        if varies:
+            fields.append(VARY)
+        return Variant(file_path, status.st_size, identity, Validators(tag, modified), fields)
+
+    def _owner(self, variant: Variant) -> File | None:
+        for path in (variant.path, variant.path.rpartition(b".")[0]):
+            file = self._paths.get(path)
+            if file is not None and (variant is file.plain or variant in file.coded.values()):
+                return file
+        return None
+
+    def _holds(self, path: bytes) -> bool:
+        file = self._paths[path]
+        return any(one.body is not None for one in (file.plain, *file.coded.values()))
+
+    def _release(self, file: File) -> None:
+        for variant in (file.plain, *file.coded.values()):
+            self._drop(variant)
+
+    def _drop(self, variant: Variant) -> None:
+        if variant.body is not None:
+            self._used -= len(variant.body)
+            variant.body = None
+
+    def _forget(self, path: bytes) -> None:
+        file = self._paths.pop(path, None)
+        if file is not None:
+            self._release(file)
+
+    def _forget_variant(self, variant: Variant) -> None:
+        for path in (variant.path, variant.path.rpartition(b".")[0]):
+            file = self._paths.get(path)
+            if file is not None and variant in (file.plain, *file.coded.values()):
+                self._forget(path)
