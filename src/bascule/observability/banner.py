@@ -28,6 +28,7 @@ def banner(
     compiled: bool,
     pid: int,
     forced_pure: bool = False,
+    static: Sequence[str] = (),
     python: str = PYTHON,
 ) -> list[str]:
     """The lines to log at start-up.
@@ -37,12 +38,13 @@ def banner(
     addresses: URLs and unix:PATH, as clients reach them. threads: of WSGI applications; 0 means on
     the loop's own thread.
     loop: its name. compiled: whether the hot modules are. forced_pure: they would be, but
-    BASCULE_PURE=1 asked for the source.
+    BASCULE_PURE=1 asked for the source. static: a line for each directory of files.
     """
     speed = "compiled" if compiled else "not compiled"
     lines = [
         f"bascule {__version__} ({speed}, Python {python}, {loop}, pid {pid})",
         *(_serving(*application, threads) for application in applications),
+        *static,
         *(f"listening on {address}" for address in addresses),
     ]
     if not compiled and not forced_pure:

@@ -23,7 +23,7 @@ INTRODUCTION = '''\
 Made by `python -m bascule.settings.annotations`: change the declarations, not this file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Literal, TypedDict
 '''

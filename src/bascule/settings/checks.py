@@ -121,6 +121,15 @@ def check_mounts(settings: Values) -> Iterator[Complaint]:
         seen.add(point)
 
 
+def check_static(settings: Values) -> Iterator[Complaint]:
+    """Each path has one directory."""
+    seen = set()
+    for point, _ in settings.static:
+        if point in seen:
+            yield Complaint(("static",), f"has {point} twice")
+        seen.add(point)
+
+
 CHECKS: tuple[Examination, ...] = (
     check_files,
     check_control,
@@ -130,6 +139,7 @@ CHECKS: tuple[Examination, ...] = (
     check_fields,
     check_addresses,
     check_mounts,
+    check_static,
 )
 
 

@@ -11,9 +11,10 @@ source.
 
 import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 T_co = TypeVar("T_co", covariant=True)
 W_co = TypeVar("W_co", bound=str, covariant=True)
@@ -162,6 +163,29 @@ class Whole(Kind[int]):
         if self.maximum is None:
             return f"{self.minimum} or more"
         return f"{self.minimum} to {self.maximum}"
+
+
+class Size(Kind[int]):
+    """A number of bytes, also with a unit: 16M and 16MiB are 16 * 1024 * 1024 bytes."""
+
+    metavar = "BYTES"
+    annotation = "int | str"
+    UNITS: ClassVar[dict[str, int]] = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+    WRITTEN: ClassVar[re.Pattern[str]] = re.compile(r"([0-9]+) ?([kmg]?)(?:i?b)?", re.IGNORECASE)
+
+    def parse(self, value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        match = self.WRITTEN.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError("is not a size; give a number of bytes, or one such as 512K or 16M")
+        return int(match[1]) * self.UNITS[match[2].lower()]
+
+    def show(self, value: Any) -> str:
+        for unit, size in (("G", 1024**3), ("M", 1024**2), ("K", 1024)):
+            if value and value % size == 0:
+                return f"{value // size}{unit}"
+        return str(value)
 
 
 class Count(Whole):

@@ -123,6 +123,7 @@ class Loader:
             need_target
             and not settings.target
             and not settings.mount
+            and not settings.static
             and "target" not in self.broken
         ):
             self.findings.append(NO_TARGET)

@@ -15,6 +15,7 @@ from bascule.settings.kinds import (
     Maybe,
     Path,
     Seconds,
+    Size,
     Text,
     Whole,
     Words,
@@ -23,6 +24,7 @@ from bascule.settings.option import Option
 from bascule.settings.web_kinds import (
     AsgiExtensions,
     BindAddress,
+    CacheControl,
     Host,
     Mount,
     PidPath,
@@ -31,11 +33,13 @@ from bascule.settings.web_kinds import (
     ResponseField,
     RootPath,
     SocketPath,
+    StaticDirectories,
     TrustedPeer,
 )
 from bascule.types import ANNOUNCED
 
 APPLICATION = "Application"
+STATIC = "Static files"
 ADDRESS = "Address"
 RUNNING = "Running"
 PROCESSES = "Processes"
@@ -135,6 +139,71 @@ class Declared:
         "replace the default, as do all and none.",
         reason="Frameworks send files by http.response.pathsend if it is announced, and "
         "middleware that compresses responses does not see these files.",
+    )
+
+    static = Option(
+        StaticDirectories(),
+        (),
+        STATIC,
+        "Serve the files of a directory below a path: /static=./staticfiles; /=./dist serves them "
+        "in front of the application, which gets every path without a file. May be given several "
+        "times; TARGET may be left out.",
+    )
+    static_max_age = Option(
+        Whole(0, metavar="SECONDS"),
+        60,
+        STATIC,
+        "Seconds for which browsers use a file without asking again. 0 has them ask each time. "
+        "Files whose names contain a hash of their content are kept for a year.",
+        reason="A page and its style sheets should not stay at different releases for long.",
+    )
+    static_fallback = Option(
+        Maybe(Path("FILE")),
+        None,
+        STATIC,
+        "A file of the directory, such as index.html, for page loads whose path names no file: "
+        "single-page applications.",
+    )
+    static_cache = Option(
+        Size(),
+        16 * 1024 * 1024,
+        STATIC,
+        "Memory of each worker for small files, of each directory.",
+        reason="The style sheets and scripts of most sites fit into it.",
+    )
+    static_cache_control = Option(
+        Listing(CacheControl(), ";"),
+        (),
+        STATIC,
+        "Cache-Control of files whose path below the directory matches a shell pattern: "
+        "'*.html=no-cache'. May be given several times; the first that matches counts.",
+    )
+    django_static = Option(
+        Flag(),
+        True,
+        STATIC,
+        "Serve STATIC_ROOT of a Django project at STATIC_URL, once collectstatic has run; not "
+        "with DEBUG, nor where WhiteNoise does.",
+    )
+    accel_redirect = Option(
+        StaticDirectories(),
+        (),
+        STATIC,
+        "Send files of a directory that the application names in its response, after it has "
+        "checked who may have them: /protected=./private lets it answer with X-Accel-Redirect: "
+        "/protected/FILE, or X-Sendfile and the absolute path. Clients cannot ask for them.",
+    )
+    static_symlinks = Option(
+        Flag(),
+        False,
+        STATIC,
+        "Follow symbolic links that lead out of the directory. Within it they are followed.",
+    )
+    static_dot_files = Option(
+        Flag(),
+        False,
+        STATIC,
+        "Serve files and directories whose names begin with a dot. /.well-known is always served.",
     )
 
     bind = Option(

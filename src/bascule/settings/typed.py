@@ -3,7 +3,7 @@
 Made by `python -m bascule.settings.annotations`: change the declarations, not this file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Literal, TypedDict
 
@@ -45,6 +45,38 @@ class Options(TypedDict, total=False):
     asgi_extensions: str | Sequence[str]
     """The ASGI extensions that scopes announce. Default: http.response.trailers,
     http.response.early_hint, websocket.http.response, tls, bascule.stopping."""
+
+    static: str | Sequence[str] | Mapping[str, str | PathLike[str]]
+    """Serve the files of a directory below a path: /static=./staticfiles."""
+
+    static_max_age: int
+    """Seconds for which browsers use a file without asking again. Default: 60."""
+
+    static_fallback: str | PathLike[str] | None
+    """A file of the directory, such as index.html, for page loads whose path names no file:
+    single-page applications. Default: none."""
+
+    static_cache: int | str
+    """Memory of each worker for small files, of each directory. Default: 16M."""
+
+    static_cache_control: str | Sequence[str]
+    """Cache-Control of files whose path below the directory matches a shell pattern: '*.html=no-
+    cache'."""
+
+    django_static: bool
+    """Serve STATIC_ROOT of a Django project at STATIC_URL, once collectstatic has run. Default:
+    on."""
+
+    accel_redirect: str | Sequence[str] | Mapping[str, str | PathLike[str]]
+    """Send files of a directory that the application names in its response, after it has checked
+    who may have them: /protected=./private lets it answer with X-Accel-Redirect: /protected/FILE,
+    or X-Sendfile and the absolute path."""
+
+    static_symlinks: bool
+    """Follow symbolic links that lead out of the directory. Default: off."""
+
+    static_dot_files: bool
+    """Serve files and directories whose names begin with a dot. Default: off."""
 
     bind: str | Sequence[str]
     """Listen here: HOST:PORT, unix:PATH or fd://N."""

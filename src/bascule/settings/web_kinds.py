@@ -1,12 +1,14 @@
 """The kinds of settings that only a web server has: addresses, response fields, the root path."""
 
+import os
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from bascule.address import Address, parse_address, parse_port, parse_tcp_address
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.protocols.peers import TrustedPeers
-from bascule.settings.kinds import NONE, Kind, Path, Text, Whole, Words
+from bascule.settings.kinds import NONE, Kind, Listing, Path, Text, Whole, Words
 from bascule.types import ANNOUNCED, AsgiExtension
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -105,6 +107,62 @@ class Mount(Kind[tuple[MountPoint, str]]):
     def plain(self, value: Any) -> str:
         point, target = value
         return f"{point}={target}"
+
+
+class StaticDirectory(Kind[tuple[MountPoint, str]]):
+    """A mount point and the directory whose files are served there, written "WHERE=DIRECTORY"."""
+
+    metavar = "WHERE=DIRECTORY"
+
+    def parse(self, value: object) -> tuple[MountPoint, str]:
+        if not isinstance(value, str) or "=" not in value:
+            raise ValueError("is not WHERE=DIRECTORY, such as /static=./staticfiles")
+        where, _, directory = (part.strip() for part in value.partition("="))
+        if not directory:
+            raise ValueError("names no directory behind the =")
+        if "\0" in directory:
+            raise ValueError("has a NUL character, which no path can have")
+        try:
+            return parse_mount_point(where), directory
+        except ValueError as error:
+            raise ValueError(f"is not a mount point and a directory: {error}") from None
+
+    def plain(self, value: Any) -> str:
+        point, directory = value
+        return f"{point}={directory}"
+
+
+class StaticDirectories(Listing[tuple[MountPoint, str]]):
+    """Directories by their mount points; from Python and TOML also as a mapping."""
+
+    def __init__(self) -> None:
+        super().__init__(StaticDirectory(), ",")
+        self.annotation = "str | Sequence[str] | Mapping[str, str | PathLike[str]]"
+
+    def _items(self, value: object) -> Sequence[object]:
+        if isinstance(value, Mapping):
+            return [f"{where}={os.fspath(directory)}" for where, directory in value.items()]
+        return super()._items(value)
+
+
+class CacheControl(Kind[tuple[str, bytes]]):
+    """A shell pattern of paths and their Cache-Control, written "PATTERN=VALUE"."""
+
+    metavar = "PATTERN=VALUE"
+
+    def parse(self, value: object) -> tuple[str, bytes]:
+        if not isinstance(value, str) or "=" not in value:
+            raise ValueError("is not PATTERN=VALUE, such as *.html=no-cache")
+        pattern, _, directives = (part.strip() for part in value.partition("="))
+        if not pattern or not directives:
+            raise ValueError("is not PATTERN=VALUE, such as *.html=no-cache")
+        if FORBIDDEN_IN_VALUE.search(directives):
+            raise ValueError("has a character that no header field can have")
+        return pattern, directives.encode("latin-1")
+
+    def plain(self, value: Any) -> str:
+        pattern, directives = value
+        return f"{pattern}={directives.decode('latin-1')}"
 
 
 class Host(Kind[str]):

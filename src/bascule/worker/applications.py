@@ -62,7 +62,7 @@ class ApplicationSource:
         if self.websocket is not None or settings.websocket:
             websocket = settings.websocket if self.websocket is None else self.websocket
             found.append(self._made(settings, websocket, None))
-        check(found)
+        check(found, bool(settings.static))
         return found
 
     def _made(
@@ -89,10 +89,10 @@ def point_of(where: str) -> MountPoint:
         raise UsageError(f"mounts: {error}") from None
 
 
-def check(found: list[Application]) -> None:
+def check(found: list[Application], static: bool) -> None:
     """Raise UsageError where there is nothing to serve, or a request has two applications."""
     points = [application.point for application in found if application.point is not None]
-    if not points:
+    if not points and not static:
         raise UsageError("no TARGET: name the application, such as mysite.wsgi or main:app")
     for point in points:
         if points.count(point) > 1:

@@ -336,7 +336,16 @@ class Process:
             compiled=is_compiled(),
             pid=os.getpid(),
             forced_pure=is_pure_forced(),
+            static=self.describe_static(),
         )
+
+    def describe_static(self) -> list[str]:
+        """Which directories of files are served."""
+        if not self.settings.static and all(one.static is None for one in self.applications):
+            return []
+        from bascule.worker.static import described
+
+        return described(self.settings, self.applications)
 
     def addresses(self) -> list[str]:
         """Return where clients reach this process."""

@@ -178,7 +178,23 @@ class Worker:
 
     def make_served(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """What calls the applications."""
+        interface = self.make_applications(loop)
+        if self.settings.accel_redirect:
+            from bascule.worker.static import handing_over
+
+            return handing_over(self.settings, interface)
+        return interface
+
+    def make_applications(self, loop: asyncio.AbstractEventLoop) -> Interface:
+        """The one application's interface, or the choice among several."""
         made = [(one.application.point, self.make_one(one, loop)) for one in self.called]
+        applications = [one.application for one in self.called]
+        if self.settings.static or any(one.static is not None for one in applications):
+            from bascule.worker.static import in_front
+
+            front = in_front(self.settings, applications, made)
+            if front is not None:
+                return front
         if len(made) == 1 and made[0][0] == EVERYWHERE:
             return made[0][1]
         from bascule.interfaces.dispatch import DispatchInterface, MountedInterface
