@@ -169,6 +169,13 @@ def ctl(command: tuple[str, ...], control: str | None, as_json: bool) -> int:
     return ask(settings.control, command[0], command[1:], as_json)
 
 
+def compress(directory: str, force: bool) -> None:
+    """Run `bascule static compress`."""
+    from bascule.cli.compress import compress_directory
+
+    compress_directory(directory, force)
+
+
 def add(
     callback: Callable[..., object],
     summary: str,
@@ -221,5 +228,27 @@ bascule.add_command(
         "drain        finish the requests in flight, then end\n"
         "stop         end at once",
         short_help="Control a running server: status, reload, scale, stacks, drain, stop.",
+    )
+)
+bascule.add_command(
+    click.Group(
+        "static",
+        [
+            click.Command(
+                "compress",
+                callback=compress,
+                params=[
+                    click.Argument(["directory"], metavar="DIRECTORY"),
+                    click.Option(
+                        ["--force"], is_flag=True, help="Also compress what has not changed."
+                    ),
+                ],
+                help="Put compressed neighbours (.gz, .br, .zst) beside the text files of a "
+                "directory. A server with --static sends them to clients that take them.",
+                short_help="Put compressed neighbours beside the files of a directory.",
+            )
+        ],
+        help="Static files: prepare them for --static.",
+        short_help="Static files: compress.",
     )
 )
