@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bascule.errors import UsageError
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
-from bascule.loading.application import HYBRID, Application
+from bascule.loading.application import HYBRID, Application, StaticSite
 from bascule.mounting import MountPoint, path_below
 from bascule.protocols.events import Request
 from bascule.types import ASGI3App, WSGIApp
@@ -33,6 +33,7 @@ class Hybrid:
     websocket: ASGI3App | None
     websocket_target: str
     belongs_to_loop: Callable[[str], bool]
+    static: StaticSite | None = None
 
     @property
     def lasting(self) -> ASGI3App:
@@ -45,11 +46,11 @@ class Hybrid:
         if point is None:
             return Application(self.lasting, "asgi3", name, None)
         if interface == "auto":
-            return Application(self, HYBRID, name, point)
+            return Application(self, HYBRID, name, point, self.static)
         if interface == "wsgi":
-            return Application(self.wsgi, "wsgi", name, point)
+            return Application(self.wsgi, "wsgi", name, point, self.static)
         if interface == "asgi3":
-            return Application(self.lasting, "asgi3", name, point)
+            return Application(self.lasting, "asgi3", name, point, self.static)
         raise UsageError(
             f"{name} is a {self.framework} project, which has no {interface} side.\n"
             "Leave --interface out for both sides, or give wsgi or asgi3 for one of them"

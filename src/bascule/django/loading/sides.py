@@ -17,6 +17,7 @@ from bascule.django.handlers.choice import (
     with_quick_signals,
 )
 from bascule.django.handlers.executors import THREADS
+from bascule.django.loading.collected import collected_files
 from bascule.django.loading.configuration import load_settings_module
 from bascule.django.loading.locate import VARIABLE, Project
 from bascule.errors import BasculeError, StartupError, TargetError, UsageError
@@ -74,6 +75,7 @@ def both_sides(project: Project, settings: Any, threads: int) -> Hybrid:
         websocket=websocket,
         websocket_target=target if websocket is not None else "",
         belongs_to_loop=belongs_to_loop(settings),
+        static=collected_files(settings, wsgi, own),
     )
 
 
