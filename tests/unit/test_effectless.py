@@ -68,6 +68,8 @@ def server_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         "proxy_protocol": True,
         "warm_up": "/",
         "lifespan": "off",
+        "static": {"/static": tmp_path},
+        "accel_redirect": {"/protected": tmp_path},
     }
     read.clear()
 

@@ -25,7 +25,7 @@ from bascule.interfaces.static.paths import suffix_of
 
 # A smaller file fits into one packet with the head of its response, however it is sent.
 SMALLEST = 512
-# What a neighbour must save to be worth a second file, as a part of the size.
+# A neighbour that saves less than this part of the size is not worth a second file.
 WORTH_IT = 0.05
 # Formats that are not text, and are stored without compression.
 COMPRESSIBLE = frozenset(
@@ -55,7 +55,11 @@ Compress = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file and one coding. before, after: in bytes, for "compressed"."""
+    """The result for one file and one coding.
+
+    word: for people.
+    before, after: sizes in bytes, for "compressed".
+    """
 
     word: str
     before: int = 0

@@ -1,4 +1,4 @@
-"""What `collectstatic` has put into STATIC_ROOT, served at STATIC_URL.
+"""The files that `collectstatic` has put into STATIC_ROOT, served at STATIC_URL.
 
 Nothing is served from here with DEBUG, where Django's finders are fresher than what was collected,
 nor where WhiteNoise or the like serves the files already, nor where STATIC_URL is on another host.
@@ -56,5 +56,5 @@ def hashed_names() -> frozenset[bytes] | None:
             return None
         return frozenset(os.fsencode(name) for name in storage.hashed_files.values())
     except Exception:
-        # The project's own storage; without a manifest the names are told by their form.
+        # The project's own storage; without a manifest the form of a name decides.
         return None

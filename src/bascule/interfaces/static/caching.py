@@ -22,7 +22,7 @@ HEXADECIMAL = re.compile(rb"[.-](?=[a-f]*[0-9])[0-9a-f]{8,64}\.(?:chunk\.)?[a-z0
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """What caches are told.
+    """The instructions for caches.
 
     max_age: seconds for which a file is used without asking; 0 has caches ask each time.
     hashed: exactly the paths whose names contain a hash; None to tell them by their form.

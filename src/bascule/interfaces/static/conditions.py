@@ -33,7 +33,7 @@ SEPARATOR = re.compile(rb"[ \t]*(?:,[ \t]*)+")
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells one version of a file from another.
+    """The validators of one version of a file.
 
     entity_tag: a strong entity tag, with its quotes.
     modified: seconds since the epoch.

@@ -37,9 +37,12 @@ Fields = list[tuple[bytes, bytes]]
 class Variant:
     """One representation of a file: the plain one, or one that is compressed.
 
-    path: below the root. identity: changes whenever the content does. fields: of every response
-    with its content, without those about its length. validators: what conditions are compared
-    with. body: its bytes, None where they are not in memory.
+    path: below the root.
+    size: in bytes.
+    identity: changes whenever the content does.
+    validators: for conditional requests.
+    fields: of every response with its content, without Content-Length.
+    body: its bytes, None where they are not in memory.
     """
 
     path: bytes
@@ -54,8 +57,9 @@ class Variant:
 class File:
     """A file with its variants.
 
-    plain: without a content coding. coded: by the name of the coding. looked_up: when, in seconds
-    of the monotonic clock.
+    plain: without a content coding.
+    coded: the compressed ones, by the name of the coding.
+    looked_up: seconds of the monotonic clock.
     """
 
     plain: Variant
@@ -72,15 +76,16 @@ class File:
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int, int, int]:
-    """What differs when a file was replaced or written to."""
+    """Return a value that changes when a file is replaced or written to."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class Files:
     """Finds the files of a tree.
 
-    tree: where they are. policy: what caches are told of them. memory: the bytes that may be kept
-    in memory.
+    tree: where they are.
+    policy: their Cache-Control.
+    memory: the bytes that may be kept in memory.
     """
 
     __slots__ = ("_memory", "_paths", "_used", "policy", "tree")

@@ -11,7 +11,8 @@ body, and the server sends the file. django-sendfile2 and others write them for 
                          +-> StaticExchange for the file, from the head of the response on
 
 The application's exchange sends to the `AppCarrier`, which passes everything on until a head names
-a file. From then on what the application sends is dropped. It may go on: its call ends as ever.
+a file. From then on everything that the application sends is dropped; its call ends
+as usual.
 
 The application's fields stay, its Content-Type, Content-Disposition, Cache-Control and cookies
 above all; those that describe its own body are replaced. Only directories that the operator has
@@ -278,7 +279,7 @@ class HandedOver(StaticExchange):
 
 
 class AppCarrier(Carrier):
-    """What an application's exchange sends to: the carrier itself, until a file is named.
+    """The carrier of an application's exchange: the real one, until a file is named.
 
     exchange: the one that the connection has. real: the carrier.
     """
@@ -297,7 +298,7 @@ class AppCarrier(Carrier):
         return self.exchange.file is not None
 
     def synchronize(self) -> None:
-        """Take over from the carrier what exchanges look at."""
+        """Copy the attributes of the carrier that exchanges read."""
         self.congested = self.real.congested
 
     def respond(

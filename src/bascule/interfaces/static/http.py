@@ -57,7 +57,7 @@ FORBIDDEN = b"this file cannot be read\n"
 FAILED = b"a precondition of the request is not met\n"
 NO_RANGE = b"the file has no such range\n"
 BUSY = b"the server cannot open files at the moment\n"
-# What a 304 does not repeat of a file (RFC 9110 section 15.4.5).
+# Fields that a 304 does not repeat (RFC 9110 section 15.4.5).
 NOT_OF_304 = frozenset(
     {
         b"accept-ranges",
@@ -76,7 +76,7 @@ CACHED_ONLY: int | None = getattr(os, "RWF_NOWAIT", None)
 TRIES = 3
 CHANGING = b"this file is being changed\n"
 
-# What is sent one after the other: bytes of ours, or a part of the file.
+# One piece of a content: bytes of ours, or a part of the file.
 Step = bytes | Part
 
 
@@ -314,7 +314,7 @@ class StaticExchange(Exchange):
         elif self.fd >= 0:
             self.pump()
 
-    # What is sent.
+    # The response.
 
     def send_asked(self) -> None:
         """Send the file, or the ranges of it that a GET asks for (RFC 9110 section 14.2)."""

@@ -1,7 +1,8 @@
 """From the path of a request to the name of a file below a directory.
 
-The path is percent-decoded once, cut at slashes, and each segment checked. What is refused does
-not exist as far as clients are told. The kernel guards the directory a second time (`tree.py`).
+The path is percent-decoded once, cut at slashes, and each segment checked. A path that is
+refused is answered as one that does not exist. The kernel guards the directory a second time
+(`tree.py`).
 """
 
 from urllib.parse import unquote_to_bytes

@@ -6,7 +6,7 @@ looked up. Where the kernel lacks it (before Linux 5.6, or behind a seccomp filt
 know it) each segment is opened on its own, with O_NOFOLLOW, and symbolic links are followed here.
 
 Rejected: `os.path.realpath` and a comparison with the root. Between the comparison and the open,
-somebody who may write below the root can replace a directory by a link.
+another process can replace a directory by a link.
 """
 
 import ctypes
