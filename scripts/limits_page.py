@@ -32,10 +32,7 @@ from bascule.settings.kinds import Maybe, Seconds
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "bascule"
 TEMPLATE = ROOT / "docs" / "limits.md.in"
-COMMENT = (
-    "<!-- Made by `python scripts/limits_page.py` from docs/limits.md.in: change that file "
-    "or the source. -->"
-)
+COMMENT = "<!-- Made by scripts/limits_page.py: change limits.md.in or the source instead. -->"
 
 LIMITS: dict[str, Any] = {
     kind.__name__: kind for kind in (RequestLimits, WebSocketLimits, Http2Limits, Deadlines)

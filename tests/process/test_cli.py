@@ -147,8 +147,8 @@ def test_help_shows_defaults(tmp_path: Path) -> None:
     serve = " ".join(bascule("serve", "--help-all", cwd=tmp_path).stdout.split())
     dev = " ".join(bascule("dev", "--help-all", cwd=tmp_path).stdout.split())
     assert "How long a connection may stay idle between requests. [75]" in serve
-    assert "Start again when a file changes. Not for production. [off]" in serve
-    assert "Start again when a file changes. Not for production. [on]" in dev
+    assert "Restart when a file changes. Not for production. [off]" in serve
+    assert "Restart when a file changes. Not for production. [on]" in dev
 
 
 # Configuration

@@ -37,12 +37,12 @@ def typed() -> str:
         *(line for option in rest for line in alias(option)),
         "",
         "class Options(TypedDict, total=False):",
-        '    """What `serve` and `Server` take, beside the arguments of their own."""',
+        '    """The options of `serve` and `Server`, beside their own arguments."""',
         *(line for option in rest for line in field(option)),
         "",
         "",
         "class AllOptions(Options, total=False):",
-        '    """What `Settings` takes."""',
+        '    """The options of `Settings`."""',
         *field(OPTIONS[ARGUMENT]),
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What no single value shows: missing files, options that need or contradict each other.
+"""Checks of several values together: missing files, options that need or contradict each other.
 
 Each check yields complaints; a complaint whose options could not even be parsed is dropped,
 because it would only repeat the first one in other words.
@@ -19,7 +19,7 @@ NEEDS_CERTIFICATE = ("ssl_keyfile", "ssl_keyfile_password", "ssl_ca_certs", "ssl
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """The first name is what is complained about, the others are what that rests on."""
+    """A mistake: the first name is the wrong setting, the others are those that show it."""
 
     names: tuple[str, ...]
     text: str
@@ -75,7 +75,7 @@ def check_log_config(settings: Values) -> Iterator[Complaint]:
 
 
 def check_tls(settings: Values) -> Iterator[Complaint]:
-    """Nothing about TLS is said in vain: client certificates that are asked for get checked."""
+    """Each setting of TLS has an effect, and client certificates that are required are checked."""
     if settings.ssl_certfile is None:
         for name in NEEDS_CERTIFICATE:
             if getattr(settings, name) != OPTIONS[name].default:

@@ -72,7 +72,7 @@ class FileReader:
         except OSError as error:
             self.findings.append(f"{name}: cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:
-            self.findings.append(f"{name}: is not UTF-8 text: octet {error.start} cannot be read")
+            self.findings.append(f"{name}: is not UTF-8 text: byte {error.start} cannot be read")
         return None
 
     def _project_table(self, name: str, text: str | None) -> tuple[str, dict[str, Any]] | None:
@@ -118,7 +118,7 @@ class FileReader:
 
 
 def not_in_file(option: Option[Any]) -> str:
-    """What is said about an option that names the file it would stand in."""
+    """Return the complaint about an option that names the file it would stand in."""
     return f"cannot be set in a file; use {option.flag} or {option.variable}"
 
 

@@ -1,9 +1,9 @@
-"""How one setting is written and what it becomes.
+"""The kinds of settings: how a value is written, and the value that it becomes.
 
 A kind reads a value from wherever it came: text from the command line or the environment, or the
 values TOML and Python callers have already. `parse` raises ValueError with the end of a sentence
-that begins with the value ("is not a whole number; give 0 or more"); whoever reports it adds the
-place and the name in front.
+that begins with the value ("is not a whole number; give 0 or more"); the report adds the place and
+the name in front.
 
 Text is taken everywhere, so that `threads = "8"` in a file means what it says: one rule for every
 source.

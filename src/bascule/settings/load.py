@@ -1,4 +1,4 @@
-"""Settings from everything the operator said, with all that is wrong with it found at once."""
+"""Make settings from all sources, and report everything that is wrong with them at once."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,9 @@ NO_TARGET = (
     "or `target` in bascule.toml; a Django project needs none where its manage.py is"
 )
 
-# What differs in development. Reloading must not wait for a stream that a browser keeps open, and
-# a PORT that some tool has set must not open a debugging server to the network, hence the host.
+# The defaults that differ in development. Reloading must not wait for a stream that a browser
+# keeps open, and a PORT that some tool has set must not open a debugging server to the network,
+# hence the host.
 DEVELOPMENT: Mapping[str, object] = {
     "host": "127.0.0.1",
     "reload": True,
@@ -34,10 +35,12 @@ DEVELOPMENT: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class ProjectSettings:
-    """What a framework's project says of itself.
+    """The settings that a framework's project has for us.
 
-    target: what it is named by, and source: where that stands. layer: its settings of ours,
-    unparsed. findings: what is wrong with them.
+    target: the TARGET that names the project.
+    source: the place where the target stands.
+    layer: the settings, unparsed.
+    findings: the mistakes in them.
     """
 
     target: str

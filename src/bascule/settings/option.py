@@ -1,4 +1,4 @@
-"""What is said about a setting, once; everything else is made from it.
+"""The declaration of one setting, from which everything else is made.
 
 The command line, the keys of the settings file, the BASCULE_* variables, the attributes of
 `Settings` and the reference page all come from `Option` objects, so that none of them can
@@ -18,11 +18,17 @@ VARIABLE_PREFIX = "BASCULE_"
 class Option(Generic[T]):
     """One setting.
 
-    kind: how its value is written. default: its value when nobody says anything. section: the
-    heading it stands under. help: one or two sentences for `--help` and the reference. reason: why
-    the default is what it is; every limit has one. short: a one-letter flag. aliases: environment
-    variables of other origin that mean the same, each weaker than the BASCULE_ one. secret: never
-    shown. in_file: whether a settings file may have it.
+    kind: how its value is written.
+    default: its value if no source has one.
+    section: the heading it stands under.
+    help: one or two sentences for `--help` and the reference.
+    reason: why the default is as it is; every limit has one.
+    short: a one-letter flag.
+    aliases: environment variables of other origin that mean the same, each weaker than the
+        BASCULE_ one.
+    secret: never shown.
+    in_file: whether a settings file may have it.
+    name: the attribute of the table.
     """
 
     kind: Kind[T]
@@ -61,7 +67,7 @@ class Option(Generic[T]):
 
     @property
     def metavar(self) -> str:
-        """What stands for its value in help texts."""
+        """The placeholder for its value in help texts."""
         return self._said.metavar
 
     @property

@@ -81,9 +81,9 @@ class Declared:
         Text("TARGET"),
         "",
         APPLICATION,
-        "The application: module:attribute, or a module that has `application` or `app`; or the "
-        "package of a Django project, which is served by both interfaces. Where manage.py is, it "
-        "may be left out.",
+        "The application: module:attribute, or a module with `application` or `app`; or the "
+        "package of a Django project, which is served by both interfaces. Not needed where a "
+        "manage.py is.",
     )
     mount = Option(
         Listing(Mount(), ","),
@@ -91,20 +91,21 @@ class Declared:
         APPLICATION,
         "Serve another application below a path, on a host, or both: /api=api.asgi:app, "
         "shop.example.com=shop.wsgi, *.example.com/v1=main:app. Each is called by its own "
-        "interface. May be given several times; TARGET has the rest, and may be left out.",
+        "interface. May be given several times; TARGET serves all other requests and may be "
+        "left out.",
     )
     websocket = Option(
         Text("TARGET"),
         "",
         APPLICATION,
-        "The application for WebSockets, beside one that has none; those below a mount stay "
-        "there.",
+        "The application for WebSockets, if TARGET does not handle them; WebSockets below a "
+        "mount go to the application there.",
     )
     interface = Option(
         Choice[InterfaceName](InterfaceName, synonyms={"asgi": "asgi3"}),
         "auto",
         APPLICATION,
-        "How TARGET is called; auto looks at it. asgi means asgi3.",
+        "How TARGET is called; auto detects it. asgi means asgi3.",
     )
     factory = Option(
         Flag(),
@@ -128,7 +129,8 @@ class Declared:
         Choice[LifespanMode](LifespanMode),
         "auto",
         APPLICATION,
-        "ASGI lifespan events; auto goes on without them when the application does not know them.",
+        "ASGI lifespan events; with auto the server continues without them if the "
+        "application does not support them.",
     )
     asgi_extensions = Option(
         AsgiExtensions(),
@@ -230,14 +232,14 @@ class Declared:
         "Listen on a UNIX socket at this path. @NAME is an abstract socket, without a file.",
     )
     fd = Option(
-        Maybe(Whole()), None, ADDRESS, "Listen on the socket inherited with this descriptor."
+        Maybe(Whole()), None, ADDRESS, "Listen on the inherited socket with this descriptor."
     )
     backlog = Option(
         Whole(1, MAX_BACKLOG),
         2048,
         ADDRESS,
-        "Connections the system keeps waiting until they are accepted.",
-        reason="Enough for a second of a busy site's arrivals; Linux lowers it to "
+        "Connections that wait in the kernel's queue until they are accepted.",
+        reason="Enough for a second of arrivals at a busy site; Linux lowers it to "
         "net.core.somaxconn.",
     )
 
@@ -258,55 +260,54 @@ class Declared:
         Whole(0),
         8,
         RUNNING,
-        "Threads that run a WSGI application; the ASGI side of a Django project has as many more. "
-        "0 runs WSGI on the event loop's own thread, one request at a time: fastest for short "
-        "work that waits for nothing, wrong for the rest.",
+        "Threads that run a WSGI application; the ASGI side of a Django project has as many "
+        "more. 0 runs WSGI on the event loop's own thread, one request at a time: fastest "
+        "for short work that never waits, wrong for everything else.",
         reason="Requests that wait for a database overlap, and memory stays small.",
     )
     websocket_threads = Option(
         Whole(0),
         64,
         RUNNING,
-        "WebSockets of a WSGI application open at once: each has a thread of its own, beside "
+        "Open WebSockets of a WSGI application: each has a thread of its own, beside "
         "--threads. Past it: 503. 0 for none.",
-        reason="An idle thread costs some tens of kilobytes; many more WebSockets are a case for "
-        "ASGI.",
+        reason="An idle thread costs some tens of kilobytes; for many more WebSockets use ASGI.",
     )
     loop = Option(
         Choice[Loop](Loop),
         "auto",
         RUNNING,
-        "The event loop; auto takes uvloop where it is installed.",
+        "The event loop; auto uses uvloop where it is installed.",
     )
 
     user = Option(
         Maybe(Account("USER"), nothing=""),
         None,
         RUNNING,
-        "Give up root for this user, by name or number, when sockets and certificate are open and "
-        "before the application is imported.",
+        "Give up root for this user, by name or number, after opening sockets and "
+        "certificate and before importing the application.",
         short="-u",
     )
     group = Option(
         Maybe(Account("GROUP"), nothing=""),
         None,
         RUNNING,
-        "The group to run as, by name or number; without it that of --user.",
+        "The group to run as, by name or number; by default that of --user.",
         short="-g",
     )
     umask = Option(
         Maybe(Mask()),
         None,
         RUNNING,
-        "Permissions that new files and UNIX sockets do not get, in octal: 0027. Without it that "
-        "of whoever starts the server.",
+        "Permissions that new files and UNIX sockets do not get, in octal: 0027. By default "
+        "that of the process that starts the server.",
         short="-m",
     )
     pid = Option(
         Maybe(PidPath()),
         None,
         RUNNING,
-        "Write the number of the process into this file, and remove it at the end.",
+        "Write the process ID into this file, and remove the file at the end.",
         short="-p",
     )
 
@@ -314,64 +315,65 @@ class Declared:
         Maybe(Count(MOST_WORKERS)),
         None,
         PROCESSES,
-        "Serve with so many worker processes and a supervisor that looks after them; auto for one "
-        "per processor. none for a single process that nobody looks after.",
+        "Serve with this many worker processes and a supervisor that watches them; auto for "
+        "one per processor. none for a single process without a supervisor.",
         short="-w",
         aliases=("WEB_CONCURRENCY",),
-        reason="A container or a unit has its own supervisor, and one process takes half the "
-        "memory of two.",
+        reason="A container or a systemd unit has its own supervisor, and one process takes half "
+        "the memory of two.",
     )
     preload = Option(
         Flag(),
         False,
         PROCESSES,
-        "Import the application once, in a process that workers are then forked from: they share "
-        "its memory, and start at once. SIGHUP still brings new code.",
-        reason="What an application opens while it is imported, connections and threads, does not "
+        "Import the application once, in a process that forks the workers: they share its "
+        "memory, and start at once. SIGHUP still loads new code.",
+        reason="Connections and threads that an application opens while it is imported do not "
         "survive being shared; only its author knows.",
     )
     timeout = Option(
         Maybe(Seconds(1)),
         30.0,
         PROCESSES,
-        "Seconds that the event loop of a worker may be blocked before the worker is replaced; "
-        "its stacks are logged first. none for no limit. Requests in threads do not count.",
+        "Seconds that the event loop of a worker may be blocked before the worker is "
+        "replaced; its stacks are logged first. none for no limit. Requests in threads do "
+        "not count.",
         short="-t",
-        reason="Gunicorn's number. A loop that has not turned for so long answers nobody.",
+        reason="Gunicorn's number. A blocked loop serves no request.",
     )
     max_requests = Option(
         Whole(0),
         0,
         PROCESSES,
-        "Replace a worker that has served so many requests; 0 for never.",
-        reason="For applications whose memory grows; those that are sound need none.",
+        "Replace a worker that has served this many requests; 0 for never.",
+        reason="For applications whose memory grows; others do not need it.",
     )
     max_requests_jitter = Option(
         Whole(0),
         0,
         PROCESSES,
-        "Up to so many requests more, another number for each worker, so that they are not "
-        "replaced together.",
+        "Up to this many requests more, a different number for each worker, so that they are "
+        "not replaced together.",
     )
     workers_lifetime = Option(
         Maybe(Seconds(1)),
         None,
         PROCESSES,
-        "Replace a worker that has served for so many seconds, and up to a tenth longer. none for "
-        "never.",
+        "Replace a worker that has served for this many seconds, or up to a tenth longer. "
+        "none for never.",
     )
     workers_max_rss = Option(
         Maybe(Whole(1, metavar="MIB")),
         None,
         PROCESSES,
-        "Replace a worker that takes so many MiB of memory (its resident set). none for never.",
+        "Replace a worker that takes this many MiB of memory (its resident set). none for never.",
     )
     warm_up = Option(
         Maybe(RequestPath()),
         None,
         PROCESSES,
-        "Ask the application for this path before anybody else can: it serves when it has "
-        "answered with a status below 500.",
+        "Request this path from the application before accepting connections; the worker "
+        "serves once it has answered with a status below 500.",
     )
     on_worker_start = Option(
         Maybe(FunctionName()),
@@ -384,15 +386,16 @@ class Declared:
         Maybe(FunctionName()),
         None,
         PROCESSES,
-        "Call this function, module:function, with the process ID of each worker that ends: in "
-        "the worker or, if the worker was killed, in a process that the supervisor starts.",
+        "Call this function, module:function, with the process ID of each worker that ends: "
+        "in the worker or, if the worker was killed, in a process that the supervisor "
+        "starts.",
     )
     health_bind = Option(
         Maybe(BindAddress()),
         None,
         PROCESSES,
-        "Answer /live and /ready here, from the supervisor, whatever the application does: "
-        "HOST:PORT or unix:PATH.",
+        "Answer /live and /ready here, from the supervisor and independently of the "
+        "application: HOST:PORT or unix:PATH.",
     )
     control = Option(
         Maybe(SocketPath()),
@@ -404,15 +407,13 @@ class Declared:
         Seconds(),
         0.0,
         PROCESSES,
-        "Seconds between SIGTERM and the drain in which everything is served as before, while "
+        "Seconds between SIGTERM and the drain, in which requests are served as before while "
         "load balancers notice.",
-        reason="One that asks for readiness every few seconds needs as many; without one, waiting "
-        "helps nobody.",
+        reason="A load balancer that checks readiness every few seconds needs as many; without "
+        "one there is nothing to wait for.",
     )
 
-    reload = Option(
-        Flag(), False, DEVELOPMENT, "Start again when a file changes. Not for production."
-    )
+    reload = Option(Flag(), False, DEVELOPMENT, "Restart when a file changes. Not for production.")
     reload_dir = Option(
         Listing(Path("DIRECTORY"), ","),
         (),
@@ -431,10 +432,13 @@ class Declared:
         Choice[LogLevel](LogLevel),
         "info",
         LOGGING,
-        "The least important messages that are written.",
+        "The least severe messages that are written.",
     )
     log_format = Option(
-        Choice[LogFormat](LogFormat), "text", LOGGING, "Lines for people or for programs."
+        Choice[LogFormat](LogFormat),
+        "text",
+        LOGGING,
+        "Log lines as text for people, or as JSON for programs.",
     )
     log_config = Option(
         Maybe(Path("FILE")),
@@ -451,7 +455,7 @@ class Declared:
         Maybe(Path("FILE")),
         None,
         TLS,
-        "The private key in PEM, where the certificate's file has none.",
+        "The private key in PEM, if the certificate's file does not have it.",
     )
     ssl_keyfile_password = Option(
         Maybe(Text("PASSWORD"), nothing=""),
@@ -465,7 +469,7 @@ class Declared:
         Maybe(Path("FILE")),
         None,
         TLS,
-        "Certificates in PEM that client certificates are checked by.",
+        "Certificates in PEM to check client certificates with.",
     )
     ssl_cert_reqs = Option(
         Choice[ClientCertificates](
@@ -473,7 +477,7 @@ class Declared:
         ),
         "none",
         TLS,
-        "Whether clients show a certificate. 0, 1 and 2 mean the same three.",
+        "Whether clients must show a certificate. 0, 1 and 2 mean the same three.",
     )
 
     timeout_keep_alive = Option(
@@ -489,22 +493,23 @@ class Declared:
         30.0,
         DEADLINES,
         "How long requests may take to finish after SIGTERM or SIGINT.",
-        reason="What Kubernetes waits before it kills.",
+        reason="Kubernetes waits as long before it kills.",
     )
     timeout_request_head = Option(
         Seconds(0.001),
         30.0,
         DEADLINES,
         "How long a client may take to send a whole request head.",
-        reason="A head is a few packets; who needs longer holds connections open on purpose.",
+        reason="A head is a few packets; a client that needs longer holds connections open on "
+        "purpose.",
     )
     request_timeout = Option(
         Maybe(Seconds(0.001)),
         None,
         DEADLINES,
-        "How long the application may take until its response begins. Past it: 504, and the call "
-        "is ended; the worker and its other requests go on, which is the difference to Gunicorn's "
-        "--timeout. none for no limit.",
+        "How long the application may take until its response begins. Past it: 504, and the "
+        "call is ended. Unlike with Gunicorn's --timeout, the worker and its other requests "
+        "continue. none for no limit.",
         reason="Only the application knows how long its work takes. A response that has begun, "
         "such as a stream of events, may last.",
     )
@@ -514,25 +519,25 @@ class Declared:
         DEADLINES,
         "How long a WSGI request may wait for a thread. Past it: 503 instead of being run. none "
         "for no limit.",
-        reason="Whether a late answer is better than none depends on who asks; 30 s is about as "
-        "long as people wait.",
+        reason="Whether a late response is better than none depends on the client; people wait "
+        "for about 30 s.",
     )
     loop_stall = Option(
         Maybe(Seconds(0.05)),
         5.0,
         DEADLINES,
-        "When the event loop has not come round for so long, log what it is in and which requests "
-        "are in flight, while it lasts. With --debug: 0.1 s. none for never.",
-        reason="No connection is served meanwhile, and load balancers that look after a server "
-        "begin to give it up.",
+        "Log what the event loop is doing and which requests are in flight when it has been "
+        "blocked for this long, while it lasts. With --debug: 0.1 s. none for never.",
+        reason="No connection is served meanwhile, and load balancers begin to take the server "
+        "out.",
     )
     timeout_write = Option(
         Seconds(0.001),
         60.0,
         DEADLINES,
-        "How long a response may stall with no byte taken by the client.",
-        reason="A sleeping phone is back within a minute; a client that never reads would keep "
-        "a thread forever.",
+        "How long a client may take no byte of a response.",
+        reason="A sleeping phone is back within a minute; a client that never reads would keep a "
+        "thread forever.",
     )
 
     limit_body_rate = Option(
@@ -576,9 +581,9 @@ class Declared:
         Whole(0, metavar="BYTES"),
         4_194_304,
         LIMITS,
-        "Longest request body without Content-Length that is collected in memory before a WSGI "
-        "application is called, so that the application is told a length. A longer body is passed "
-        "on as it arrives, except to Django and Bottle, which would take it for empty: they are "
+        "Longest request body without Content-Length that is collected in memory before a "
+        "WSGI application is called, so that it gets a length. A longer body is passed on as "
+        "it arrives, except to Django and Bottle, which would treat it as empty: they are "
         "not called, and the client gets 413. 0 collects no bodies.",
         reason="Most WSGI applications read as many bytes as CONTENT_LENGTH says. Forms and JSON "
         "are smaller than this; Bascule writes no file for larger bodies.",
@@ -587,7 +592,7 @@ class Declared:
         Whole(1),
         10_000,
         LIMITS,
-        "Most connections open at once. More wait in the system's queue.",
+        "Most open connections. More wait in the kernel's queue.",
         reason="Memory for idle connections stays bounded; raise the process's descriptor limit "
         "with it.",
     )
@@ -606,31 +611,31 @@ class Declared:
         None,
         LIMITS,
         "Most requests at once. Past it: 503. none for no limit.",
-        reason="The right number depends on the application and on what waits in front of it.",
+        reason="The right number depends on the application and on the proxy in front of it.",
     )
 
     header_map = Option(
         Choice[HeaderMap](HeaderMap),
         "drop",
         HTTP,
-        "What becomes of header fields with an underscore in their name.",
-        reason="In WSGI's environ X_User and X-User are the same key, so a client could forge "
-        "what a proxy sets; "
-        "dangerous lets them through, refuse answers 400.",
+        "How header fields with an underscore in their name are treated.",
+        reason="In WSGI's environ X_User and X-User are the same key, so a client could forge a "
+        "field that a proxy sets; drop removes them, refuse answers 400, dangerous lets them "
+        "through.",
     )
     proxy_headers = Option(
         Flag(),
         True,
         HTTP,
-        "Believe trusted proxies about the client, and drop what everybody else says in such "
-        "fields. Off: all of them reach the application as they came.",
+        "Use forwarding headers from proxies you trust, and drop those of all other clients. "
+        "Off: all of them reach the application unchanged.",
     )
     forwarded_allow_ips = Option(
         Words(TrustedPeer(), ","),
         ("127.0.0.1", "::1"),
         HTTP,
-        "The trusted proxies: addresses, networks (10.0.0.0/8), unix for who connects to a UNIX "
-        "socket, * for everybody.",
+        "The trusted proxies: addresses, networks (10.0.0.0/8), unix for clients of a UNIX "
+        "socket, * for all clients.",
         reason="A proxy on the same machine; any other could be a client.",
         aliases=("FORWARDED_ALLOW_IPS",),
     )
@@ -638,22 +643,23 @@ class Declared:
         Words(Choice[ForwardedHeader](ForwardedHeader), ","),
         ("x-forwarded-for", "x-forwarded-proto"),
         HTTP,
-        "The fields that trusted proxies are believed by. Name only those that your proxy sets "
-        "itself in every request.",
-        reason="What a proxy does not set it passes on, and then the client says it.",
+        "The fields that trusted proxies set. Name only those that your proxy sets itself in "
+        "every request.",
+        reason="A proxy passes on fields that it does not set, and then their values come from "
+        "the client.",
     )
     proxy_protocol = Option(
         Flag(),
         False,
         HTTP,
-        "Connections of --proxy-allow-ips begin with a PROXY header, version 1 or 2, which says "
-        "who the client is.",
+        "Connections from --proxy-allow-ips begin with a PROXY header, version 1 or 2, which "
+        "names the client.",
     )
     proxy_allow_ips = Option(
         Words(TrustedPeer(), ","),
         ("127.0.0.1", "::1"),
         HTTP,
-        "Who sends PROXY headers, written as --forwarded-allow-ips.",
+        "The proxies that send PROXY headers, written as in --forwarded-allow-ips.",
         reason="A proxy on the same machine; any other could be a client.",
     )
     header = Option(
@@ -666,8 +672,9 @@ class Declared:
         Choice[HttpVersions](HttpVersions),
         "auto",
         HTTP,
-        "The versions of HTTP that are spoken: 1 for HTTP/1.1, 2 for HTTP/2, auto for both. Over "
-        "TLS the client chooses (ALPN); without, HTTP/2 is for clients that begin with it.",
+        "The versions of HTTP that clients may use: 1 for HTTP/1.1, 2 for HTTP/2, auto for "
+        "both. Over TLS the client chooses (ALPN); without TLS, HTTP/2 is for clients that "
+        "begin with it.",
     )
     server_header = Option(Flag(), True, HTTP, "Send the Server field.")
     date_header = Option(Flag(), True, HTTP, "Send the Date field.")
@@ -679,8 +686,8 @@ class Declared:
         ),
         "auto",
         WEBSOCKET,
-        "Whether WebSocket handshakes are offered to the application; with none they are served "
-        "as the plain requests that they also are. The names of Uvicorn's libraries mean auto.",
+        "Whether the application gets WebSocket handshakes; with none they are served as the "
+        "plain requests that they also are. The names of Uvicorn's libraries mean auto.",
     )
     ws_max_size = Option(
         Whole(1, metavar="BYTES"),
@@ -700,24 +707,24 @@ class Declared:
         Whole(1),
         32,
         WEBSOCKET,
-        "Messages of one WebSocket that wait for the application before reading pauses; 128 KiB "
-        "of them pause it too.",
+        "Messages of one WebSocket that wait for the application before reading pauses; 128 "
+        "KiB of them pause it too.",
         reason="Uvicorn's number.",
     )
     ws_ping_interval = Option(
         Maybe(Seconds(0.001)),
         20.0,
         WEBSOCKET,
-        "Seconds of silence after which a client is asked whether it is there. none for never.",
+        "Seconds of silence after which the server sends a ping. none for never.",
         reason="Below the 60 s after which proxies drop idle connections.",
     )
     ws_ping_timeout = Option(
         Maybe(Seconds(0.001)),
         20.0,
         WEBSOCKET,
-        "Seconds a client has to answer that; after that its connection is cut. none for never: "
-        "a silent client is just pinged again and again.",
-        reason="A telephone that changes networks takes a while.",
+        "Seconds that a client has to answer a ping; after that its connection is aborted. "
+        "none for no limit: a silent client gets another ping after each interval.",
+        reason="A phone that changes networks takes a while.",
     )
     ws_per_message_deflate = Option(
         Flag(),
@@ -731,7 +738,7 @@ OPTIONS: dict[str, Option[Any]] = {
     name: option for name, option in vars(Declared).items() if isinstance(option, Option)
 }
 
-# What a short help shows.
+# The settings that a short help shows.
 COMMON = frozenset(
     {
         "factory",
@@ -751,5 +758,5 @@ COMMON = frozenset(
 
 
 def in_short(option: Option[Any]) -> str:
-    """What a setting is, without how and why: the beginning of its help."""
+    """Return the beginning of a setting's help: the thing, without how and why."""
     return option.help.replace(";", ".").partition(". ")[0].removesuffix(".")

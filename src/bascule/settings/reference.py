@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from bascule.settings.kinds import Flag, Listing, Maybe, Seconds, Whole, Words
 from bascule.settings.option import Option
 from bascule.settings.options import OPTIONS
 from bascule.settings.web_kinds import AsgiExtensions
+
+# Of prose, in Markdown.
+WIDTH = 100
 
 INTRODUCTION = """\
 # Settings
@@ -23,9 +27,9 @@ Every setting can be given in four places, for a Django project in five. The str
 5. of a Django project that TARGET names, or whose manage.py is there: its settings module,
    `BASCULE = {"THREADS": 4}` ([Django](../howto/django.md))
 
-`bascule config` prints each value and the place that gave it. What is wrong is reported all at
-once, with the file and the line, the variable or the flag, and `bascule` then exits with code 2
-and starts nothing. A wrong value is refused even where a stronger place overrides it.
+`bascule config` prints each value and the place that gave it. All mistakes are reported at once,
+with the file and the line, the variable or the flag, and `bascule` then exits with code 2 and
+starts nothing. A wrong value is refused even where a stronger place overrides it.
 
 `bascule dev` has a few other defaults; `bascule dev --help` shows them. In Python the same names
 are the keyword arguments of `bascule.serve(app, threads=4)`; there no variable and no file is read
@@ -55,8 +59,8 @@ resembles.
 The variables of `--env-file` are given to the application as well. Those already in the
 environment are stronger.
 
-`PORT` is how hosting platforms say where they will connect, and they connect from outside the
-container. So when `PORT` alone says where to listen, Bascule listens on all interfaces
+Hosting platforms set `PORT` to the port where they will connect, and they connect from outside the
+container. So when only `PORT` says where to listen, Bascule listens on all interfaces
 (`0.0.0.0`), as Gunicorn does; on 127.0.0.1 the platform would never reach it. Any `host` that you
 give is kept, any address that you give in the environment or on the command line is stronger than
 `PORT`, and `bascule dev` stays on 127.0.0.1.
@@ -81,15 +85,23 @@ def entry(option: Option[Any]) -> Iterator[str]:
     """Yield the lines about one setting."""
     yield f"### {option.name}"
     yield ""
-    yield option.help
+    yield from wrapped(option.help)
     yield ""
-    yield f"- Command line: {' or '.join(f'`{flag}`' for flag in command_line(option))}"
+    flags = " or ".join(f"`{flag}`" for flag in command_line(option))
+    yield from wrapped(f"- Command line: {flags}", "  ")
     yield f"- Environment: {' or '.join(f'`{it}`' for it in option.variables)}{separated(option)}"
     if option.in_file:
         yield f"- File: `{option.name}`, {written(option)}"
-    yield f"- Default: {default(option)}"
+    yield from wrapped(f"- Default: {default(option)}", "  ")
     if option.reason:
-        yield f"- Why: {option.reason}"
+        yield from wrapped(f"- Why: {option.reason}", "  ")
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Return a paragraph as lines."""
+    return wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def command_line(option: Option[Any]) -> list[str]:

@@ -18,10 +18,10 @@ ForwardedHeaders = Literal[
 
 
 class Options(TypedDict, total=False):
-    """What `serve` and `Server` take, beside the arguments of their own."""
+    """The options of `serve` and `Server`, beside their own arguments."""
 
     target: str
-    """The application: module:attribute, or a module that has `application` or `app`."""
+    """The application: module:attribute, or a module with `application` or `app`."""
 
     mount: str | Sequence[str]
     """Serve another application below a path, on a host, or both: /api=api.asgi:app,
@@ -91,10 +91,10 @@ class Options(TypedDict, total=False):
     """Listen on a UNIX socket at this path. Default: none."""
 
     fd: int | None
-    """Listen on the socket inherited with this descriptor. Default: none."""
+    """Listen on the inherited socket with this descriptor. Default: none."""
 
     backlog: int
-    """Connections the system keeps waiting until they are accepted. Default: 2048."""
+    """Connections that wait in the kernel's queue until they are accepted. Default: 2048."""
 
     config: str | PathLike[str] | None
     """Read settings from this file instead of bascule.toml or pyproject.toml. Default: none."""
@@ -107,15 +107,15 @@ class Options(TypedDict, total=False):
     """Threads that run a WSGI application. Default: 8."""
 
     websocket_threads: int
-    """WebSockets of a WSGI application open at once: each has a thread of its own, beside
-    --threads. Default: 64."""
+    """Open WebSockets of a WSGI application: each has a thread of its own, beside --threads.
+    Default: 64."""
 
     loop: Literal["auto", "uvloop", "asyncio"]
     """The event loop. Default: auto."""
 
     user: str | int | None
-    """Give up root for this user, by name or number, when sockets and certificate are open and
-    before the application is imported. Default: none."""
+    """Give up root for this user, by name or number, after opening sockets and certificate and
+    before importing the application. Default: none."""
 
     group: str | int | None
     """The group to run as, by name or number. Default: none."""
@@ -124,37 +124,35 @@ class Options(TypedDict, total=False):
     """Permissions that new files and UNIX sockets do not get, in octal: 0027. Default: none."""
 
     pid: str | PathLike[str] | None
-    """Write the number of the process into this file, and remove it at the end. Default: none."""
+    """Write the process ID into this file, and remove the file at the end. Default: none."""
 
     workers: int | Literal["auto"] | None
-    """Serve with so many worker processes and a supervisor that looks after them. Default:
-    none."""
+    """Serve with this many worker processes and a supervisor that watches them. Default: none."""
 
     preload: bool
-    """Import the application once, in a process that workers are then forked from: they share its
-    memory, and start at once. Default: off."""
+    """Import the application once, in a process that forks the workers: they share its memory, and
+    start at once. Default: off."""
 
     timeout: float | None
     """Seconds that the event loop of a worker may be blocked before the worker is replaced.
     Default: 30."""
 
     max_requests: int
-    """Replace a worker that has served so many requests. Default: 0."""
+    """Replace a worker that has served this many requests. Default: 0."""
 
     max_requests_jitter: int
-    """Up to so many requests more, another number for each worker, so that they are not replaced
-    together. Default: 0."""
+    """Up to this many requests more, a different number for each worker, so that they are not
+    replaced together. Default: 0."""
 
     workers_lifetime: float | None
-    """Replace a worker that has served for so many seconds, and up to a tenth longer. Default:
+    """Replace a worker that has served for this many seconds, or up to a tenth longer. Default:
     none."""
 
     workers_max_rss: int | None
-    """Replace a worker that takes so many MiB of memory (its resident set). Default: none."""
+    """Replace a worker that takes this many MiB of memory (its resident set). Default: none."""
 
     warm_up: str | None
-    """Ask the application for this path before anybody else can: it serves when it has answered
-    with a status below 500. Default: none."""
+    """Request this path from the application before accepting connections. Default: none."""
 
     on_worker_start: str | None
     """Call this function, module:function, in each worker, with the worker's process ID, after the
@@ -165,18 +163,18 @@ class Options(TypedDict, total=False):
     worker or, if the worker was killed, in a process that the supervisor starts. Default: none."""
 
     health_bind: str | None
-    """Answer /live and /ready here, from the supervisor, whatever the application does: HOST:PORT
-    or unix:PATH. Default: none."""
+    """Answer /live and /ready here, from the supervisor and independently of the application:
+    HOST:PORT or unix:PATH. Default: none."""
 
     control: str | PathLike[str] | None
     """A UNIX socket at this path, for `bascule ctl`. Default: none."""
 
     shutdown_delay: float
-    """Seconds between SIGTERM and the drain in which everything is served as before, while load
+    """Seconds between SIGTERM and the drain, in which requests are served as before while load
     balancers notice. Default: 0."""
 
     reload: bool
-    """Start again when a file changes. Default: off."""
+    """Restart when a file changes. Default: off."""
 
     reload_dir: str | Sequence[str | PathLike[str]]
     """Watch this directory instead of the application's."""
@@ -188,10 +186,10 @@ class Options(TypedDict, total=False):
     """Write one line for each request. Default: on."""
 
     log_level: Literal["critical", "error", "warning", "info", "debug"]
-    """The least important messages that are written. Default: info."""
+    """The least severe messages that are written. Default: info."""
 
     log_format: Literal["text", "json"]
-    """Lines for people or for programs. Default: text."""
+    """Log lines as text for people, or as JSON for programs. Default: text."""
 
     log_config: str | PathLike[str] | None
     """Configure Python's logging from this file: .json, .toml or .yaml for dictConfig, .ini or
@@ -201,16 +199,16 @@ class Options(TypedDict, total=False):
     """The certificate, with its chain, in PEM. Default: none."""
 
     ssl_keyfile: str | PathLike[str] | None
-    """The private key in PEM, where the certificate's file has none. Default: none."""
+    """The private key in PEM, if the certificate's file does not have it. Default: none."""
 
     ssl_keyfile_password: str | None
     """The password of the private key. Default: none."""
 
     ssl_ca_certs: str | PathLike[str] | None
-    """Certificates in PEM that client certificates are checked by. Default: none."""
+    """Certificates in PEM to check client certificates with. Default: none."""
 
     ssl_cert_reqs: Literal["none", "optional", "required", "0", "1", "2"]
-    """Whether clients show a certificate. Default: none."""
+    """Whether clients must show a certificate. Default: none."""
 
     timeout_keep_alive: float
     """How long a connection may stay idle between requests. Default: 75."""
@@ -228,11 +226,11 @@ class Options(TypedDict, total=False):
     """How long a WSGI request may wait for a thread. Default: none."""
 
     loop_stall: float | None
-    """When the event loop has not come round for so long, log what it is in and which requests are
-    in flight, while it lasts. Default: 5."""
+    """Log what the event loop is doing and which requests are in flight when it has been blocked
+    for this long, while it lasts. Default: 5."""
 
     timeout_write: float
-    """How long a response may stall with no byte taken by the client. Default: 60."""
+    """How long a client may take no byte of a response. Default: 60."""
 
     limit_body_rate: int
     """Bytes per second that a request body must bring on average, after its first 30 s. Default:
@@ -252,10 +250,10 @@ class Options(TypedDict, total=False):
 
     limit_body_buffer: int
     """Longest request body without Content-Length that is collected in memory before a WSGI
-    application is called, so that the application is told a length. Default: 4194304."""
+    application is called, so that it gets a length. Default: 4194304."""
 
     limit_connections: int
-    """Most connections open at once. Default: 10000."""
+    """Most open connections. Default: 10000."""
 
     limit_queue: int | None
     """Most WSGI requests that wait for a thread. Default: none."""
@@ -264,33 +262,33 @@ class Options(TypedDict, total=False):
     """Most requests at once. Default: none."""
 
     header_map: Literal["drop", "refuse", "dangerous"]
-    """What becomes of header fields with an underscore in their name. Default: drop."""
+    """How header fields with an underscore in their name are treated. Default: drop."""
 
     proxy_headers: bool
-    """Believe trusted proxies about the client, and drop what everybody else says in such fields.
-    Default: on."""
+    """Use forwarding headers from proxies you trust, and drop those of all other clients. Default:
+    on."""
 
     forwarded_allow_ips: str | Sequence[str]
-    """The trusted proxies: addresses, networks (10.0.0.0/8), unix for who connects to a UNIX
-    socket, * for everybody. Default: 127.0.0.1, ::1."""
+    """The trusted proxies: addresses, networks (10.0.0.0/8), unix for clients of a UNIX socket, *
+    for all clients. Default: 127.0.0.1, ::1."""
 
     forwarded_headers: str | Sequence[ForwardedHeaders]
-    """The fields that trusted proxies are believed by. Default: x-forwarded-for, x-forwarded-
-    proto."""
+    """The fields that trusted proxies set. Default: x-forwarded-for, x-forwarded-proto."""
 
     proxy_protocol: bool
-    """Connections of --proxy-allow-ips begin with a PROXY header, version 1 or 2, which says who
-    the client is. Default: off."""
+    """Connections from --proxy-allow-ips begin with a PROXY header, version 1 or 2, which names
+    the client. Default: off."""
 
     proxy_allow_ips: str | Sequence[str]
-    """Who sends PROXY headers, written as --forwarded-allow-ips. Default: 127.0.0.1, ::1."""
+    """The proxies that send PROXY headers, written as in --forwarded-allow-ips. Default:
+    127.0.0.1, ::1."""
 
     header: str | Sequence[str | tuple[str | bytes, str | bytes]]
     """Add this field to every response: "Name: value"."""
 
     http: Literal["auto", "1", "2"]
-    """The versions of HTTP that are spoken: 1 for HTTP/1.1, 2 for HTTP/2, auto for both. Default:
-    auto."""
+    """The versions of HTTP that clients may use: 1 for HTTP/1.1, 2 for HTTP/2, auto for both.
+    Default: auto."""
 
     server_header: bool
     """Send the Server field. Default: on."""
@@ -299,7 +297,7 @@ class Options(TypedDict, total=False):
     """Send the Date field. Default: on."""
 
     ws: Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"]
-    """Whether WebSocket handshakes are offered to the application. Default: auto."""
+    """Whether the application gets WebSocket handshakes. Default: auto."""
 
     ws_max_size: int
     """Longest message a client may send, and longest frame. Default: 16777216."""
@@ -312,17 +310,17 @@ class Options(TypedDict, total=False):
     32."""
 
     ws_ping_interval: float | None
-    """Seconds of silence after which a client is asked whether it is there. Default: 20."""
+    """Seconds of silence after which the server sends a ping. Default: 20."""
 
     ws_ping_timeout: float | None
-    """Seconds a client has to answer that. Default: 20."""
+    """Seconds that a client has to answer a ping. Default: 20."""
 
     ws_per_message_deflate: bool
     """Compress messages for clients that offer it (RFC 7692). Default: on."""
 
 
 class AllOptions(Options, total=False):
-    """What `Settings` takes."""
+    """The options of `Settings`."""
 
     websocket: str
-    """The application for WebSockets, beside one that has none."""
+    """The application for WebSockets, if TARGET does not handle them."""

@@ -92,8 +92,8 @@ class Values(Declared):
     def supervised(self) -> int | None:
         """How many workers a supervisor has, 0 for one per processor; None without one.
 
-        What only a supervisor can do asks for one with one worker. A server that starts again
-        when files change has none: it serves one developer.
+        A setting that only a supervisor can follow implies one, with one worker. A server that
+        restarts when files change has none: it serves one developer.
         """
         if self.reload:
             return None
@@ -103,7 +103,7 @@ class Values(Declared):
 
     @property
     def says_where_to_listen(self) -> bool:
-        """Whether `addresses` come from somebody, and are not the default or a command's own."""
+        """Whether any source has `addresses`, beside the defaults of the table or a command."""
         sources = map(self._source, ("bind", "uds", "fd", "host", "port"))
         return any(source is not None and source.rank > Rank.PRESET for source in sources)
 

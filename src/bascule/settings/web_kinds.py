@@ -213,7 +213,7 @@ class SocketPath(Path):
     def parse(self, value: object) -> str:
         path = super().parse(value)
         if path.startswith("unix:"):
-            # As --bind has it; a file of that name is nobody's wish.
+            # As --bind has it; no user wants a file of that name.
             path = path.removeprefix("unix:").removeprefix("//")
         if path in ("", "@"):
             raise ValueError("has no name; give a path, or @ and a name")
@@ -239,7 +239,7 @@ class PidPath(Path):
 
 
 class TrustedPeer(Kind[str]):
-    """Who is trusted: an address, a network, "unix" or "*"."""
+    """A trusted proxy: an address, a network, "unix" or "*"."""
 
     metavar = "PEER"
 

@@ -104,7 +104,7 @@ def test_named_file_is_a_directory(directory: Path) -> None:
 
 def test_file_is_not_text(directory: Path) -> None:
     (directory / "bascule.toml").write_bytes(b"a = '\xff'\n")
-    assert read() == ({}, ["bascule.toml: is not UTF-8 text: octet 5 cannot be read"])
+    assert read() == ({}, ["bascule.toml: is not UTF-8 text: byte 5 cannot be read"])
 
 
 def test_file_is_not_toml(directory: Path) -> None:
