@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bascule.dates import http_date
+from bascule.dates import http_date, parse_date
 from bascule.errors import UsageError
 from bascule.interfaces.static import files
 from bascule.interfaces.static import http as static_http
 from bascule.interfaces.static.files import SMALL
-from support.files import is_open
+from support.files import SPELLINGS, is_open
 from support.inprocess import Served
 
 Serve = Callable[..., Served]
@@ -342,6 +342,66 @@ def test_a_range_is_one_of_the_compressed_bytes(static: Served, root: Path) -> N
     fields = [("accept-encoding", "gzip"), ("range", "bytes=0-1")]
     response = static.request("GET", "/static/css/site.css", fields)
     assert (response.status, response.body) == (206, b"\x1f\x8b")
+
+
+# Rules that hold between responses (RFC 9110), as a linter for HTTP checks them.
+
+
+def test_rules_between_responses(static: Served, root: Path) -> None:
+    for name in ("a.txt", "css/site.css", "large.bin", "docs/", "empty.txt"):
+        path = f"/static/{name}"
+        for coding in ("", "gzip", "br"):
+            accepted = [("accept-encoding", coding)] if coding else []
+            whole = static.request("GET", path, accepted)
+            head = static.request("HEAD", path, accepted)
+            tag = whole.header("etag")
+            known = static.request("GET", path, [*accepted, ("if-none-match", tag)])
+            part = static.request("GET", path, [*accepted, ("range", "bytes=0-0")])
+            # An empty file has no range, and the error about it is not a version of the file.
+            versions = (whole, head, known) if name == "empty.txt" else (whole, head, known, part)
+            for response in versions:
+                # One version has one entity tag, whichever response names it (section 8.8.3).
+                assert response.header("etag") == tag
+                assert response.header("vary") == whole.header("vary")
+                assert response.header("cache-control") == whole.header("cache-control")
+                assert response.header("date") is not None
+                modified = parse_date(str(whole.header("last-modified")).encode())
+                date = parse_date(str(response.header("date")).encode())
+                assert modified is not None
+                assert date is not None
+                # Section 8.8.2.1.
+                assert modified <= date
+            assert not str(tag).startswith("W/")
+            assert head.header("content-length") == str(len(whole.body))
+            assert head.header("content-encoding") == whole.header("content-encoding")
+            assert (known.status, known.body, known.header("content-length")) == (304, b"", None)
+            if name == "empty.txt":
+                assert part.status == 416
+                continue
+            assert (part.status, part.body) == (206, whole.body[:1])
+            assert part.header("content-encoding") == whole.header("content-encoding")
+            assert part.header("content-range") == f"bytes 0-0/{len(whole.body)}"
+
+
+def test_a_file_of_the_future_is_not_newer_than_its_response(static: Served, root: Path) -> None:
+    os.utime(root / "a.txt", (2**32, 2**32))
+    response = static.request("GET", "/static/a.txt")
+    modified = parse_date(str(response.header("last-modified")).encode())
+    date = parse_date(str(response.header("date")).encode())
+    assert modified is not None
+    assert date is not None
+    assert modified <= date
+
+
+def test_no_spelling_leaves_the_directory(static: Served) -> None:
+    client = static.connect()
+    # A request target has no blanks; those are tried without a connection.
+    for path in (one for one in SPELLINGS if b" " not in one):
+        response = client.request("GET", "/static" + path.decode("latin-1"))
+        assert response.status in (400, 404), path
+        assert b"secret" not in response.body
+        if response.status == 400:
+            client = static.connect()
 
 
 # Files that change.

@@ -1,6 +1,5 @@
 """Paths of requests that name a file, and the many spellings of those that leave the directory."""
 
-import itertools
 import os
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from bascule.interfaces.static.paths import file_path, suffix_of
 from bascule.interfaces.static.tree import Tree
+from support.files import SPELLINGS
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,6 @@ def test_paths(raw: bytes, path: bytes | None) -> None:
 def test_dot_files_are_served_if_allowed() -> None:
     assert file_path(b"/.env", allow_dot_files=True) == b".env"
     assert file_path(b"/..", allow_dot_files=True) is None
-
-
-UP = (
-    b"..", b"%2e%2e", b"%2E%2E", b".%2e", b"%2e.", b"%252e%252e", b"%c0%ae%c0%ae",
-    b"%e0%80%ae%e0%80%ae", b"..%00", b"%00..", b"..;", b"..%20", b"..%09", b". .", b"..\\",
-)  # fmt: skip
-SEPARATORS = (b"/", b"%2f", b"%2F", b"\\", b"%5c", b"%5C", b"//", b"/./", b"%252f", b"%c0%af")
-TARGETS = (b"secret.txt", b"etc/passwd")
-SPELLINGS = [
-    b"/" + start + up + separator + target
-    for start, up, separator, target in itertools.product(
-        (b"", b"css/", b"css/../"), UP, SEPARATORS, TARGETS
-    )
-]
 
 
 def test_no_spelling_leaves_the_directory(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ Paths without a file are not remembered, because clients make up as many of thos
 import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 
 from bascule.dates import http_date
 from bascule.interfaces.static.caching import CachePolicy
@@ -205,7 +205,8 @@ class Files:
         ):
             return before
         suffix = suffix_of(path)
-        modified = status.st_mtime_ns // 1_000_000_000
+        # Not later than the Date of the response (RFC 9110 section 8.8.2.1).
+        modified = min(status.st_mtime_ns // 1_000_000_000, int(time()))
         tag = b'"%x-%x%b"' % (
             status.st_mtime_ns,
             status.st_size,
