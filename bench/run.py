@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> int:
 
 
 def enter_environment(chosen: argparse.Namespace, arguments: list[str]) -> None:
-    """Install what has changed, then go on inside bench/.venv; returns when already there.
+    """Update bench/.venv and start again inside it; return if this process is inside it already.
 
-    Inside it is looked at as well: who starts it with that Python would measure an earlier build.
+    The environment is also updated then, because an earlier build would be measured otherwise.
     """
     check_machine(chosen.server_core, chosen.client_core)
     if not chosen.no_install and not chosen.render:

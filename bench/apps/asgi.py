@@ -150,7 +150,7 @@ async def stream(scope, receive, send):
 
 async def large(scope, receive, send):
     """An upload is counted, and answered with 200 only when as much came as had to; at /echo it
-    comes back. A download has as many octets as its path says.
+    comes back. A download has as many bytes as its path says.
     """
     if scope["type"] == "lifespan":
         await lifespan(receive, send)

@@ -1,5 +1,5 @@
-"""What the soak and the attacks ask for: each path does another thing that a server has to get
-over. `wsgi` is for a mount beside `asgi`.
+"""The applications of the soak and the attacks: each path is another difficulty for a server.
+`wsgi` is for a mount beside `asgi`.
 """
 
 import os
@@ -44,7 +44,7 @@ async def large(receive, send):
 
 
 async def upload(receive, send):
-    """Answers with the number of octets that came."""
+    """Answers with the number of bytes that came."""
     count, more = 0, True
     while more:
         message = await receive()
@@ -56,7 +56,7 @@ async def upload(receive, send):
 
 
 async def wait(receive, send):
-    """Answers nothing, and ends when it is told that the client has gone."""
+    """Sends nothing, and returns when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -1,6 +1,4 @@
-"""What every benchmark app answers, in one place: the apps send these, the harness checks for
-them.
-"""
+"""The responses of all benchmark apps: the apps send them, and the harness checks them."""
 
 import os
 import tempfile
@@ -25,7 +23,7 @@ STREAM = STREAM_CHUNK * STREAM_CHUNKS
 
 MESSAGE_64 = "m" * 64  # travels as text
 MESSAGE_16K = b"m" * (16 * 1024)  # travels as binary
-JOINED = "joined"  # the broadcast app greets with this whoever will get the next message
+JOINED = "joined"  # the greeting of the broadcast app to each new connection
 
 
 def file_path() -> str:

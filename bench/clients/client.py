@@ -1,6 +1,6 @@
 """Asks a server once, from Python, and checks the whole answer: wrk only counts.
 
-What speaks WebSocket is asked by websocket_check, HTTP/2 by http2_check.
+WebSockets are checked by websocket_check, HTTP/2 by http2_check.
 """
 
 import http.client

@@ -15,7 +15,7 @@ class WentWrong(Exception):
 
 
 class Load:
-    """What the connections of a run share: what is awaited of them, and what they measured."""
+    """The state that the connections of a run share: expected messages, and measurements."""
 
     def __init__(self):
         self.latencies = []
@@ -76,7 +76,7 @@ class Load:
 
 
 class Connection(WSListener):
-    """What every connection does when anything but the right message comes."""
+    """The behaviour of every connection when a wrong message arrives."""
 
     def __init__(self, load: Load):
         self.load = load
@@ -94,7 +94,7 @@ class Connection(WSListener):
     def on_other(self, frame) -> None:
         if frame.msg_type != WSMsgType.CLOSE:
             self.load.fail(
-                f"a wrong message came: {frame.msg_type.name}, {frame.payload_size} octets, "
+                f"a wrong message came: {frame.msg_type.name}, {frame.payload_size} bytes, "
                 f"starting with {frame.get_payload_as_bytes()[:20]!r}"
             )
         elif self.load.is_closing:

@@ -70,7 +70,7 @@ async def close(load: Load, connections: list[Connection]) -> None:
 
 
 async def converse(load: Load, connections: list[Echo]) -> None:
-    """Let all speak, and go on until the load is over and no answer is missing."""
+    """Send from all connections until the load is over and no answer is missing."""
     load.expect(len(connections))
     for connection in connections:
         connection.say()

@@ -12,7 +12,7 @@ def text_of(number: int) -> str:
 
 
 def top_rows() -> list[dict[str, object]]:
-    """What the ORM view answers: the questions with the most votes."""
+    """The response of the ORM view: the questions with the most votes."""
     best = range(QUESTIONS - 1, QUESTIONS - 1 - SHOWN, -1)
     return [{"text": text_of(number), "votes": number} for number in best]
 

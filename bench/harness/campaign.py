@@ -15,8 +15,8 @@ from peers.servers import SERVERS
 
 
 def measure_scenario(scenario: Scenario, options: Options) -> dict[str, dict]:
-    """All rounds of one scenario. A server that fails is recorded with its reason, and the
-    others go on.
+    """All rounds of one scenario. If a server fails, the reason is recorded, and the
+    others continue.
     """
     rows = {name: empty_row() for name in options.chosen(scenario)}
     with contextlib.ExitStack() as stack:

@@ -137,7 +137,7 @@ def document(results: dict, panels: str, height: int) -> str:
 
 
 def summary(results: dict) -> str:
-    """What the picture shows, for those who cannot see it."""
+    """The contents of the picture as text, for people who cannot see it."""
     sentences = []
     for name in CHARTED:
         servers = shown(results, name)

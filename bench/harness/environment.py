@@ -17,8 +17,7 @@ PYTHON = VENV / "bin" / "python"
 WORK = BENCH / "work"
 REQUIREMENTS = BENCH / "requirements.txt"
 
-# What decides how Bascule is built; README.md and LICENSE are there because the metadata name
-# them.
+# The files that decide how Bascule is built. README.md and LICENSE are named in its metadata.
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src")
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.so", "*.c", "*.egg-info")
 

@@ -1,4 +1,4 @@
-"""What a result must say about where it was measured."""
+"""The description of the machine and the versions, for the results."""
 
 import importlib.metadata
 import os

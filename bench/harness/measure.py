@@ -21,7 +21,7 @@ from harness.serving import Running, app_environment
 
 REPORT = re.compile(r"^REPORT (\{.*\})$", re.MULTILINE)
 ERRORS = ("connect", "read", "write", "status", "timeout")
-# What h2load prints at the end.
+# The summary of h2load.
 H2LOAD_PROTOCOL = re.compile(r"^Application protocol: (\S+)$", re.MULTILINE)
 H2LOAD_FINISHED = re.compile(r"^finished in ([0-9.]+)(us|ms|s|m|h),", re.MULTILINE)
 H2LOAD_REQUESTS = re.compile(
@@ -35,7 +35,7 @@ H2LOAD_DATA = re.compile(r"^traffic: .*\((\d+)\) data$", re.MULTILINE)
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 LARGE_FILE = WORK / "large.bin"
 TRANSFER_PATIENCE = 120.0  # seconds that a GB may take
-MEMORY_PERIOD = 0.05  # between two looks at the memory of a server
+MEMORY_PERIOD = 0.05  # between two readings of the memory of a server
 PROBE_STEPS = 400_000  # about 30 ms
 GRACE = 20.0  # seconds a tool may take beyond what it was asked for
 MEBIBYTE = 1024 * 1024
@@ -108,8 +108,8 @@ def drive_transfer(started: Running, scenario: Scenario, core: int) -> Sample:
         output = output_of("h2load", command, TRANSFER_PATIENCE)
     after = memory(started)
     report = report_of(output, scenario)
-    if report.octets != wanted:
-        raise MeasurementFailed(f"{report.octets} octets came, not {wanted}")
+    if report.size != wanted:
+        raise MeasurementFailed(f"{report.size} bytes came, not {wanted}")
     looks += [before, after]
     most = {kind: max(look[kind] for look in looks) for kind in before}
     return Sample(
@@ -120,7 +120,7 @@ def drive_transfer(started: Running, scenario: Scenario, core: int) -> Sample:
 
 @contextlib.contextmanager
 def watched_memory(started: Running) -> Iterator[list[dict[str, float]]]:
-    """Look at the memory again and again inside the block; the looks are in the list."""
+    """Read the memory again and again inside the block; the list has the readings."""
     looks: list[dict[str, float]] = []
     over = threading.Event()
 
@@ -141,10 +141,10 @@ def watched_memory(started: Running) -> Iterator[list[dict[str, float]]]:
 
 @dataclass(frozen=True)
 class H2loadReport:
-    """Requests that were answered, octets of their answers' bodies, and how long it all took."""
+    """Requests that were answered, bytes of their bodies, and how long it all took."""
 
     requests: int
-    octets: int
+    size: int
     seconds: float
 
 

@@ -1,5 +1,5 @@
-"""What the command line asked for, and how long that will take. Standard library only: read
-before installing.
+"""The options of the command line, and the time that a run will take. This needs only the standard
+library, because it is read before anything is installed.
 """
 
 import argparse

@@ -31,8 +31,8 @@ def heading(results: dict) -> str:
             f"{machine['kernel']}, Python {machine['python']}. {results['bascule']}.",
             f"{rounds(options)}, servers interleaved, each in one process on core "
             f"{options['server_core']}, the client on core {options['client_core']}. Rates are "
-            "medians over the rounds. A ratio is taken round by round; shown is the median of "
-            "those, with the smallest and the largest.",
+            "medians over the rounds. Ratios are taken round by round; the tables show the median "
+            "of these, with the smallest and the largest.",
             *steadiness(core_speed(results)),
         ]
     )
@@ -50,7 +50,7 @@ def steadiness(speed: Spread | None) -> list[str]:
         return []
     return [
         "A fixed loop on the server core, run before every measurement, went between "
-        f"{speed.least:.0%} and {speed.most:.0%} of its median speed: so steady was the machine."
+        f"{speed.least:.0%} and {speed.most:.0%} of its median speed."
     ]
 
 
@@ -81,17 +81,17 @@ def scenario(results: dict, name: str) -> str:
 
 
 def remarks(results: dict, definition: Scenario) -> str:
-    """What a reader of a table must know besides, where it is of WebSockets or HTTP/2."""
+    """A note below a table about WebSockets or HTTP/2."""
     if definition.transfer:
         return (
             " PSS in MiB: before the first transfer, the most during any of them, and after the "
             "last one."
         )
     if definition.streams:
-        return " h2load tells no percentiles of latencies."
+        return " h2load reports no percentiles of latencies."
     if not definition.websocket:
         return ""
-    told = " One message under way on each."
+    told = " Each has one message in flight."
     if definition.websocket == "broadcast":
         told = " Latencies are from the sending of a message to its last delivery."
     servers = results["scenarios"][definition.name]
@@ -102,7 +102,7 @@ def remarks(results: dict, definition: Scenario) -> str:
 def load(definition: Scenario) -> str:
     told = connections(definition.connections)
     if definition.streams > 1:
-        return f"HTTP/2, {told} with {definition.streams} requests at once on each"
+        return f"HTTP/2, {told} with {definition.streams} concurrent requests each"
     return told
 
 

@@ -1,6 +1,4 @@
-"""What is measured. Every scenario names its app, its servers, and the answer that must come
-back.
-"""
+"""The scenarios. Each names its app, its servers, and the expected answer."""
 
 from dataclasses import dataclass
 
@@ -31,8 +29,7 @@ DJANGO_BOTH_APPS = "djangosite.{interface}:application"
 DJANGO_HYBRID = ("bascule-hybrid", "bascule-wsgi", "granian-wsgi", "bascule", "uvicorn")
 ECHO_APP = "apps.{interface}:echo_websocket"
 
-# What is counted in a second: requests, or for a WebSocket the messages that arrive, or of a large
-# body its octets.
+# The unit of a rate: requests, messages that arrive over WebSockets, or the bytes of a large body.
 UNITS = {"": "req/s", "echo": "messages/s", "broadcast": "deliveries/s"}
 TRANSFER_UNIT = "MB/s"
 
@@ -135,7 +132,7 @@ def _hybrid(
 
 
 def _view(view: str) -> dict:
-    """What all scenarios of Django have in common."""
+    """The options that all scenarios of Django have in common."""
     return {"path": f"/{view}/", "connections": DJANGO_CONNECTIONS, "is_main": True}
 
 
@@ -197,7 +194,7 @@ TABLE = (
         "orm-lasting", "sync view with an ORM query and CONN_MAX_AGE", {"questions": top_rows()}
     ),
     Scenario(
-        "ws-echo-64", "WebSocket: echo of 64 octets", ECHO_APP,
+        "ws-echo-64", "WebSocket: echo of 64 bytes", ECHO_APP,
         (*WEBSOCKET, "bascule-wsgi-ws", "picows"), payloads.MESSAGE_64, WEBSOCKET_SLOWER,
         connections=ECHO_CONNECTIONS, websocket="echo", is_main=True,
     ),

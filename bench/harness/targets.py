@@ -144,11 +144,11 @@ TARGETS = (
         "memory after load ÷ Uvicorn, Django", 1.0, memories("weigh-django-asgi", "loaded"), True
     ),
     Target(
-        "WebSocket echo of 64 octets ÷ Uvicorn", 2.0,
+        "WebSocket echo of 64 bytes ÷ Uvicorn", 2.0,
         rates("ws-echo-64", "bascule-ws", "uvicorn-ws"),
     ),
     Target(
-        "WebSocket echo of 64 octets ÷ Granian", 2.5,
+        "WebSocket echo of 64 bytes ÷ Granian", 2.5,
         rates("ws-echo-64", "bascule-ws", "granian-ws"),
     ),
     Target(

@@ -21,7 +21,7 @@ from harness.report import markdown
 from harness.scenarios import SCENARIOS
 from harness.serving import app_environment
 
-BUSY = 0.5  # a load average above which somebody else is using the cores
+BUSY = 0.5  # a load average above which other programs are using the cores
 
 
 def measure(chosen: argparse.Namespace) -> int:

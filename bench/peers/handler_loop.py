@@ -14,7 +14,7 @@ import sys
 import time
 
 WARM_UP = 0.5
-STEP = 20  # calls between two looks at the clock
+STEP = 20  # calls between two readings of the clock
 
 
 def wsgi_environ(path: str) -> dict:
@@ -40,9 +40,7 @@ def wsgi_environ(path: str) -> dict:
 
 
 def call_wsgi(app, environ: dict) -> None:
-    """What a server does around one call: a fresh environ, the whole body taken, close()
-    called.
-    """
+    """Do the work of a server around one call: a fresh environ, the whole body, close()."""
     statuses = []
     response = app(dict(environ), lambda status, headers, exc_info=None: statuses.append(status))
     body = b"".join(response)

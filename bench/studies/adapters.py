@@ -2,7 +2,7 @@
 
 python -m studies.adapters [--quick] [--seconds S] [--rounds N] [--megabytes N]
 
-    hello    calls in a second of an app that answers a few octets: one after another, and 32 at
+    hello    calls in a second of an app that answers a few bytes: one after another, and 32 at
              once
     stream   50 MB in and out again through an app that echoes what it reads; the memory that
              Python objects took at their most (tracemalloc), in a run of its own
@@ -32,7 +32,7 @@ TOGETHER = 32
 THREADS = 8
 HELLO = b"Hello, world!"
 TEXT = [("Content-Type", "text/plain")]
-STEP = 20  # calls between two looks at the clock
+STEP = 20  # calls between two readings of the clock
 
 
 # The apps.
@@ -111,7 +111,7 @@ ASGI_TO_WSGI = {
 }
 
 
-# What a server does.
+# The work of a server.
 
 
 def scope(method: str) -> dict:
@@ -155,7 +155,7 @@ def environ(method: str, body: object) -> dict:
 
 
 class Source(io.RawIOBase):
-    """A request body of `left` octets that nobody holds in memory."""
+    """A request body of `left` bytes that is never in memory as a whole."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -171,7 +171,7 @@ class Source(io.RawIOBase):
 
 
 async def call_asgi(app: Callable, method: str = "GET", size: int = 0) -> int:
-    """One request with a body of `size` octets; the size of what came back."""
+    """One request with a body of `size` bytes; the size of the answer."""
     left = size
     got = 0
     over = False
@@ -224,10 +224,10 @@ def call_wsgi(app: Callable, method: str = "GET", size: int = 0) -> int:
 
 def expect(got: int, wanted: int) -> None:
     if got != wanted:
-        raise SystemExit(f"{got} octets came back, not {wanted}")
+        raise SystemExit(f"{got} bytes came back, not {wanted}")
 
 
-# What is measured.
+# The measurements.
 
 
 def asgi_rate(app: Callable, seconds: float, together: int) -> float:

@@ -4,17 +4,17 @@
 
 A server is asked by wrk all the time; in every second measurement attackers hold connections:
 
-    slow heads    500 clients that send a request head, one octet a second each
+    slow heads    500 clients that send a request head, one byte a second each
     slow bodies   500 clients that send the body of an upload in the same way
     slow readers  100 clients that ask for a megabyte and read nothing
     idle          5,000 connections over which nothing is ever sent
 
-There are fewer readers because what they leave unread is in the memory of the system, which has a
-limit for all connections together (net.ipv4.tcp_mem); past it nobody's octets arrive any more, and
-that says nothing of the server. One that the server has ended begins anew. The number shown is the
-rate with the attack by the rate without it, measured one after the other: the median of all
-rounds, the smallest and the largest. The aim is 90 %. Each interface is measured; the WSGI server
-has 8 threads, far fewer than there are attackers.
+There are fewer readers because the kernel keeps unread data, and limits its memory for all
+connections together (net.ipv4.tcp_mem). Beyond that limit no data arrives at any client, which
+says nothing about the server. A client that the server has disconnected connects again. The number
+shown is the rate with the attack divided by the rate without it, measured one after the other: the
+median of all rounds, the smallest and the largest. The goal is 90 %. Each interface is measured;
+the WSGI server has 8 threads, far fewer than there are attackers.
 """
 
 import argparse
@@ -43,16 +43,17 @@ DEADLINE = 10.0
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: " + b"a" * 4000
 UPLOAD = b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n"
 DOWNLOAD = b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-# How often a second one of these steps is done, so that the octets of all do not come at once.
+# Steps per second, so that the bytes of all clients do not arrive at once.
 STEPS = 20
 # The buffer of one that does not read: the least that the system gives.
 SMALL_BUFFER = 4096
 
 
 class Attackers:
-    """So many connections to a port, kept slow by a thread for as long as the block lasts.
+    """Open connections to a port, and keep them slow in a thread until the block ends.
 
-    first: what each sends at once. trickle: what it sends then, an octet a second, in circles.
+    first: the data that each sends at once.
+    trickle: the data that it sends then, one byte a second, again and again.
     """
 
     def __init__(self, port: int, count: int, first: bytes = b"", trickle: bytes = b"") -> None:
@@ -100,16 +101,16 @@ class Attackers:
         step = 0
         while not self.stopping.wait(1 / STEPS):
             for at in range(step % STEPS, len(self.socks), STEPS):
-                octet = (step // STEPS) % max(1, len(self.trickle))
-                self.go_on(at, self.trickle[octet : octet + 1])
+                byte = (step // STEPS) % max(1, len(self.trickle))
+                self.go_on(at, self.trickle[byte : byte + 1])
             step += 1
 
-    def go_on(self, at: int, octet: bytes) -> None:
+    def go_on(self, at: int, byte: bytes) -> None:
         sock = self.socks[at]
         try:
-            if octet:
-                sock.send(octet)
-                # Whoever trickles is told when it is over; a reader that reads nothing is not.
+            if byte:
+                sock.send(byte)
+                # A client that sends slowly notices the end; a client that reads nothing does not.
                 ended = sock.recv(1) == b""
             else:
                 ended = False
@@ -132,11 +133,11 @@ def attacks(clients: int, idle: int) -> dict[str, Callable[[int], Attackers]]:
 
 
 def ratio(started: Running, scenario: Scenario, attack, seconds: float) -> tuple[float, float]:
-    """The rate without the attack, and with it: 0 where it kept everybody from an answer, or
-    broke a connection."""
+    """The rate without the attack, and with it: 0 if no client got an answer, or a connection
+    failed."""
     alone = drive(started, scenario, seconds, CLIENT_CORE).rate
     with attack(started.port):
-        # What the attackers ask for at first is work like any other; being slow comes after it.
+        # The first requests of the attackers are ordinary work; only then are they slow.
         time.sleep(SETTLE)
         try:
             return alone, drive(started, scenario, seconds, CLIENT_CORE).rate

@@ -4,9 +4,9 @@
 
 Run it with Bascule installed, or with PYTHONPATH=src; it needs wrk. Four workers each:
 
-    Bascule       one listener for all; who has clearly more connections leaves new ones to others
-                  for two milliseconds
-    shared        one listener for all; whoever is first
+    Bascule       one listener for all; a worker with clearly more connections leaves new ones to
+                  the others for two milliseconds
+    shared        one listener for all; the fastest worker accepts
     reuseport     a listener for each worker (SO_REUSEPORT); the kernel chooses by a hash
     exclusive     one listener for all, of whose waiters the kernel wakes one (EPOLLEXCLUSIVE)
     passed        the master accepts, and hands the descriptors round
@@ -82,7 +82,7 @@ class SmallWorker:
         self.channel.send(b"r")
         while self.connections or not self.leaving or self.listener is not None:
             if self.leaving and self.listener is not None:
-                # Everybody who can be taken is; who comes between this and the close is not.
+                # Accept all that are waiting. A connection between this and the close is lost.
                 while self.accept():
                     pass
                 # By hand: what is open in other processes too does not go out by being closed.
@@ -207,7 +207,7 @@ class SmallMaster:
         self.workers.append((pid, ours))
 
     def end(self, pid: int, channel: socket.socket) -> None:
-        """Have a worker leave, and wait until it has, while the others go on."""
+        """Stop a worker and wait for its end, while the others keep serving."""
         if self.way == "passed":
             # It takes what is in the channel before it comes to the end of it.
             channel.shutdown(socket.SHUT_WR)
@@ -240,9 +240,12 @@ class SmallMaster:
 
 @dataclass
 class Row:
-    """What was found of one way. spread: connections of each worker, from the fewest to the most,
-    of each round. lost: connections that ended without an answer, of so many requests while
-    workers were replaced; late: answers that took longer than two seconds."""
+    """The results of one way.
+
+    one_by_one, in_bursts: the connections of each worker, in ascending order, for each round.
+    lost: connections that ended without an answer while workers were replaced.
+    late: answers that took longer than two seconds.
+    """
 
     one_by_one: list[list[int]]
     in_bursts: list[list[int]]

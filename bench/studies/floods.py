@@ -110,7 +110,7 @@ class Flood:
         os.waitpid(self.pid, 0)
 
 
-def attack(port: int, count: int, octets: bytes, once: bool) -> None:
+def attack(port: int, count: int, data: bytes, once: bool) -> None:
     selector = selectors.DefaultSelector()
 
     def connect() -> None:
@@ -139,15 +139,15 @@ def attack(port: int, count: int, octets: bytes, once: bool) -> None:
             except OSError:
                 reconnect(sock)
                 continue
-            if key.data[0] == len(octets):
+            if key.data[0] == len(data):
                 # Its end is sent, and the server's awaited.
                 continue
             with contextlib.suppress(BlockingIOError, ConnectionError):
-                key.data[0] += sock.send(memoryview(octets)[key.data[0] :])
-            if key.data[0] == len(octets) and once:
+                key.data[0] += sock.send(memoryview(data)[key.data[0] :])
+            if key.data[0] == len(data) and once:
                 sock.shutdown(socket.SHUT_WR)
                 selector.modify(sock, selectors.EVENT_READ, key.data)
-            elif key.data[0] == len(octets):
+            elif key.data[0] == len(data):
                 key.data[0] = 0
 
 

@@ -1,4 +1,4 @@
-"""What it costs to tell the side of a request from its path: nanoseconds for one decision.
+"""The cost of choosing the side of a request from its path, in nanoseconds.
 
     python -m studies.hybrid_decision
 

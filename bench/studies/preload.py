@@ -4,7 +4,7 @@
 
 Run it with Bascule and Django installed, or with PYTHONPATH=src. The Django site of the
 benchmarks is served, and each worker has answered before anything is read. PSS counts a page that
-several processes share by its share in each, USS only pages that nobody shares; both are sums,
+several processes share by its share in each, USS only pages that are not shared; both are sums,
 from /proc/PID/smaps_rollup. No time is measured.
 """
 
@@ -64,14 +64,14 @@ def measured(workers: int, *args: str) -> dict[str, float]:
             for _ in range(REQUESTS * workers):
                 for path in PATHS:
                     ask(socket_path, path)
-            everybody = family(process.pid)
-            # Whoever has children forks, and does not serve.
-            serving = [pid for pid in everybody if len(family(pid)) == 1]
+            processes = family(process.pid)
+            # A process with children forks and does not serve.
+            serving = [pid for pid in processes if len(family(pid)) == 1]
             assert len(serving) == workers, f"{len(serving)} workers, {workers} wanted"
             return {
                 "workers_pss": total("Pss", serving),
                 "workers_uss": total("Private_Clean", serving) + total("Private_Dirty", serving),
-                "all_pss": total("Pss", everybody),
+                "all_pss": total("Pss", processes),
             }
         finally:
             process.send_signal(signal.SIGTERM)

@@ -279,7 +279,7 @@ class Subject:
             self.process.wait()
 
     def complaints(self) -> list[str]:
-        """What the server itself found worth a warning."""
+        """The warnings and errors in the log of the server."""
         return re.findall(r"^.*(?:WARNING|ERROR|CRITICAL|Traceback).*$", self.said(), re.MULTILINE)
 
 

@@ -2,7 +2,7 @@
 
     python -m studies.websocket_http2 [--seconds S] [--rounds N] [--sockets N]
 
-The same WebSockets echo 64 octets of text, each with one message under way: as streams of one
+The same WebSockets echo 64 bytes of text, each with one message under way: as streams of one
 HTTP/2 connection, and each on a connection of its own. The client is the same for both and checks
 every answer: messages differ between sockets and from one to the next. It knows of HTTP/2 only
 what this needs, since a general library for it in Python would be measured in the server's place.
@@ -67,7 +67,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 class Run:
-    """What the sockets of a measurement share."""
+    """The state that the sockets of a measurement share."""
 
     def __init__(self, sockets: int) -> None:
         loop = asyncio.get_running_loop()
@@ -111,15 +111,15 @@ class Socket:
         self.awaited = ANSWER + text
         return MASKED + text
 
-    def receive(self, octets: bytes) -> bytes:
-        """Octets of the WebSocket; returns what to send now."""
+    def receive(self, data: bytes) -> bytes:
+        """Take data of the WebSocket; return the data to send now."""
         if self.came:
-            octets = self.came + octets
-        if octets != self.awaited:
-            if self.awaited.startswith(octets):
-                self.came = octets
+            data = self.came + data
+        if data != self.awaited:
+            if self.awaited.startswith(data):
+                self.came = data
             else:
-                self.run.fail(f"wrong message: {octets[:80]!r} instead of {self.awaited!r}")
+                self.run.fail(f"wrong message: {data[:80]!r} instead of {self.awaited!r}")
             return b""
         self.came = b""
         self.run.done += 1
@@ -146,12 +146,12 @@ class Http1(asyncio.Protocol):
     def begin(self) -> None:
         self.transport.write(self.socket.message())
 
-    def data_received(self, octets: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         if self.is_open:
-            if answer := self.socket.receive(octets):
+            if answer := self.socket.receive(data):
                 self.transport.write(answer)
             return
-        self.head += octets
+        self.head += data
         if self.head.endswith(b"\r\n\r\n"):
             if not self.head.startswith(b"HTTP/1.1 101 "):
                 self.run.fail(f"the handshake was answered with {self.head[:60]!r}")
@@ -185,23 +185,23 @@ class Http2(asyncio.Protocol):
             )
         )
 
-    def data_received(self, octets: bytes) -> None:
-        octets = self.unread + octets
+    def data_received(self, data: bytes) -> None:
+        data = self.unread + data
         at, answers = 0, []
-        while len(octets) - at >= FRAME_HEADER:
+        while len(data) - at >= FRAME_HEADER:
             start = at + FRAME_HEADER
-            end = start + int.from_bytes(octets[at : at + 3], "big")
-            if end > len(octets):
+            end = start + int.from_bytes(data[at : at + 3], "big")
+            if end > len(data):
                 break
-            kind, flags = octets[at + 3], octets[at + 4]
-            stream = int.from_bytes(octets[at + 5 : start], "big")
+            kind, flags = data[at + 3], data[at + 4]
+            stream = int.from_bytes(data[at + 5 : start], "big")
             if kind == DATA and not flags & PADDED and stream in self.sockets:
-                if answer := self.sockets[stream].receive(octets[start:end]):
+                if answer := self.sockets[stream].receive(data[start:end]):
                     answers.append(frame(DATA, 0, stream, answer))
             else:
-                answers.append(self.take_other(kind, flags, stream, octets[start:end]))
+                answers.append(self.take_other(kind, flags, stream, data[start:end]))
             at = end
-        self.unread = octets[at:]
+        self.unread = data[at:]
         if output := b"".join(answers):
             self.transport.write(output)
 
@@ -262,7 +262,7 @@ async def measured(port: int, over_http2: bool, sockets: int, seconds: float) ->
     finally:
         for future in (run.opened, run.settled):
             if future.done() and not future.cancelled():
-                # Told by the one that was awaited; nobody misses the other's.
+                # The future that was awaited has raised this; the other's exception is not needed.
                 future.exception()
         for connection in connections:
             connection.transport.abort()
@@ -297,7 +297,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sockets", type=int, default=16)
     options = parser.parse_args(arguments)
     os.sched_setaffinity(0, {CLIENT_CORE})
-    print(f"WebSocket echo of {SIZE} octets, {options.sockets} sockets, messages/s")
+    print(f"WebSocket echo of {SIZE} bytes, {options.sockets} sockets, messages/s")
     print(f"{'':12} {'over HTTP/1.1':>13} {'over HTTP/2':>13} {'ratio':>7} {'client busy':>13}")
     failed = False
     for name in ("bascule-ws", "hypercorn"):
