@@ -3,7 +3,7 @@
 PYTHON ?= python3
 DEMO_ADDRESS ?= 127.0.0.1:8000
 
-.PHONY: help demo test quick browser postgresql agents endurance lint docs bench clean
+.PHONY: help demo test quick browser postgresql agents endurance prereleases lint docs bench clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -37,6 +37,10 @@ agents:
 ## make endurance   workers come and go under load, for minutes; on one Python
 endurance:
 	@scripts/test endurance
+
+## make prereleases  the tests of private interfaces, with the newest pre-release of each dependency
+prereleases:
+	@scripts/test prereleases
 
 ## make lint     ruff, mypy, and the layers of the imports
 lint:

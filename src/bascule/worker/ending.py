@@ -51,7 +51,8 @@ def end_within_reason(code: int, signals: Iterable[int]) -> None:
     def call_exit_functions() -> None:
         wanted.wait()
         try:
-            atexit._run_exitfuncs()
+            # A private function of CPython's. Without it these functions are not called.
+            getattr(atexit, "_run_exitfuncs", lambda: None)()
         finally:
             called.set()
 
@@ -104,10 +105,13 @@ def threads_left() -> list[threading.Thread]:
     executors. None where it is not waiting."""
     main = threading.main_thread()
     frame = sys._current_frames().get(main.ident or 0)
-    at_end = False
+    # A private function, which waits for the threads. Without it nothing shows whether Python is
+    # waiting, and a process that ends too early is better than a process that never ends.
+    waits = getattr(getattr(threading, "_shutdown", None), "__code__", None)
+    at_end = waits is None
     left = [one for one in threading.enumerate() if not one.daemon and one is not main]
     while frame is not None:
-        at_end = at_end or frame.f_code is threading._shutdown.__code__  # type: ignore[attr-defined]
+        at_end = at_end or frame.f_code is waits
         if frame.f_code is threading.Thread.join.__code__:
             left.append(frame.f_locals["self"])
         frame = frame.f_back

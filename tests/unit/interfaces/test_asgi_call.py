@@ -5,7 +5,7 @@ import contextvars
 
 import pytest
 
-from bascule.interfaces.asgi.awaitables import Wakeup
+from bascule.interfaces.asgi.awaitables import Wakeup, require_future
 from bascule.interfaces.asgi.interface import AsgiInterface
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier
@@ -52,6 +52,12 @@ def test_wake_resumes_the_task_in_the_next_turn():
         assert log == ["of the task", "the waiter"]
 
     asyncio.run(main())
+
+
+def test_an_object_that_is_no_future_is_refused():
+    require_future(Wakeup(None))
+    with pytest.raises(ImportError, match="does not accept object as a future"):
+        require_future(object())
 
 
 def test_wake_now_resumes_it_in_place_and_in_its_own_context():

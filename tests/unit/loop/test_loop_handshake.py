@@ -1,6 +1,7 @@
 """TLS handshakes that fail: the client gets the alert, the log gets one line with the reason."""
 
 import asyncio
+import importlib
 import os
 import socket
 import ssl
@@ -234,6 +235,14 @@ def test_behind_a_proxy_the_client_is_named(loop, transports):
         service.stop()
 
     run(loop, main())
+
+
+def test_aiofastnets_own_transport_is_known():
+    """A new version of it is noticed here, and not by what it costs."""
+    aiofastnet = pytest.importorskip("aiofastnet.ssl_transport")
+    if aiofastnet.SSLEngineDirect is None:
+        pytest.skip("Python is linked statically")
+    importlib.import_module("bascule.loop.fastnet")
 
 
 def test_aiofastnet_without_an_openssl_of_its_own(loop, monkeypatch):

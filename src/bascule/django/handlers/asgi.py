@@ -38,6 +38,7 @@ from django.utils.module_loading import import_string
 
 from bascule.django.handlers.executors import THREADS, Lease, ThreadLeases
 from bascule.django.handlers.middleware import HookLayer, HookRun, in_one_run, view_hook_on_loop
+from bascule.django.handlers.originals import has_known_attributes
 from bascule.django.handlers.signals import AT_END, AT_START, Receiver, sole_receivers
 from bascule.django.handlers.threads import (
     can_lend,
@@ -64,9 +65,12 @@ def get_asgi_application(threads: int = THREADS) -> ASGI3App:
         logger.warning(
             "asgiref is older than 3.13 and cannot lend threads; Django's own ASGI handler is used"
         )
-        unchanged: ASGI3App = ASGIHandler()
-        return unchanged
-    return DjangoASGIApplication(database_threads(threads))
+    elif not has_known_attributes():
+        logger.warning("this version of Django is not known; Django's own ASGI handler is used")
+    else:
+        return DjangoASGIApplication(database_threads(threads))
+    unchanged: ASGI3App = ASGIHandler()
+    return unchanged
 
 
 class DjangoASGIApplication(ASGIHandler):

@@ -7,7 +7,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from bascule.django.handlers.originals import is_of_module, is_original
+from bascule.django.handlers.originals import (
+    has_known_attributes,
+    is_of_module,
+    is_original,
+)
 from bascule.errors import StartupError
 from bascule.loading.detect import guess_interface, insides
 from bascule.loading.traces import startup_message
@@ -93,7 +97,11 @@ def is_unchanged(handler: type, *methods: str) -> bool:
     made them."""
     import django
 
-    return django.VERSION >= OLDEST_DJANGO and is_original(handler, *methods)
+    return (
+        django.VERSION >= OLDEST_DJANGO
+        and is_original(handler, *methods)
+        and has_known_attributes()
+    )
 
 
 def is_djangos(app: object) -> bool:

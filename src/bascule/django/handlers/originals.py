@@ -18,3 +18,20 @@ def is_of_module(function: object, module: str) -> bool:
         and function.__globals__["__name__"] == module
         and not vars(function)
     )
+
+
+def has_known_attributes() -> bool:
+    """Whether Django has the private attributes that its handlers are read by here: the receivers
+    of a signal, the closers of a response, and the place of the connections.
+
+    None of them is documented, so any version of Django may rename them.
+    """
+    from django.db import connections
+    from django.dispatch import Signal
+    from django.http.response import HttpResponseBase
+
+    return (
+        hasattr(Signal, "_live_receivers")
+        and hasattr(HttpResponseBase(content_type="text/plain"), "_resource_closers")
+        and hasattr(connections, "_connections")
+    )

@@ -73,7 +73,8 @@ class HelpAll(Action):
 
 def with_all(parser: ArgumentParser, shown: Container[str]) -> None:
     """Show the settings of these names in the help, in short unless all of them are."""
-    for action in parser._actions:
+    # A private attribute; without it the help shows every option.
+    for action in getattr(parser, "_actions", ()):
         option = OPTIONS.get(action.dest)
         if option is None:
             continue

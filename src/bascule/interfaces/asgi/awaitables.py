@@ -13,7 +13,8 @@ wait_for. No object is created in the common case, a `send` to a client that kee
 """
 
 import contextvars
-from asyncio import AbstractEventLoop, CancelledError, current_task
+import sys
+from asyncio import AbstractEventLoop, CancelledError, current_task, isfuture
 from collections.abc import Callable
 from typing import Any
 
@@ -179,6 +180,21 @@ class Wakeup:
         """Nothing, but an error when it was cancelled."""
         if self.was_cancelled:
             raise CancelledError
+
+
+def require_future(waiter: object) -> None:
+    """Check that asyncio's tasks wait for such an object.
+
+    Raises ImportError where they do not, which would fail every `await receive()`.
+    """
+    if not isfuture(waiter):
+        raise ImportError(
+            f"asyncio of Python {sys.version.split()[0]} does not accept "
+            f"{type(waiter).__name__} as a future: use another version of Python"
+        )
+
+
+require_future(Wakeup(None))  # type: ignore[arg-type]  # No task waits for it.
 
 
 class CallAwaitable:
