@@ -1,4 +1,4 @@
-# The commands of the project. `make demo` and `make test` need Python 3.11 or later and nothing else prepared.
+# The commands of the project. `make demo` and `make test` need only Python 3.11 or later.
 
 PYTHON ?= python3
 DEMO_ADDRESS ?= 127.0.0.1:8000
@@ -14,7 +14,7 @@ demo:
 	@cd examples/polls && ../../.demo/bin/python manage.py demo
 	@cd examples/polls && exec ../../.demo/bin/bascule serve --bind $(DEMO_ADDRESS)
 
-## make test     the whole test suite, on every Python from 3.11 up that is found, compiled and pure in turn
+## make test     the whole test suite, on every Python from 3.11 up that is found, compiled or not, in turn
 test:
 	@scripts/test
 
@@ -22,7 +22,7 @@ test:
 quick:
 	@scripts/test quick
 
-## make browser  the tests that drive a real browser, on one Python
+## make browser  the tests in a real browser, on one Python
 browser:
 	@scripts/test browser
 
@@ -34,7 +34,7 @@ postgresql:
 agents:
 	@scripts/test agents
 
-## make endurance   workers come and go under load, for minutes; on one Python
+## make endurance   replace workers under load, for minutes; on one Python
 endurance:
 	@scripts/test endurance
 
@@ -50,7 +50,7 @@ lint:
 docs:
 	@scripts/test docs
 
-## make bench    measure against the other servers; takes about three quarters of an hour on two idle cores
+## make bench    compare with the other servers; three quarters of an hour on two idle cores
 bench:
 	@$(PYTHON) bench/run.py
 	@cd bench && .venv/bin/python -m studies.adapters

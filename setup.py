@@ -2,7 +2,7 @@
 
 The list of hot modules is `HOT_MODULES` in src/bascule/speed.py. They are compiled all or none:
 they know each other's C layout through their .pxd files, so half a set cannot be imported. Where
-compiling fails (no C compiler, no headers) the install goes on without: the same source runs
+compiling fails (no C compiler, no headers) the installation continues: the same source runs
 uncompiled, and `bascule --version` and the start-up banner say so.
 
 An editable install never compiles: an edited .py would be shadowed by the stale compiled module.
@@ -51,9 +51,9 @@ def extensions() -> list[Extension]:
             # Types come from the .pxd alone: the annotations in the .py are for readers and mypy.
             "annotation_typing": False,
             "profile": False,
-            # Nobody pickles a connection, and what could do it is a third of the smaller modules.
+            # Connections are never pickled, and the code for it is a third of the smaller modules.
             "auto_pickle": False,
-            # Methods are plain C methods: nobody looks at their defaults or annotations, and each
+            # Methods are plain C methods: their defaults and annotations are not used, and each
             # would be an object of its own.
             "binding": False,
         },

@@ -1,4 +1,4 @@
-"""What monitoring agents report of a Django project is what they report under other servers.
+"""Monitoring agents report the same about a Django project as under other servers.
 
 Each agent watches the same project three times: under Bascule with both sides, under Bascule with
 the ASGI side alone, and under a server of the standard library or Uvicorn, which have nothing of

@@ -25,7 +25,7 @@ class Agent:
 
 
 def of_lines(output: str) -> list[str]:
-    """What the project itself prints (`watched.reports`)."""
+    """The lines that the project itself prints (`watched.reports`)."""
     return [line for line in output.splitlines() if line.startswith("REPORT ")]
 
 

@@ -1,6 +1,6 @@
-"""The chat as somebody in front of it sees it.
+"""The chat page as its users see it.
 
-Every question here waits until the page says so, and fails where it does not come to that.
+Every check waits until the page shows the expected state, and fails at a deadline.
 """
 
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ class Room:
         self.page.get_by_role("button", name="Send").click()
 
     def sees(self, name: str, text: str, *, mine: bool = False) -> None:
-        """That a message with exactly this text came from `name`."""
+        """Wait for a message with exactly this text from `name`."""
         line = self.page.locator(".said.mine" if mine else ".said:not(.mine)")
         by_name = line.filter(has=self.page.locator(".name").get_by_text(name, exact=True))
         by_name.locator(".words").get_by_text(text, exact=True).wait_for()

@@ -1,4 +1,4 @@
-"""A real Chromium, the example project for it to look at, and a Redis for two servers to share."""
+"""A real Chromium, the example project for it, and a Redis that two servers share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from support.redis import redis_running
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-# What a page does here takes milliseconds; a condition that has not come by then does not come.
+# Everything on these pages takes milliseconds. A condition that is not met by then is never met.
 PATIENCE_MS = 20_000
 
 

@@ -1,4 +1,4 @@
-"""What real clients of HTTP/2 ask: a page, an upload, an endless answer, a WebSocket."""
+"""A site for real HTTP/2 clients: a page, an upload, an endless response, a WebSocket."""
 
 import asyncio
 import hashlib
@@ -95,12 +95,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/endless":
         await endless(receive, send)
     elif path == "/private":
-        # Without a look at what is sent.
+        # The body is not read.
         await answer(send, b"who are you?", status=401)
     elif path == "/spaced":
         await answer(send, b"spaced", kind=b" text/plain; ")
     elif path == "/left":
-        # Not before the other client has gone.
+        # Wait until the other client has disconnected.
         await left.wait()
         await answer(send, b"left")
     elif path == "/large":

@@ -60,7 +60,7 @@ def upload(tmp_path: Path) -> Path:
 
 
 def said_by(*command: str) -> str:
-    """What a program writes, which must end well."""
+    """The output of a program, which must end with code 0."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -129,7 +129,7 @@ def test_curl_is_answered_before_it_has_sent_all(
         assert curl(*trust, "--http2", "--data-binary", f"@{upload}", url) == "who are you?"
 
 
-# Java, which sends all of a request before it looks at the answer.
+# Java, which sends a complete request before it reads the response.
 
 
 def test_java_is_answered_before_it_has_sent_all(
@@ -247,7 +247,7 @@ def test_chromium_uploads(page: "Page") -> None:
 
 
 def test_chromium_cancels(page: "Page") -> None:
-    """The application learns of it, and the connection goes on."""
+    """The application learns of it, and the connection stays open."""
     assert page.evaluate("leave()") == "left"
     assert page.evaluate("upload(1000)").startswith("1000 ")
 

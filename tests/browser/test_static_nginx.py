@@ -149,7 +149,7 @@ class Peer:
 
 
 def seen(response: Response, method: str) -> tuple[object, ...]:
-    """What has to be the same."""
+    """The fields that must be the same."""
     if response.status >= 400 or response.status == 301:
         return (response.status,)
     kind = response.header("content-type") or ""

@@ -14,7 +14,7 @@ class Framework:
     """One app of the folder apps/.
 
     asgi: it is served by ASGI, else by WSGI.
-    has_background: it can go on working after the response (BackgroundTask).
+    has_background: it can run code after the response (BackgroundTask).
     """
 
     name: str

@@ -59,8 +59,8 @@ class Site:
             raise
 
     def patient(self, ws: Any) -> None:
-        """Wakes up by itself: the engine tells a thread that waits for ever of its own refusals
-        a moment before it is in the state that goes with them."""
+        """Wakes up by itself: the engine wakes a thread that waits without a timeout a moment
+        before it is in the state that goes with a refusal."""
         while True:
             message = ws.receive(timeout=0.05)
             if message is not None:
@@ -117,7 +117,7 @@ def open_sockets() -> int:
 
 
 def wait_until_closed(served: Served, sockets: int) -> None:
-    """Everybody is gone, and every socket is closed."""
+    """All clients have disconnected, and every socket is closed."""
     served.wait_until_quiet()
     join_engines()
     served.wait_until(lambda: open_sockets() <= sockets)
@@ -240,8 +240,8 @@ def test_a_client_that_vanishes(serve: Serve, how: str, after: str) -> None:
 
 
 def test_a_client_that_is_gone_when_its_socket_is_taken(serve: Serve) -> None:
-    """It has closed its side behind the handshake, which the connection before the tunnel was
-    told, and nobody says so again."""
+    """The client has closed its side behind the handshake. The connection before the tunnel has
+    received this end, and it is not reported again."""
     site = Site()
     called, go_on = Flag(), Flag()
 
@@ -313,7 +313,7 @@ def test_a_stop_is_1012(serve: Serve) -> None:
 
 
 def test_a_stop_waits_for_the_end_of_a_frame(serve: Serve) -> None:
-    """What is put between the client's frames must not be put into one."""
+    """Frames are inserted between the client's frames, and never into one of them."""
     site = Site()
     served = serve(site)
     with RawWebSocket(served.port, "/echo") as client:

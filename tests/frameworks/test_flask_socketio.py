@@ -28,7 +28,7 @@ def site() -> Iterator[tuple[Served, Flag]]:
 
 @pytest.fixture
 def client() -> Iterator[Any]:
-    # What it logs of connections that end is not the server's.
+    # Its log lines about connections that end are not the server's.
     quiet = logging.getLogger("client of the tests")
     quiet.setLevel(logging.CRITICAL)
     one = socketio.Client(reconnection=False, logger=quiet, engineio_logger=quiet)
@@ -41,7 +41,7 @@ def client() -> Iterator[Any]:
 def test_an_end_is_no_error(
     site: tuple[Served, Flag], client: Any, transports: list[str], how: str
 ) -> None:
-    """Whoever ends it, and however; `site` sees that nothing was logged."""
+    """Either side may end it, in any way; `site` checks that nothing was logged."""
     served, left = site
     client.connect(f"http://127.0.0.1:{served.port}", transports=transports)
     assert client.call("shout", "hello", timeout=DEADLINE) == "HELLO"
@@ -56,7 +56,7 @@ def test_an_end_is_no_error(
 
 
 def test_an_error_of_the_system_is_one() -> None:
-    """What an application runs into is told, also in a WebSocket whose socket it took."""
+    """An error of the application is logged, also in a WebSocket whose socket it took."""
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         environ["werkzeug.socket"].sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What a client sends arrives in the application as it was sent, whatever the framework."""
+"""Requests arrive in the application as they were sent, whatever the framework."""
 
 import hashlib
 import json

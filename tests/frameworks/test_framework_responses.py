@@ -1,4 +1,4 @@
-"""What the application answers arrives at the client, whatever the framework."""
+"""Responses arrive at the client as the application sent them, whatever the framework."""
 
 import pytest
 from framework_sites import Site

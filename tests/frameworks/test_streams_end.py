@@ -1,4 +1,4 @@
-"""Streams of the frameworks, which wait for something to tell, end when nobody is there."""
+"""Streams of the frameworks that wait for their next event end when their client disconnects."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -60,7 +60,7 @@ def test_a_view_of_flask(kind: str) -> None:
         ws = bascule.websocket(request)
         for message in ws:
             ws.send(message)
-        return "nobody sees this"
+        return "not sent"
 
     with (
         Served(app, kind, interface="wsgi", threads=2) as served,

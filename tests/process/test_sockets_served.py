@@ -238,7 +238,7 @@ def test_requests_over_tls(files, trusting, app, loop):
         with connect(server, trusting) as client:
             assert client.sock.version() == "TLSv1.3"
             assert ask(client).body.startswith(b"hello from")
-            assert ask(client, "/client").body.startswith(b"https nobody")
+            assert ask(client, "/client").body.startswith(b"https none")
             client.request("POST", "/echo", body=LARGE)
             assert client.read_response("POST").body == LARGE
             assert len(ask(client, "/stream").body) == 8 * len(LARGE)
@@ -386,7 +386,7 @@ def test_client_certificates_that_are_required(files, trusting, known_client, st
 def test_client_certificates_that_are_optional(files, trusting, known_client, strange_client):
     with serve_tls(files, "process_wsgi", *client_certificates(files, "optional")) as server:
         with connect(server, trusting) as client:
-            assert ask(client, "/client").body == b"https nobody"
+            assert ask(client, "/client").body == b"https none"
         with connect(server, known_client) as client:
             assert b"Some One" in ask(client, "/client").body
         assert is_turned_away(server, strange_client)

@@ -1,4 +1,4 @@
-"""What the staff sees under /admin/."""
+"""The pages of the staff under /admin/."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -37,7 +37,7 @@ class QuestionAdmin(admin.ModelAdmin):
 
 @admin.register(Vote)
 class VoteAdmin(admin.ModelAdmin):
-    """To look at and to delete, as after a fraud. Nobody votes for others."""
+    """Votes can be seen and deleted, for example after a fraud, but not added."""
 
     list_display = ("question", "choice", "voter", "cast_at")
     list_filter = ("cast_at",)

@@ -38,7 +38,7 @@ class QuestionQuerySet(models.QuerySet["Question"]):
 
 
 class Question(models.Model):
-    """Something to vote on. It is open until `closes_at`, for ever where that is empty."""
+    """Something to vote on. It is open until `closes_at`, or forever if that is empty."""
 
     text = models.CharField(max_length=200)
     details = models.TextField(blank=True, max_length=2000)
@@ -96,7 +96,7 @@ class Choice(models.Model):
 
 
 class Vote(models.Model):
-    """What one person chose. `question` is the choice's, for the constraint: one vote on each."""
+    """One person's vote. `question` is that of the choice, for a constraint: one vote on each."""
 
     question = models.ForeignKey(Question, on_delete=models.CASCADE, related_name="votes")
     choice = models.ForeignKey(Choice, on_delete=models.CASCADE, related_name="votes")

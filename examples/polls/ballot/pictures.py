@@ -1,7 +1,7 @@
 """Which pictures may be uploaded, and under what name they are kept.
 
-The type is taken from the first octets of the file: its name and the type the browser declares are
-only what the sender says. SVG is left out because it can carry scripts.
+The type is taken from the first bytes of the file, because the sender chooses its name and the
+declared type. SVG is left out because it can carry scripts.
 """
 
 from uuid import uuid4
@@ -44,6 +44,6 @@ def validate_picture(file: File) -> None:
 
 
 def upload_path(question: object, filename: str) -> str:
-    """A name nobody can guess or overwrite, with the extension that fits what is in the file."""
+    """Return a name that cannot be guessed or overwritten, with an extension for its contents."""
     extension = extension_of(question.picture.file)  # type: ignore[attr-defined]
     return f"pictures/{uuid4().hex}{extension or '.bin'}"

@@ -3,16 +3,16 @@
 The browser sends plain text, one message a frame. It gets JSON, one event a frame:
 
     joined, left    name, people: how many are in the room now
-    people          people: the number changed without anybody having come or gone
+    people          people: the number changed, but no person came or left
     said            name, text
-    refused         text: why nobody else will see what was said
+    refused         text: the reason why the text was not sent to the others
 
 `mine` tells whether an event comes from the window that gets it, and `guest` whether the name
 stands for anybody without an account, so that an account called "guest" is not taken for one.
 
 The windows tell each other, each message with who it is from:
 
-    chat.join       to all: I am new here. Everybody answers with chat.here, to the new one alone
+    chat.join       to all: I am new here. All others answer with chat.here, to the new one alone
     chat.here       I am here; also to all, now and then
     chat.say        to all, with the text
     chat.leave      to all
@@ -81,7 +81,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         await self.channel_layer.group_send(ROOM, {"type": kind, **self.me, **more})
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """What the browser sends. It is held to the limits by the page, and by us in any case."""
+        """Data of the browser. The page keeps to the limits, and they are checked here as well."""
         if text_data is None:
             await self.close(UNSUPPORTED_DATA, "text only")
             return
@@ -107,7 +107,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             pass  # the next beat tells it
 
     async def chat_here(self, event: dict[str, Any]) -> None:
-        """A sign of life. Our own comes back to us too: nobody stays unexamined for long."""
+        """A sign of life. Each window also gets its own, so silent windows are noticed soon."""
         is_new = self.presence.heard(event["channel"], event["name"])
         silent = self.presence.forget_silent()
         for name in silent:

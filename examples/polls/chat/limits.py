@@ -1,4 +1,4 @@
-"""What one window may say, and how fast."""
+"""The limits of one window: the length and the rate of its messages."""
 
 import time
 from collections import deque

@@ -1,10 +1,10 @@
-"""Who is in the room, as far as one window has heard.
+"""The people in the room, as one window knows them.
 
-There is no list of the people anywhere: a list in one process does not know the windows of the
-others, and one in Redis outlives a process that was killed. So each window keeps its own, from
-what the others tell it through the channel layer (see consumers.py): who joins is answered by
-everybody, who leaves says so, and everybody says "here" each INTERVAL. Who is silent for longer
-than PATIENCE has gone without a word.
+No list of the people is shared: a list in one process does not know the windows of the others, and
+a list in Redis outlives a process that was killed. So each window keeps its own, from the messages
+of the others in the channel layer (see consumers.py): all windows answer a new one, a window that
+leaves sends a message, and each window sends "here" every INTERVAL. A window that is silent for
+longer than PATIENCE has left without a message.
 
 With n windows that is n messages to n receivers each INTERVAL: fine for a room of dozens. A room
 of thousands would count in its processes first, and let those tell each other.

@@ -30,7 +30,7 @@ OURS = b"http://testserver"
 
 
 class Window:
-    """What a browser does: opens a WebSocket, sends text, gets events.
+    """A browser: it opens a WebSocket, sends text, and receives events.
 
     Channels has such a thing in channels.testing, which does not load without Daphne.
     """

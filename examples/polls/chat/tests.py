@@ -14,7 +14,7 @@ from .presence import INTERVAL, PATIENCE, Presence
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0

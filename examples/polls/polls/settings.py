@@ -1,4 +1,4 @@
-"""Settings for trying the project at home. What a real site would change comes from variables.
+"""Settings for trying the project at home. Variables change those that differ for a real site.
 
 DJANGO_DEBUG           1 (the default here) or 0
 DJANGO_SECRET_KEY      required where DJANGO_DEBUG is 0
@@ -17,11 +17,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in {"1", "true", "yes", "on"}
 
-# Sessions and CSRF tokens are signed with this key. The one here is public, so whoever reads this
-# file can forge a login: it is for the demo alone, and nothing starts with it once DEBUG is off.
-SECRET_KEY = os.environ.get(
-    "DJANGO_SECRET_KEY", "demo-only-and-known-to-everybody" if DEBUG else ""
-)
+# Sessions and CSRF tokens are signed with this key. The default is public, so any reader of
+# this file can forge a login: it is for the demo only, and is refused if DEBUG is off.
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "demo-only-and-publicly-known" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured("DJANGO_DEBUG is off: put a long random text in DJANGO_SECRET_KEY")
 
@@ -73,9 +71,9 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("POLLS_DATABASE", BASE_DIR / "polls.sqlite3"),
         "OPTIONS": {
-            # Several threads write here. WAL lets readers go on beside a writer; IMMEDIATE takes
-            # the write lock when a transaction begins, where SQLite waits for it (up to `timeout`
-            # seconds) and does not fail half way with "database is locked".
+            # Several threads write here. With WAL, readers continue beside a writer. IMMEDIATE
+            # takes the write lock when a transaction begins, where SQLite waits for it (up to
+            # `timeout` seconds) instead of failing half way with "database is locked".
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -98,7 +96,7 @@ LOGIN_REDIRECT_URL = "ballot:index"
 LOGOUT_REDIRECT_URL = "ballot:index"
 
 # How the windows of the chat reach each other: inside this process, or from process to process
-# through Redis (with channels_redis installed). Only the ASGI side looks at it.
+# through Redis (with channels_redis installed). Only the ASGI side uses it.
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 POLLS_REDIS = os.environ.get("POLLS_REDIS", "")
 if POLLS_REDIS:

@@ -1,4 +1,4 @@
-"""What all the apps of this folder answer with, so that one checklist fits them all."""
+"""The responses of all apps in this folder, so that the same checks apply to all of them."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ def pieces() -> Iterator[bytes]:
 
 
 def digest(data: bytes) -> dict[str, object]:
-    """What a body was, in little."""
+    """A summary of a body."""
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 

@@ -168,8 +168,8 @@ def endless(request: HttpRequest, key: str) -> HttpResponse:
 
 
 async def wait(request: HttpRequest, key: str) -> HttpResponse:
-    # Django leaves a stream that nobody reads on to itself: its end comes when nothing refers to
-    # it any more, and from Django 6 on a ring of exceptions does until the garbage is collected.
+    # Django does not close a stream that is no longer read: it ends when nothing refers to it any
+    # more, and from Django 6 on a cycle of exceptions does until the garbage is collected.
     ends_at = time.monotonic() + 15
     while not (happened := await asyncio.to_thread(events[key].wait, 0.1)):
         if time.monotonic() > ends_at:

@@ -17,7 +17,7 @@ def echo(environ: Environ, start_response: Any) -> list[bytes]:
 
 
 def stubborn(environ: Environ, start_response: Any) -> list[bytes]:
-    """Never looks at its WebSocket again."""
+    """Never uses its WebSocket again."""
     environ["wsgi.websocket"].send("ready")
     threading.Event().wait()
     return []

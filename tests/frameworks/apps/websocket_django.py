@@ -20,7 +20,7 @@ def echo(request: HttpRequest) -> HttpResponse:
     ws = bascule.websocket(request)
     for message in ws:
         ws.send(message)
-    return HttpResponse("nobody sees this")
+    return HttpResponse("not sent")
 
 
 def refuse(request: HttpRequest) -> HttpResponse:

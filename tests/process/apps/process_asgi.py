@@ -100,9 +100,9 @@ async def fail(scope, receive, send):
 
 
 async def client(scope, receive, send):
-    """What TLS tells of the client."""
+    """The client's certificate."""
     tls = scope["extensions"].get("tls", {})
-    name = tls.get("client_cert_name") or "nobody"
+    name = tls.get("client_cert_name") or "none"
     await respond(send, f"{scope['scheme']} {name} {scope['client'] and 'tcp'}".encode())
 
 

@@ -24,7 +24,7 @@ kept = []
 
 
 def ignored(environ):
-    """What a program that is started here ignores, and one that the import has started."""
+    """The signals that programs ignore which are started here, and at import."""
     return run_ignored() + " " + AT_IMPORT
 
 
@@ -40,7 +40,7 @@ def idle():
 
 
 def terminate(environ):
-    """The exit code of a forked child that is told to end."""
+    """The exit code of a forked child that receives SIGTERM."""
     child = FORK.Process(target=idle)
     child.start()
     child.terminate()
@@ -86,7 +86,7 @@ def count_sockets(sender):
 
 
 def interrupts(environ):
-    """What SIGINT and SIGTERM are in a forked child."""
+    """The handlers of SIGINT and SIGTERM in a forked child."""
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=tell_handlers, args=(sender,))
     child.start()

@@ -23,7 +23,7 @@ def orphan():
 
 
 def start():
-    """Start a program that ends with a code, which nobody asks for yet."""
+    """Start a program that ends with a code, which is not asked for yet."""
     kept.append(subprocess.Popen(["/bin/sh", "-c", "exit 7"]))
     os.waitid(os.P_PID, kept[-1].pid, os.WEXITED | os.WNOWAIT)
     return "started"
@@ -34,7 +34,7 @@ def ask():
 
 
 def zombies():
-    """The processes that have ended, and of which nobody has taken note."""
+    """The zombies: processes that have ended and were not reaped."""
     found = []
     for name in os.listdir("/proc"):
         try:

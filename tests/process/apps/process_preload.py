@@ -1,4 +1,4 @@
-"""What a worker says of itself, and when it was imported. The file `version` says more:
+"""A worker's process, and the time of its import. The file `version` has options:
 
 large       30 MB are made at import
 threads     a thread is started at import
@@ -9,7 +9,7 @@ import os
 import random
 import threading
 
-# In one write: somebody waits for it.
+# In one write: the test waits for the whole line.
 print(f"imported by {os.getpid()}\n", end="")
 
 from process_workers import VERSION, wsgi  # noqa: E402  # the import above it may fail

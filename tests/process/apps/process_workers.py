@@ -1,5 +1,5 @@
-"""What a worker says of itself. The file `version` is read at import, as code is: where it says
-`broken`, the import fails.
+"""A worker's process. The file `version` is read at import, like code: the import fails if it
+contains `broken`.
 """
 
 import os

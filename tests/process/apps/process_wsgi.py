@@ -49,7 +49,7 @@ def guilty():
 
 
 def spin(environ, start_response):
-    """Computes for ever, in Python code."""
+    """Computes forever, in Python code."""
     guilty()
 
 
@@ -74,7 +74,7 @@ def fail(environ, start_response):
 
 def client(environ, start_response):
     start_response("200 OK", [])
-    name = environ.get("SSL_CLIENT_S_DN") or "nobody"
+    name = environ.get("SSL_CLIENT_S_DN") or "none"
     return [f"{environ['wsgi.url_scheme']} {name}".encode()]
 
 

@@ -1,1 +1,1 @@
-"""What the site answers."""
+"""The views of the site."""

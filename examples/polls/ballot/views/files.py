@@ -37,7 +37,7 @@ def media(request: HttpRequest, path: str) -> HttpResponse:
 def _send(
     request: HttpRequest, find: Callable[[str], str | None], name: str, max_age: int
 ) -> HttpResponse:
-    """The file that `find` knows by `name`. What is not there, or may not be, is 404."""
+    """The file that `find` knows by `name`. A missing or forbidden file is 404."""
     try:
         path = Path(find(name) or "")
         changed = path.stat().st_mtime

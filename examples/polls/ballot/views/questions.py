@@ -64,7 +64,7 @@ def _own_choice(request: HttpRequest, asked: Question) -> int | None:
 
 
 def _remember(request: HttpRequest, asked: Question) -> list[Question]:
-    """Keep the questions looked at last in the session; returns the others, the latest first."""
+    """Keep the last questions seen in the session. Return the others, the latest first."""
     before = [pk for pk in request.session.get("recent", []) if pk != asked.pk]
     recent = [asked.pk, *before][: REMEMBERED + 1]
     if request.session.get("recent") != recent:

@@ -1,4 +1,4 @@
-"""What agents would send to their servers, as lines of the output: REPORT and JSON."""
+"""Print the reports of agents instead of sending them: lines with REPORT and JSON."""
 
 import gzip
 import json
@@ -88,7 +88,7 @@ def tell_traces() -> None:
 
     class TellingFilter(TraceFilter):
         def process_trace(self, trace: Any) -> None:
-            """What it returns would be sent."""
+            """Print the trace. The return value would be sent."""
             spans = [[span.name, span.resource, span.error] for span in trace]
             tell("trace", root=spans[0], spans=sorted(spans))
 

@@ -1,10 +1,10 @@
-"""What PostgreSQL says of itself."""
+"""Statistics of PostgreSQL."""
 
 from django.db import models
 
 
 class Connection(models.Model):
-    """Who is connected. It takes long to say."""
+    """The connections. The query takes long."""
 
     pid = models.IntegerField(primary_key=True)
     application_name = models.TextField()

@@ -1,4 +1,4 @@
-"""manage.py demo: something to look at, made anew or left as it is."""
+"""manage.py demo: create the contents of the demo, unless they exist."""
 
 from random import Random
 from typing import Any
@@ -52,14 +52,14 @@ POLLS = (
 class Command(BaseCommand):
     help = (
         "Prepare the demo: create the tables, a few polls with votes, and the superuser "
-        f"{NAME!r} with the password {PASSWORD!r}. What is there already is left alone. "
+        f"{NAME!r} with the password {PASSWORD!r}. Existing data is kept. "
         "Only with DEBUG on."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(
-                "DEBUG is off, and the demo makes a superuser whose password everybody knows. "
+                "DEBUG is off, and the demo creates a superuser whose password is public. "
                 "Set DJANGO_DEBUG=1 to make it, on a machine that is not in use for anything else."
             )
         call_command("migrate", interactive=False, verbosity=0)
@@ -93,7 +93,7 @@ class Command(BaseCommand):
             self.say(f"{len(present)} polls are there already.")
 
     def ensure_voters(self) -> list[Any]:
-        """People without a password: they exist to have voted, and nobody can log in as one."""
+        """Create users without a password: they have voted, and cannot log in."""
         users = get_user_model().objects
         names = [f"voter-{number:02}" for number in range(1, VOTERS + 1)]
         present = set(users.filter(username__in=names).values_list("username", flat=True))
