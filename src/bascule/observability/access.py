@@ -6,11 +6,11 @@ so the time on a line is the second in which its batch was written. Lines go to 
 the server's own log goes to standard error: `bascule serve app >access.log` does what it looks
 like.
 
-A reader who is behind or gone (a full pipe, a closed one) costs lines, never requests: what cannot
-be written is dropped and counted, with one warning when that begins and one line when it ends.
+A slow or missing reader (a full pipe, a closed one) costs lines, never requests: lines that cannot
+be written are dropped and counted, with one warning when that begins and one line when it ends.
 
-What clients sent is not trusted with the terminal of whoever reads the log (CVE-2020-7694): in the
-text format everything but printable ASCII is escaped, and so are quotes and backslashes, so that
+Data of clients must not reach the terminal of a reader unescaped (CVE-2020-7694): in the text
+format everything but printable ASCII is escaped, and so are quotes and backslashes, so that
 a line can be taken apart again. JSON has its own escapes.
 
 Where logging is configured for a logger named `bascule.access`, each request becomes a logging
@@ -112,7 +112,7 @@ class AccessLog:
         except OSError as exc:
             reason = exc.strerror or str(exc)
         except Exception as exc:
-            # A logging handler or a stream that somebody put in the way; requests must go on.
+            # From a logging handler or a stream of the application; requests must continue.
             reason = repr(exc)
         if reason:
             self._drop(len(entries), reason)
@@ -193,7 +193,7 @@ def json_lines(now: str, entries: list[Entry]) -> list[str]:
 
 
 def write_records(target_logger: logging.Logger) -> Write:
-    """One logging record for each request, for whoever configured `bascule.access` to get them.
+    """One logging record for each request, for an application that configured `bascule.access`.
 
     The message is the text line without its time; the facts are attributes of the record.
     """

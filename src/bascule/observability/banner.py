@@ -1,4 +1,4 @@
-"""What is shown when the server starts: what is served, where, and with what."""
+"""The lines that a server logs when it starts: the applications, the addresses, the versions."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,11 @@ INTERFACES = {"wsgi": "WSGI", "asgi2": "ASGI 2", "asgi3": "ASGI 3"}
 
 @dataclass(frozen=True, slots=True)
 class BothSides:
-    """A project of a framework, called by both interfaces. websockets: who has its WebSockets."""
+    """A project of a framework, called by both interfaces.
+
+    framework: its name.
+    websockets: the application that handles its WebSockets, "" for none.
+    """
 
     framework: str
     websockets: str
@@ -31,14 +35,16 @@ def banner(
     static: Sequence[str] = (),
     python: str = PYTHON,
 ) -> list[str]:
-    """The lines to log at start-up.
+    """Return the lines to log at start-up.
 
-    applications: of each, what was asked for, "" when it was given as an object; "wsgi", "asgi2"
-    or "asgi3", or that it has both sides; and where it is, "" for everywhere.
-    addresses: URLs and unix:PATH, as clients reach them. threads: of WSGI applications; 0 means on
-    the loop's own thread.
-    loop: its name. compiled: whether the hot modules are. forced_pure: they would be, but
-    BASCULE_PURE=1 asked for the source. static: a line for each directory of files.
+    applications: for each its TARGET, "" if it was given as an object; "wsgi", "asgi2" or "asgi3",
+        or that it has both sides; and the place it is mounted at, "" for everywhere.
+    addresses: URLs and unix:PATH, as clients reach them.
+    threads: of WSGI applications; 0 means on the loop's own thread.
+    loop: its name.
+    compiled: whether the hot modules are.
+    forced_pure: they would be, but BASCULE_PURE=1 asked for the source.
+    static: a line for each directory of files.
     """
     speed = "compiled" if compiled else "not compiled"
     lines = [

@@ -15,7 +15,7 @@ REQUESTS = 1  # how many were begun
 CONNECTIONS = 2  # how many are open, or being set up
 RUNNING = 3  # requests in progress
 ACCEPTING = 4  # 1 while new connections are accepted
-STUCK = 5  # calls of the application that were told to end, and have not
+STUCK = 5  # calls of the application that were asked to end, and have not
 FIELDS = 8  # one cache line, which no two workers share
 
 # In the first line: the highest slot that was ever taken. Slots beyond it are not read.
@@ -101,7 +101,7 @@ class Slot:
 
     @property
     def stuck(self) -> int:
-        """How many calls of the application were told to end, and have not."""
+        """How many calls of the application were asked to end, and have not."""
         return self.numbers[self._start + STUCK]
 
     @stuck.setter

@@ -1,6 +1,6 @@
 """The same warning many times becomes one line and a count.
 
-Whatever a client can cause, it can cause a million times, and a log that fills the disk is an
+A client can cause any of these warnings a million times, and a log that fills the disk is an
 attack of its own (CVE-2025-47287).
 """
 

@@ -16,7 +16,7 @@ def apply_log_config(path: str) -> None:
     apply = APPLY.get(Path(path).suffix)
     if apply is None:
         raise UsageError(
-            f"--log-config {path}: the kind of file is told by its ending, one of "
+            f"--log-config {path}: the kind of file is not known by its ending; give one of "
             f"{', '.join(sorted(APPLY))}"
         )
     try:

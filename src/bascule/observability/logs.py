@@ -65,20 +65,20 @@ def reopen() -> None:
 def survive_application() -> None:
     """Take back our loggers from an application that configured logging for itself.
 
-    dictConfig and fileConfig disable every logger that existed before, unless they are told not
-    to. To be called when the application has been imported.
+    dictConfig and fileConfig disable every logger that existed before, unless their
+    configuration says otherwise. To be called when the application has been imported.
     """
     for name in [one for one in logging.root.manager.loggerDict if one.startswith("bascule")]:
         logging.getLogger(name).disabled = False
 
 
 def is_configured(target: logging.Logger) -> bool:
-    """Whether somebody gave this logger a handler or, unless it is the root, a level."""
+    """Whether this logger was given a handler or, unless it is the root, a level."""
     return bool(target.handlers or (target.parent is not None and target.level))
 
 
 def access_logger() -> logging.Logger | None:
-    """The logger `bascule.access`, if anybody configured it: then requests are logged there."""
+    """The logger `bascule.access`, if it was configured: then requests are logged there."""
     target = logging.getLogger("bascule.access")
     return target if is_configured(target) else None
 
@@ -103,7 +103,8 @@ def _install(formatter: logging.Formatter, level: str) -> None:
 
 
 class SinkHandler(logging.Handler):
-    """Writes records to a sink. What the sink cannot take is lost: there is nowhere to say so."""
+    """Writes records to a sink. Records that the sink cannot take are lost without a report, which
+    would have to go to the same log."""
 
     def __init__(self, sink: Sink) -> None:
         super().__init__()
@@ -119,7 +120,7 @@ class SinkHandler(logging.Handler):
 
     def let_go(self) -> None:
         """Close the sink. Not in `close`: an application that calls dictConfig, as Django does,
-        closes every handler there is; the server's log must go on.
+        closes every handler there is, and the server's log must continue.
         """
         self._sink.close()
 

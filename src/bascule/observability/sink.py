@@ -1,13 +1,13 @@
-"""Output that never makes the server wait for whoever reads it.
+"""Output that never makes the server wait for its reader.
 
-A pipe whose reader has stopped, or a terminal on which somebody pressed Ctrl-S, blocks every write
-to it: with a plain print, one stuck log collector stops all requests. A sink takes a piece of
+A pipe whose reader has stopped, or a terminal on which Ctrl-S was pressed, blocks every write to
+it: with a plain print, one stuck log collector stops all requests. A sink takes a piece of
 output whole or not at all, and keeps at most one piece that was sent in part.
 
 Standard output is not ours alone. Making its descriptor non-blocking would make the application's
 own print() fail: so pipes and terminals are opened a second time (through /proc), which gives
-flags of our own, and on sockets each send says that it does not want to wait. And other workers
-write to it too: so pipes and sockets get whole lines, few enough at a time that the kernel takes
+flags of our own, and on sockets each send has the flag not to wait. Other workers write to it too:
+so pipes and sockets get whole lines, few enough at a time that the kernel takes
 all of them or none, and no line is torn by another.
 """
 
@@ -18,7 +18,7 @@ import stat
 import time
 from typing import Protocol, TextIO
 
-# Seconds that closing may wait for a reader who is behind: the last lines before an exit matter.
+# Seconds that closing may wait for a slow reader: the last lines before an exit matter.
 CLOSING_PATIENCE = 1.0
 
 
@@ -26,20 +26,20 @@ class Sink(Protocol):
     """Where log lines go."""
 
     def write(self, data: bytes) -> bool:
-        """Take `data` whole; False, with nothing taken, when the reader is behind.
+        """Take `data` whole; False, with nothing taken, when the reader is too slow.
 
         Raises OSError when it cannot be written at all: the reader has gone, the disk is full.
         """
 
     def close(self) -> None:
-        """Try once more to send what is left, and let go of descriptors opened for this sink."""
+        """Try once more to send what is left, and close the descriptors opened for this sink."""
 
 
 def open_sink(stream: TextIO | None, patience: float = 0.0) -> Sink:
-    """A sink on a standard stream, or on whatever somebody put in its place: None where it was
+    """Return a sink on a standard stream, or on the object in its place; None is a stream that was
     closed when the process began.
 
-    patience: seconds that one write may wait for a reader who is behind.
+    patience: seconds that one write may wait for a slow reader.
     """
     if stream is None:
         return NoSink()
@@ -67,7 +67,7 @@ def _reopen(fd: int, kind: "type[Output]") -> "Output":
 
 
 def _whole_lines(data: memoryview) -> memoryview:
-    """As many lines as a pipe takes all of or none (PIPE_BUF octets, pipe(7)), at least one."""
+    """As many lines as a pipe takes all of or none (PIPE_BUF bytes, pipe(7)), at least one."""
     if len(data) <= select.PIPE_BUF:
         return data
     end = bytes(data[: select.PIPE_BUF]).rfind(b"\n") + 1
@@ -82,7 +82,8 @@ class Output:
         self._owned = owned
 
     def send(self, data: memoryview) -> int:
-        """Write what fits now; octets written. Raises BlockingIOError when that is nothing."""
+        """Write as much as fits now, and return how many bytes those were. Raises BlockingIOError
+        if nothing fits."""
         return os.write(self.fd, data)
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ class PipeOutput(Output):
 
 
 class SocketOutput(Output):
-    """A socket, as systemd's journal gives; each send says that it does not want to wait."""
+    """A socket, as systemd's journal gives; each send has the flag not to wait."""
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
@@ -112,9 +113,9 @@ class SocketOutput(Output):
 
 
 class PolledOutput(Output):
-    """A blocking pipe or terminal that could not be opened again: asked before each small write.
+    """A blocking pipe or terminal that could not be opened again: polled before each small write.
 
-    A pipe that poll(2) calls writable takes PIPE_BUF octets (pipe(7)), unless another process
+    A pipe that poll(2) calls writable takes PIPE_BUF bytes (pipe(7)), unless another process
     fills it in between; then this write waits, which is why this is the last choice.
     """
 
@@ -169,13 +170,13 @@ class DescriptorSink:
         try:
             self._push(output, CLOSING_PATIENCE)
         except OSError:
-            pass  # nobody reads any more, and nobody is left to tell
+            pass  # the reader has gone, and the log with it
         finally:
             output.close()
 
 
 class NoSink:
-    """A `Sink` for output that nobody wants."""
+    """A `Sink` for a process without standard streams."""
 
     def write(self, data: bytes) -> bool:
         return True

@@ -1,10 +1,10 @@
-"""Notices an event loop that does not come round, and says so while it lasts.
+"""Notices a blocked event loop, and logs it while it lasts.
 
-The loop says at each of its ticks when the next is due (`beat`). A thread looks about once a
-second whether it came. It knows from its own sleep whether anything could have run at all: when
-the machine was asleep, or the process stopped, the thread is as late as the loop, and that is not
-the loop's fault. Nor is it heard of when a thread computed all the while and gave nobody the
-interpreter's lock; then both were late and the processor was busy, and that is said afterwards.
+At each tick the loop notes when the next is due (`beat`). A thread checks about once a second
+whether it came. The thread's own sleep shows whether anything could have run at all: when the
+machine was asleep, or the process stopped, the thread is as late as the loop, and the loop is not
+to blame. The same is true when a thread computed all the while and held the interpreter's lock;
+then both were late and the processor was busy, and a line says so afterwards.
 """
 
 import logging
@@ -16,7 +16,7 @@ from bascule.stacks import WATCHDOG_THREAD
 
 logger = logging.getLogger("bascule")
 
-# How often the thread looks. One wake-up a second is nothing, even to a laptop's battery.
+# How often the thread checks. One wake-up a second is nothing, even to a laptop's battery.
 LOOK_EVERY = 1.0
 # A thread that is woken this much later than it asked for, or by half of the time that the loop
 # has, was kept from running.
@@ -28,8 +28,9 @@ MOST_SILENCE = 60.0
 class LoopWatch:
     """The judgement: no thread, and no clock of its own.
 
-    after: seconds past its due time at which the loop counts as blocked. interval: at which `look`
-    is called. where: what the loop is in and what is in flight, as lines.
+    after: seconds past its due time at which the loop counts as blocked.
+    interval: seconds between calls of `look`.
+    where: returns the stack of the loop and the requests in flight, as lines.
     stalled: the loop is blocked now.
     """
 
@@ -69,13 +70,13 @@ class LoopWatch:
             self._end(now)
         elif slept > self.interval + self.most_late and not self.stalled:
             self._explain(slept, computed)
-            # Whatever it was, the loop has from now on the time it always has.
+            # In either case the loop has its usual time from now on.
             self._due = max(due, now)
         elif now - due > self.after:
             self._tell(now, due)
 
     def _explain(self, slept: float, computed: float) -> None:
-        """Nothing ran. Was somebody computing, or was the process not there?"""
+        """Nothing ran: report it if a thread was computing, and not if the process was stopped."""
         if slept - self.interval > self.after and computed > slept / 2:
             logger.warning(
                 "nothing else ran for %.1f s while a thread computed: something holds the "
@@ -103,7 +104,7 @@ class LoopWatch:
 
 
 class Watchdog:
-    """The thread that looks."""
+    """The thread that checks the loop."""
 
     def __init__(self, after: float, where: Callable[[], str]) -> None:
         interval = min(LOOK_EVERY, after / 2)

@@ -1,12 +1,12 @@
-"""Saying what a start waits for, when it takes long.
+"""Logs what a start waits for, when it takes long.
 
-A server that prints nothing looks broken, and nobody can see that an import waits for a database.
-A step that takes longer than two seconds is named, once.
+A server that prints nothing looks broken, and its operator cannot see that an import waits for a
+database. A step that takes longer than two seconds is named, once.
 
-In a thread, because imports and lifespans may block the one that runs them. It has ended behind
-the block, so a process that goes on to fork has it no more. It is none of the threads that
-`threading` knows: an application may have gevent replace those while it is imported, which fails
-where there is another than the main one.
+A thread does it, because imports and lifespans may block the thread that runs them. It has ended
+behind the block, so a process that then forks does not have it. `threading` does not know this
+thread: an application may have gevent replace threads while it is imported, which fails where
+there is another than the main one.
 """
 
 import _thread
@@ -26,7 +26,7 @@ Tell = Callable[[str], object]
 
 @contextmanager
 def waiting_for(what: str, tell: Tell = logger.info, after: float = AFTER) -> Iterator[None]:
-    """Say, if the block takes longer than `after` seconds, that it is waited for."""
+    """Report that the server waits for the block, if it takes longer than `after` seconds."""
     going, ended = _thread.allocate_lock(), _thread.allocate_lock()
     going.acquire()
     ended.acquire()
@@ -43,5 +43,5 @@ def waiting_for(what: str, tell: Tell = logger.info, after: float = AFTER) -> It
         yield
     finally:
         going.release()
-        # Longer only if what is told of it hangs.
+        # Longer only if `tell` hangs.
         ended.acquire(timeout=PATIENCE)

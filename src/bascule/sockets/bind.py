@@ -1,7 +1,7 @@
 """Open, describe and close listening sockets.
 
 Sockets are bound before the application is imported, so that an address in use is known at once.
-They belong to whoever opened them: a server that stops accepting leaves them open, and
+They belong to the code that opened them: a server that stops accepting leaves them open, and
 `close_listeners` ends them.
 """
 
@@ -152,16 +152,16 @@ def _reason(exc: Exception) -> str:
 
 
 def _adopt(address: FDAddress) -> socket.socket:
-    """Take over a listening socket that somebody opened before us (systemd, a supervisor, a test).
+    """Take over a listening socket that another program opened (systemd, a supervisor, a test).
 
-    Its own backlog stays. What is refused is left open: it was not ours.
+    Its own backlog stays. A descriptor that is refused is left open: it was not ours.
     """
     try:
         mode = os.fstat(address.fd).st_mode
     except (OSError, OverflowError):
         raise BindError(
             f"cannot listen on {address}: no file descriptor {address.fd} is open.\n"
-            "Whoever starts the server must pass it on (systemd: a socket unit; "
+            "The program that starts the server must pass it on (systemd: a socket unit; "
             "Python: subprocess pass_fds)."
         ) from None
     if not stat.S_ISSOCK(mode):
@@ -178,7 +178,7 @@ def _adopt(address: FDAddress) -> socket.socket:
             "Call listen() on it before passing it on (systemd: ListenStream=, Accept=no)."
         )
     sock.setblocking(False)
-    # Whoever passed it on had to make it so; what the application starts is not to have it.
+    # It had to be inheritable to come here; programs that the application starts must not have it.
     sock.set_inheritable(False)
     return sock
 
@@ -186,7 +186,7 @@ def _adopt(address: FDAddress) -> socket.socket:
 def close_listeners(listeners: Sequence[socket.socket]) -> None:
     """Close the sockets, and remove the files of those UNIX sockets that this process created.
 
-    Closing twice does nothing. A file that somebody has replaced meanwhile is left alone.
+    Closing twice does nothing. A file that was replaced meanwhile is left alone.
     """
     for listener in listeners:
         if isinstance(listener, UnixListener):

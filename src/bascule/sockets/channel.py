@@ -26,7 +26,7 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._unread = b""
-        # Those that have come, and whose message is not complete yet.
+        # Descriptors that have come, and whose message is not complete yet.
         self._descriptors: deque[int] = deque()
         self._lock = threading.Lock()
 
@@ -34,7 +34,7 @@ class Channel:
         return self.sock.fileno()
 
     def send(self, kind: str, descriptors: Sequence[int] = (), **fields: object) -> bool:
-        """Send a message; whether it was. One that nobody is there to read is lost.
+        """Send a message, and return whether it was sent. Without a reader it is lost.
 
         descriptors: up to MOST_DESCRIPTORS, of which the other side gets duplicates.
         """

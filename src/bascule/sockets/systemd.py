@@ -1,4 +1,4 @@
-"""What systemd gives a service and wants to hear from it, without systemd's library.
+"""Sockets from systemd and messages to it, without systemd's library.
 
 Both are environment variables (`bascule.variables`). Other programs that start services set the
 same ones (Podman, s6, launchers of sockets), so nothing here asks whether systemd runs.
@@ -32,7 +32,7 @@ def activated(environ: MutableMapping[str, str], pid: int) -> list[FDAddress]:
 
     The variables are removed, because a program that the application starts has no part in this.
     Those meant for another process are ignored: they went past it on their way here.
-    Raises BindError when there is no making sense of them.
+    Raises BindError when they make no sense.
     """
     count, owner, _ = (environ.pop(name, "") for name in (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES))
     if owner != str(pid) or not count:
@@ -43,20 +43,20 @@ def activated(environ: MutableMapping[str, str], pid: int) -> list[FDAddress]:
 
 
 class Notifier:
-    """Tells the service manager how the service does; where nobody asked, nothing happens.
+    """Reports the state of the service to the service manager, if it wants reports.
 
-    No call raises or blocks for more than a second: being heard is not worth the service.
+    No call raises or blocks for more than a second: a report is not worth the service.
     The variables stay in the environment, where applications look that send their own messages.
     """
 
     def __init__(self, address: str = "", watchdog: float | None = None) -> None:
         """address: of a datagram socket, a path or @NAME in Linux's abstract namespace.
 
-        watchdog: seconds within which it must be told that the service is alive; None for never.
+        watchdog: seconds within which it expects a sign of life; None for never.
         """
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._complained = False
-        # Twice in that time, as systemd asks.
+        # Twice in that time, as systemd recommends.
         self.beat_every = None if watchdog is None else watchdog / 2
         self._beaten = float("-inf")
 
@@ -119,7 +119,7 @@ class Notifier:
             if not self._complained:
                 self._complained = True
                 logger.warning(
-                    "the service manager cannot be told %s over NOTIFY_SOCKET: %s",
+                    "%s cannot be reported to the service manager over NOTIFY_SOCKET: %s",
                     lines[0],
                     error.strerror or error,
                 )

@@ -1,4 +1,4 @@
-"""The server's TLS context, and what applications are told about a TLS connection.
+"""The server's TLS context, and the description of TLS connections for applications.
 
 Everything is checked when the context is made, so that a wrong file is one readable line at the
 start and not a failed handshake later.
@@ -31,20 +31,22 @@ CERT_REQS = {
 # Numbers of the protocol versions (RFC 5246, RFC 8446) under the names that OpenSSL gives them.
 VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 
-# What OpenSSL calls a key that is not the certificate's; the last when it is of another kind.
+# OpenSSL's names for a key that is not the certificate's; the last for another kind of key.
 FOREIGN_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
-# Seconds from one look at the files to the next. A look is three system calls.
+# Seconds from one check of the files to the next. A check is three system calls.
 LOOK_EVERY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class TLSFiles:
-    """What the operator gave for TLS.
+    """The settings for TLS.
 
-    certfile: the certificate and its chain, PEM. keyfile: the private key, PEM; None: it is in
-    certfile. keyfile_password: for an encrypted key. ca_certs: certificates that sign clients',
-    PEM. cert_reqs: "none", "optional" or "required" certificates of clients.
+    certfile: the certificate and its chain, PEM.
+    keyfile: the private key, PEM; None: it is in certfile.
+    keyfile_password: for an encrypted key.
+    ca_certs: certificates that sign those of clients, PEM.
+    cert_reqs: "none", "optional" or "required" certificates of clients.
     """
 
     certfile: str
@@ -55,7 +57,7 @@ class TLSFiles:
 
 
 class ServerContext(ssl.SSLContext):
-    """An SSLContext that knows its own certificate, which OpenSSL's does not tell."""
+    """An SSLContext that knows its own certificate, which OpenSSL does not give out."""
 
     certificate: str
     cipher_numbers: dict[str, int]
@@ -80,9 +82,9 @@ def server_context(files: TLSFiles, alpn: Sequence[str]) -> ServerContext:
     return context
 
 
-# What is compared of a file, links followed: one that is written anew, replaced, or to which a
-# link leads now (as certbot and Kubernetes do it) differs, and so does one whose permissions were
-# put right.
+# The identity of a file, links followed: it changes when the file is written anew or replaced,
+# when a link leads to another (as certbot and Kubernetes do it), and when its permissions are
+# corrected.
 _Identity = tuple[int, int, int, int, int]
 
 
@@ -96,8 +98,8 @@ class WatchedContext:
     def __init__(self, files: TLSFiles, alpn: Sequence[str], secret: bytes | None = None) -> None:
         """Make the first one. Raises UsageError as `server_context` does.
 
-        secret: what workers make the same keys for session tickets of; None: each context has its
-        own.
+        secret: from which all workers derive the same keys for session tickets; None: each context
+            has its own.
         """
         self._files = files
         self._alpn = alpn
@@ -119,11 +121,11 @@ class WatchedContext:
         return context
 
     def look(self, now: float) -> bool:
-        """Look at the files, when it is time to; True when there is a new context.
+        """Check the files, when it is time to; True when there is a new context.
 
-        Changed files are read when they have stayed the same from one look to the next, because
-        certificate and key are seldom written at once. When they cannot be used a line says why,
-        and the context stays.
+        Changed files are read when they have stayed the same from one check to the next, because
+        certificate and key are seldom written at once. When they cannot be used, a log line gives
+        the reason, and the context stays.
 
         now: of a clock that never goes back, in seconds. To be called as often as one likes.
         """
@@ -153,7 +155,7 @@ class WatchedContext:
 
 
 def _identity(path: str) -> _Identity | None:
-    """What tells a file from the one that was there before; None where there is none."""
+    """Return the identity of a file; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
@@ -241,7 +243,9 @@ def _check_clients(context: ssl.SSLContext, files: TLSFiles) -> None:
         ) from None
     context.verify_mode = CERT_REQS[files.cert_reqs]
     if files.cert_reqs == "none":
-        logger.warning("--ssl-ca-certs has no effect without --ssl-cert-reqs: nobody is checked")
+        logger.warning(
+            "--ssl-ca-certs has no effect without --ssl-cert-reqs: no client is checked"
+        )
 
 
 def tls_extension(ssl_object: Any) -> dict[str, object]:
@@ -264,7 +268,7 @@ def tls_extension(ssl_object: Any) -> dict[str, object]:
 
 
 def tls_environ(ssl_object: Any) -> dict[str, str]:
-    """What a WSGI environ says about TLS, in the names of Apache's mod_ssl (PEP 3333 asks so)."""
+    """Return the TLS variables of a WSGI environ, named as by Apache's mod_ssl (PEP 3333)."""
     chain = _client_chain(ssl_object)
     environ = {
         "HTTPS": "on",
@@ -279,7 +283,7 @@ def tls_environ(ssl_object: Any) -> dict[str, str]:
 
 
 def _client_chain(ssl_object: Any) -> list[str]:
-    """What the client sent, its own certificate first; only that before Python 3.13."""
+    """The certificates that the client sent, its own first; only that before Python 3.13."""
     leaf = ssl_object.getpeercert(True)
     if leaf is None:
         return []

@@ -1,9 +1,9 @@
-"""UNIX listening sockets: what already lies at the path decides what is done.
+"""UNIX listening sockets: the file at the path decides.
 
 nothing                            the socket is created there; its permissions follow the umask
-a socket nobody answers on         a server was killed there: the file is removed, then as above
-a socket somebody answers on       refused: taking the path would silently cut off the other server
-anything else                      refused: it may be somebody's data
+a socket without a server          a server was killed there: the file is removed, then as above
+a socket with a server             refused: taking the path would silently cut off the other server
+anything else                      refused: it may be data
 
 A path that starts with "@" is a name in Linux's abstract namespace, which has no file.
 """
@@ -17,7 +17,7 @@ import sys
 from bascule.address import UnixAddress
 from bascule.errors import BindError
 
-# sockaddr_un has 108 octets, one of them for the final NUL (unix(7)).
+# sockaddr_un has 108 bytes, one of them for the final NUL (unix(7)).
 PATH_LIMIT = 107
 
 
@@ -40,7 +40,7 @@ class UnixListener(socket.socket):
             self.own(name)
 
     def disown(self) -> None:
-        """Leave the file to somebody who has taken it over."""
+        """Leave the file to the process that has taken it over."""
         self._owner = 0
 
     def give_to(self, uid: int, gid: int) -> None:
@@ -48,9 +48,9 @@ class UnixListener(socket.socket):
         if self._owner == 0:
             return
         found = os.lstat(self._path)
-        # Somebody who may write the directory could have put another file there meanwhile.
+        # Another user of the directory could have put another file there meanwhile.
         if (found.st_dev, found.st_ino) != self._identity:
-            raise FileNotFoundError(errno.ENOENT, "somebody has replaced it")
+            raise FileNotFoundError(errno.ENOENT, "it has been replaced")
         if (found.st_uid, found.st_gid) != (uid, gid):
             os.chown(self._path, uid, gid, follow_symlinks=False)
 
@@ -81,7 +81,7 @@ def open_unix_listener(address: UnixAddress, backlog: int) -> UnixListener:
     name = "\0" + address.path[1:] if abstract else address.path
     if len(os.fsencode(name)) > PATH_LIMIT:
         raise BindError(
-            f"cannot listen on {address}: the path has {len(os.fsencode(name))} octets, "
+            f"cannot listen on {address}: the path has {len(os.fsencode(name))} bytes, "
             f"UNIX sockets allow {PATH_LIMIT}.\nTake a shorter one, such as unix:/run/app.sock"
         )
     listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -110,15 +110,15 @@ def _clear_path(address: UnixAddress) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise BindError(
-            f"cannot listen on {address}: there is something else than a socket at this path.\n"
-            f"Look at it (ls -l {address.path}), move it away, or take another path."
+            f"cannot listen on {address}: the file at this path is not a socket.\n"
+            f"Check it (ls -l {address.path}), move it away, or take another path."
         )
     if _is_stale(address):
         os.unlink(address.path)
 
 
 def _is_stale(address: UnixAddress) -> bool:
-    """Whether nobody listens there; BindError if somebody does."""
+    """Whether no server listens there; BindError if one does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -152,7 +152,7 @@ def _explain(address: UnixAddress, exc: OSError) -> str:
 
 
 def unix_name(sockname: str | bytes) -> str:
-    """What the operator would type for a UNIX socket's getsockname(): abstract names with "@"."""
+    """Return a UNIX socket's name as an operator types it: abstract names with "@"."""
     if isinstance(sockname, bytes):
         return "@" + os.fsdecode(sockname[1:])
     return sockname

@@ -313,11 +313,11 @@ def test_a_file_for_other_loggers_leaves_the_default(tmp_path, monkeypatch, stde
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("log.txt", "version: 1", "is told by its ending, one of .conf, .ini, .json"),
+        ("log.txt", "version: 1", "is not known by its ending; give one of .conf, .ini, .json"),
         ("log.yaml", "a: [", "expected the node content"),
         ("log.yaml", "", "it must hold one object"),
         ("log.conf", "no section", "MissingSectionHeaderError"),
-        ("log", "{}", "the kind of file is told by its ending"),
+        ("log", "{}", "the kind of file is not known by its ending"),
         ("log.json", "{", "Expecting property name"),
         ("log.json", "[]", "it must hold one object"),
         ("log.json", '{"version": 7}', "Unsupported version: 7"),

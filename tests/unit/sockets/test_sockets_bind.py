@@ -284,7 +284,7 @@ def test_what_is_not_a_socket_is_never_removed(tmp_path, kind):
         path.mkdir()
     else:
         path.symlink_to(tmp_path / "elsewhere")
-    assert "something else than a socket" in refusal(UnixAddress(str(path)))
+    assert "the file at this path is not a socket" in refusal(UnixAddress(str(path)))
     assert os.path.lexists(path)
 
 

@@ -142,5 +142,6 @@ def test_manager_that_is_not_there_is_complained_of_once(tmp_path, caplog):
     notifier.ready()
     notifier.stopping()
     assert [record.getMessage() for record in caplog.records] == [
-        "the service manager cannot be told READY=1 over NOTIFY_SOCKET: No such file or directory"
+        "READY=1 cannot be reported to the service manager over NOTIFY_SOCKET: "
+        "No such file or directory"
     ]
