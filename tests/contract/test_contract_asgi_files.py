@@ -370,7 +370,7 @@ def test_a_file_longer_than_what_is_left_of_the_length_breaks_the_response_off(
     with pytest.raises(ConnectionEnded):
         client.request("GET")
     served.wait_until_idle()
-    assert "5 octets longer than its Content-Length" in served.taken_log()
+    assert "5 bytes longer than its Content-Length" in served.taken_log()
 
 
 @pytest.mark.parametrize("kind", ["pathsend", "zerocopysend"])

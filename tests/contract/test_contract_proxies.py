@@ -621,7 +621,7 @@ def test_the_address_in_the_header_is_whom_fields_are_believed_of(
         (b"PROXY TCP4 1.2.3.4\r\n" + GET, "sends a malformed PROXY line"),
         (b"PROXY " + b"x" * 200, "sends a PROXY line that does not end"),
         (proxy.binary(0x21, 0x11, b"") + GET, "too short"),
-        (proxy.binary(0x21, 0x11, bytes(9000)), "of 9000 octets"),
+        (proxy.binary(0x21, 0x11, bytes(9000)), "of 9000 bytes"),
     ],
 )
 def test_wrong_header(serve_site: Callable[..., Site], octets: bytes, reason: str) -> None:

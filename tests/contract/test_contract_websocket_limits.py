@@ -61,7 +61,7 @@ def assert_refused(served: Served, heard: Flag, sent: list[bytes], code: int, re
 def test_what_is_too_long(serve_sockets: Serve, sent: list[bytes], what: str) -> None:
     heard = Flag()
     served = serve_sockets(hears(heard), ws_max_size=1000)
-    assert_refused(served, heard, sent, 1009, f"{what} longer than 1000 octets")
+    assert_refused(served, heard, sent, 1009, f"{what} longer than 1000 bytes")
 
 
 def test_what_is_just_short_enough(serve_sockets: Serve) -> None:
@@ -87,7 +87,7 @@ def test_a_bomb_does_not_fill_memory(serve_sockets: Serve) -> None:
     bomb = frame(TEXT, deflated(bytes(200_000_000)), rsv=COMPRESSED)
     tracemalloc.start()
     try:
-        reason = "message longer than 1000000 octets"
+        reason = "message longer than 1000000 bytes"
         assert_refused(served, heard, [bomb], 1009, reason)
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -1,6 +1,6 @@
 """Fuzz one target: `python tests/fuzz/fuzz_run.py TARGET [--seconds N] [--seed N] [FILE ...]`.
 
-Files are run as they are, to see again what once failed. Without files, the octets of the wire
+Files are run as they are, to see again what once failed. Without files, the bytes of the wire
 corpus are mutated for some seconds; with atheris installed, `--atheris [libFuzzer options]` does
 it guided by coverage. What fails is only printed, ready to become a case of the corpus.
 """
@@ -53,18 +53,18 @@ PROXY_HEADERS = [
 
 
 def seeds_of(target: Target) -> list[bytes]:
-    """Octets for a target to be mutated."""
+    """Bytes for a target to be mutated."""
     if target.__name__ == "websocket_engine":
-        cases = [case for case in load_websocket_corpus() if len(case.octets) < 2000]
-        return [(b"\xff" if case.offer else b"\0") + case.octets for case in cases]
+        cases = [case for case in load_websocket_corpus() if len(case.data) < 2000]
+        return [(b"\xff" if case.offer else b"\0") + case.data for case in cases]
     if target.__name__ == "http2_engine":
-        cases = [case.octets for case in load_http2_corpus() if len(case.octets) < 2000]
-        return [octets.removeprefix(OPENING) for octets in cases]
+        cases = [case.data for case in load_http2_corpus() if len(case.data) < 2000]
+        return [data.removeprefix(OPENING) for data in cases]
     if target.__name__ == "hpack_blocks":
         return [
             b"".join(
                 bytes([len(block)]) + block
-                for block in (bytes.fromhex(octets) for octets, _, _ in example.blocks)
+                for block in (bytes.fromhex(data) for data, _, _ in example.blocks)
             )
             for example in EXAMPLES_OF_THE_RFC
         ]
@@ -74,7 +74,7 @@ def seeds_of(target: Target) -> list[bytes]:
         return FORWARDED
     if target.__name__ == "proxy_header":
         return PROXY_HEADERS
-    return [case.octets for case in load_corpus("http1") if len(case.octets) < 2000]
+    return [case.data for case in load_corpus("http1") if len(case.data) < 2000]
 
 
 def mutate(chance: random.Random, seeds: list[bytes]) -> bytes:
@@ -109,7 +109,7 @@ def run_mutations(target: Target, seconds: float, seed: int) -> None:
         try:
             target(data)
         except BaseException:
-            print(f"failed on the octets {data!r}")
+            print(f"failed on the bytes {data!r}")
             raise
     print(f"{count} inputs, none failed")
 

@@ -1,4 +1,4 @@
-"""One function for each parser: it takes any octets and raises when its docstring does not hold.
+"""One function for each parser: it takes any bytes and raises when its docstring does not hold.
 
 They have the signature that atheris and libFuzzer want; run.py drives them.
 """
@@ -52,7 +52,7 @@ CLEAN_HEAD = b"GET /clean HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
 def http1_engine(data: bytes) -> None:
-    """Never raises; however the octets are cut, the same requests come out, and the same end;
+    """Never raises; however the bytes are cut, the same requests come out, and the same end;
     nothing comes after the end; no more is kept than the longest head.
     """
     whole = feed(Http1Engine(LIMITS), iter([data]))
@@ -90,7 +90,7 @@ def summary(outcome: Outcome) -> list[tuple[object, ...]]:
 def http1_head(data: bytes) -> None:
     """A head is a Request or a RequestRefused with one of the known statuses and one printable
     line of reason; of a Request the names are tokens in lower case, the values have no control
-    octet, and nothing of it is left in the reader for the next head.
+    byte, and nothing of it is left in the reader for the next head.
     """
     head = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     reader = HeadReader(LIMITS, "drop")
@@ -124,7 +124,7 @@ def check_fields(request: Request) -> None:
 
 
 def http1_chunked(data: bytes) -> None:
-    """Raises nothing but RequestRefused; fed in two pieces, it decodes the same octets and finds
+    """Raises nothing but RequestRefused; fed in two pieces, it decodes the same bytes and finds
     the same end as fed whole.
     """
     half = len(data) // 2
@@ -154,11 +154,11 @@ def http1_response(data: bytes) -> None:
     fields = list(zip(parts[::2], parts[1::2], strict=False))
     writer = ResponseWriter(ResponseDefaults())
     try:
-        octets = writer.head(200, reason, fields, b"body", True)
+        raw = writer.head(200, reason, fields, b"body", True)
     except ResponseError:
         assert not writer.started
         return
-    head, _, body = octets.partition(b"\r\n\r\n")
+    head, _, body = raw.partition(b"\r\n\r\n")
     assert body == b"body"
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", head)
     lines = head.split(b"\r\n")
@@ -168,7 +168,7 @@ def http1_response(data: bytes) -> None:
 
 
 def header_policy(data: bytes) -> None:
-    """A name is a token or a ValueError; an authority has no octet that ends one in a URL; a
+    """A name is a token or a ValueError; an authority has no byte that ends one in a URL; a
     length is what ASCII digits say or -1.
     """
     try:
@@ -184,28 +184,28 @@ def header_policy(data: bytes) -> None:
 
 
 def http2_engine(data: bytes) -> None:
-    """Never raises; however the octets are cut, the same events come out, and the same frames are
+    """Never raises; however the bytes are cut, the same events come out, and the same frames are
     written; nothing comes after the end; no more waits than a frame, and no more streams are open
-    than may be. The octets follow the client's opening.
+    than may be. The bytes follow the client's opening.
     """
-    octets = OPENING + data
+    raw = OPENING + data
     one = Http2Engine(LIMITS, HTTP2_LIMITS)
-    whole, written, _ = feed_http2(Http2Engine(LIMITS, HTTP2_LIMITS), [octets])
-    pieces, other, most = feed_http2(one, random_pieces(octets, str(len(data))))
+    whole, written, _ = feed_http2(Http2Engine(LIMITS, HTTP2_LIMITS), [raw])
+    pieces, other, most = feed_http2(one, random_pieces(raw, str(len(data))))
     assert (pieces, other) == (whole, written)
     assert most <= 9 + 16384
     assert "failed" not in [event[0] for event in whole[:-1]]
-    assert len(one.streams) <= HTTP2_LIMITS.streams
-    assert one.window.left + one.window.owed <= one.window.size
+    assert len(one.streams.open) <= HTTP2_LIMITS.streams
+    assert one.streams.window.left + one.streams.window.owed <= one.streams.window.size
     frames_of(written)
     for event in whole:
         assert event[0] != "refused" or event[2] in REFUSALS
 
 
 def websocket_engine(data: bytes) -> None:
-    """Never raises; however the octets are cut, the same messages come out, and the same end;
+    """Never raises; however the bytes are cut, the same messages come out, and the same end;
     nothing comes after the end, nothing is longer than the limits, and no more waits than a
-    control frame. The first octet says whether compression was negotiated.
+    control frame. The first byte says whether compression was negotiated.
     """
     deflated = data[:1] > b"\x7f"
     whole, _ = feed_websocket(websocket(deflated), iter([data[1:]]))
@@ -228,7 +228,7 @@ def websocket(deflated: bool) -> WebSocketEngine:
 
 def websocket_offer(data: bytes) -> None:
     """Whatever the fields of a handshake say, it is refused with 400 or 426, or it can be answered
-    with a subprotocol of it and with an extension that has no octet but those of tokens.
+    with a subprotocol of it and with an extension that has no byte but those of tokens.
     """
     lines = data.split(b"\r\n")
     names = [b"sec-websocket-" + name for name in (b"protocol", b"extensions", b"key", b"version")]
@@ -280,7 +280,7 @@ def hpack_blocks(data: bytes) -> None:
 
 
 def field_blocks(data: bytes) -> list[bytes]:
-    """Each block stands behind an octet with its length."""
+    """Each block stands behind a byte with its length."""
     blocks = []
     while data:
         blocks.append(data[1 : 1 + data[0]])

@@ -13,9 +13,9 @@ from bascule.protocols.limits import RequestLimits
 from support.websocket_wire import feed_websocket
 from support.wire import feed, load_corpus
 
-OCTETS = [case.octets for case in load_corpus("http1")]
-LINES = sorted({line for octets in OCTETS for line in octets[:2000].split(b"\r\n")})
-SHORT = [octets for octets in OCTETS if len(octets) < 2000]
+BYTES = [case.data for case in load_corpus("http1")]
+LINES = sorted({line for data in BYTES for line in data[:2000].split(b"\r\n")})
+SHORT = [data for data in BYTES if len(data) < 2000]
 ACCIDENTS = 500
 
 targets = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
@@ -23,8 +23,8 @@ targets = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 
 @targets
 def test_target_holds_for_the_corpus(target: Callable[[bytes], None]) -> None:
-    for octets in OCTETS + seeds_of(target):
-        target(octets)
+    for data in BYTES + seeds_of(target):
+        target(data)
 
 
 @targets
@@ -39,18 +39,18 @@ def test_target_holds_for_lines_of_the_corpus(target: Callable[[bytes], None]) -
 def test_target_holds_after_accidents(target: Callable[[bytes], None]) -> None:
     seeds = seeds_of(target)
     for seed in range(ACCIDENTS):
-        octets = mutate(random.Random(seed), seeds)
+        data = mutate(random.Random(seed), seeds)
         try:
-            target(octets)
+            target(data)
         except BaseException as error:
-            error.add_note(f"mutate(random.Random({seed}), seeds) = {octets!r}")
+            error.add_note(f"mutate(random.Random({seed}), seeds) = {data!r}")
             raise
 
 
 def test_accidents_leave_something_to_find() -> None:
     """Inputs that are all refused, or all served, would prove little."""
-    octets = [mutate(random.Random(seed), SHORT) for seed in range(ACCIDENTS)]
-    outcomes = [feed(Http1Engine(RequestLimits()), iter([one])) for one in octets]
+    data = [mutate(random.Random(seed), SHORT) for seed in range(ACCIDENTS)]
+    outcomes = [feed(Http1Engine(RequestLimits()), iter([one])) for one in data]
     refused = sum(outcome.refused is not None for outcome in outcomes)
     assert ACCIDENTS * 0.1 < refused < ACCIDENTS * 0.9
     assert sum(bool(outcome.requests) for outcome in outcomes) > ACCIDENTS * 0.1
@@ -60,8 +60,8 @@ def test_accidents_leave_something_of_a_websocket() -> None:
     seeds = seeds_of(TARGETS["websocket_engine"])
     streams = [mutate(random.Random(seed), seeds) for seed in range(ACCIDENTS)]
     ends, messages = [], 0
-    for octets in streams:
-        events, _ = feed_websocket(websocket(octets[:1] > b"\x7f"), iter([octets[1:]]))
+    for data in streams:
+        events, _ = feed_websocket(websocket(data[:1] > b"\x7f"), iter([data[1:]]))
         ends.append(events[-1][0])
         messages += len(events) > 1
     assert ACCIDENTS * 0.1 < ends.count("failed") < ACCIDENTS * 0.9

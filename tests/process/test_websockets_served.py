@@ -83,7 +83,7 @@ def test_sizes_by_flag():
     with serve("--ws-max-size", "100") as server, opened(server) as client:
         client.send(binary(bytes(100)) + binary(bytes(101)))
         assert client.read_frame().payload == bytes(100)
-        assert client.read_closed() == (1009, "frame longer than 100 octets")
+        assert client.read_closed() == (1009, "frame longer than 100 bytes")
 
 
 def test_no_websockets_by_flag():

@@ -11,7 +11,7 @@ Field = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Example:
-    """Blocks of one connection. Each has its octets in hexadecimal, its fields, and the dynamic
+    """Blocks of one connection. Each has its bytes in hexadecimal, its fields, and the dynamic
     table after it, the newest entry first."""
 
     section: str
@@ -146,7 +146,7 @@ EXAMPLES_OF_THE_RFC = [
     ),
 ]
 BLOCKS_OF_THE_RFC = [
-    bytes.fromhex(octets) for example in EXAMPLES_OF_THE_RFC for octets, _, _ in example.blocks
+    bytes.fromhex(data) for example in EXAMPLES_OF_THE_RFC for data, _, _ in example.blocks
 ]
 
 

@@ -1,6 +1,6 @@
 """h11 as a second opinion about requests: both must take the same ones, and read the same in them.
 
-Where only one of the two takes a request, the octets must show one of the differences that are
+Where only one of the two takes a request, the bytes must show one of the differences that are
 listed here with their reasons; what the engine says about it is not asked, so that a wrong refusal
 cannot excuse itself.
 """
@@ -44,8 +44,8 @@ class Verdict:
     request: Exchanged | None = None
 
 
-def ask_engine(octets: bytes) -> Verdict:
-    outcome = feed(Http1Engine(LIMITS, "dangerous"), iter([octets]))
+def ask_engine(data: bytes) -> Verdict:
+    outcome = feed(Http1Engine(LIMITS, "dangerous"), iter([data]))
     request = outcome.requests[0] if outcome.requests else None
     if request is not None and request.complete:
         return Verdict("taken", request=request)
@@ -54,9 +54,9 @@ def ask_engine(octets: bytes) -> Verdict:
     return Verdict("incomplete")
 
 
-def ask_h11(octets: bytes) -> Verdict:
+def ask_h11(data: bytes) -> Verdict:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LIMITS.head)
-    connection.receive_data(octets)
+    connection.receive_data(data)
     request = None
     try:
         while True:
@@ -95,19 +95,19 @@ def is_host(authority: bytes) -> bool:
 
 
 class Sight:
-    """The octets as a lenient eye sees them, to find out what is wrong with them."""
+    """The bytes as a lenient eye sees them, to find out what is wrong with them."""
 
-    def __init__(self, octets: bytes) -> None:
-        blank_line = re.search(rb"\n\r?\n", octets)
-        end = blank_line.end() if blank_line is not None else len(octets)
-        self.head = octets[:end]
-        self.rest = octets[end:]
+    def __init__(self, data: bytes) -> None:
+        blank_line = re.search(rb"\n\r?\n", data)
+        end = blank_line.end() if blank_line is not None else len(data)
+        self.head = data[:end]
+        self.rest = data[end:]
         lines = [line.rstrip(b"\r") for line in self.head.rstrip(b"\r\n").split(b"\n")]
         self.words = lines[0].split(b" ")
         self.lines = [line.partition(b":") for line in lines[1:]]
         if b"chunked" in self.head.lower():
             # There the body has lines as well.
-            self.text = octets
+            self.text = data
         else:
             self.text = self.head
 
@@ -163,7 +163,7 @@ class Sight:
 STRICTER: dict[str, Callable[[Sight], object]] = {
     "bare LF ends a line for h11 (CVE-2019-16785)": lambda s: re.search(rb"(?<!\r)\n", s.text),
     "CR before CRLF is a line end for h11": lambda s: re.search(rb"\r(?!\n)", s.text),
-    "control octets may stand in values for h11": lambda s: re.search(
+    "control bytes may stand in values for h11": lambda s: re.search(
         rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", s.text
     ),
     "folded lines are joined by h11, as RFC 9112 section 5.2 allows": lambda s: re.search(
@@ -206,21 +206,21 @@ LOOSER: dict[str, Callable[[Sight], object]] = {
 }
 
 
-def explain(table: dict[str, Callable[[Sight], object]], octets: bytes) -> list[str]:
-    """The listed differences that `octets` show."""
-    sight = Sight(octets)
+def explain(table: dict[str, Callable[[Sight], object]], data: bytes) -> list[str]:
+    """The listed differences that `data` show."""
+    sight = Sight(data)
     return [reason for reason, shows in table.items() if shows(sight)]
 
 
-def compare(octets: bytes) -> None:
+def compare(data: bytes) -> None:
     """Raises AssertionError when the two differ in a way that is not listed."""
-    ours, theirs = ask_engine(octets), ask_h11(octets)
+    ours, theirs = ask_engine(data), ask_h11(data)
     if ours.request is not None and theirs.request is not None:
         agree(ours.request, theirs.request)
     elif ours.kind == "refused" and theirs.kind != "refused":
-        assert explain(STRICTER, octets), (ours, theirs)
+        assert explain(STRICTER, data), (ours, theirs)
     elif theirs.kind == "refused" and ours.kind != "refused":
-        assert explain(LOOSER, octets), (ours, theirs)
+        assert explain(LOOSER, data), (ours, theirs)
     else:
         assert ours.kind == theirs.kind, (ours, theirs)
 

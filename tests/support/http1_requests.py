@@ -48,7 +48,7 @@ class Sent:
             return [(b"Content-Length", b"%d" % sum(map(len, self.body)))]
         return [(b"Transfer-Encoding", b"chunked")] if self.framing == "chunked" else []
 
-    def octets(self) -> bytes:
+    def data(self) -> bytes:
         """The request as it stands on the wire."""
         head = [self.method.encode() + b" " + self.target + b" HTTP/1.1"]
         head += [name + b": " + value for name, value in self.fields + self.framing_fields]
@@ -136,8 +136,8 @@ CONFUSING = [
 
 @st.composite
 def mangled(draw: st.DrawFn) -> bytes:
-    """The octets of a valid request after up to three accidents."""
-    data = draw(requests()).octets()
+    """The bytes of a valid request after up to three accidents."""
+    data = draw(requests()).data()
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(data)))
         gone = draw(st.integers(0, 3))

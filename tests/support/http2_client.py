@@ -28,9 +28,9 @@ class Http2Client:
         self.send(h2.PREFACE + h2.settings(**settings))
         self.opening = self.read()
 
-    def send(self, octets: bytes) -> list[Plain]:
+    def send(self, data: bytes) -> list[Plain]:
         """Send frames; returns the events that come of them."""
-        self.engine.receive_data(octets)
+        self.engine.receive_data(data)
         return [plain(event) for event in take(self.engine)]
 
     def request(self, stream: int = 1, fields: h2.Fields = h2.GET, *, end: bool = True) -> Stream:

@@ -74,39 +74,39 @@ def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(b"\0" + string(name) + string(value) for name, value in fields)
 
 
-def string(octets: bytes) -> bytes:
-    size = len(octets)
+def string(data: bytes) -> bytes:
+    size = len(data)
     if size < 127:
-        return bytes((size,)) + octets
+        return bytes((size,)) + data
     size -= 127
     length = b"\x7f"
     while size >= 128:
         length += bytes((size & 127 | 128,))
         size >>= 7
-    return length + bytes((size,)) + octets
+    return length + bytes((size,)) + data
 
 
 def headers(
     stream: int, fields: Fields | bytes = GET, *, end: bool = True, flags: int = END_HEADERS
 ) -> bytes:
-    octets = fields if isinstance(fields, bytes) else block(fields)
-    return raw_frame(TYPES["headers"], flags | (END_STREAM if end else 0), stream, octets)
+    data = fields if isinstance(fields, bytes) else block(fields)
+    return raw_frame(TYPES["headers"], flags | (END_STREAM if end else 0), stream, data)
 
 
-def continuation(stream: int, octets: bytes, *, last: bool = True) -> bytes:
-    return raw_frame(TYPES["continuation"], END_HEADERS if last else 0, stream, octets)
+def continuation(stream: int, data: bytes, *, last: bool = True) -> bytes:
+    return raw_frame(TYPES["continuation"], END_HEADERS if last else 0, stream, data)
 
 
 def long_headers(stream: int, fields: Fields) -> bytes:
     """A request head in as many frames as it needs."""
-    octets = block(fields)
-    pieces = [octets[at : at + 16384] for at in range(0, len(octets), 16384)]
+    data = block(fields)
+    pieces = [data[at : at + 16384] for at in range(0, len(data), 16384)]
     rest = [continuation(stream, piece, last=piece is pieces[-1]) for piece in pieces[1:]]
     return headers(stream, pieces[0], flags=0 if rest else END_HEADERS) + b"".join(rest)
 
 
-def data(stream: int, octets: bytes, *, end: bool = False) -> bytes:
-    return raw_frame(TYPES["data"], END_STREAM if end else 0, stream, octets)
+def data(stream: int, data: bytes, *, end: bool = False) -> bytes:
+    return raw_frame(TYPES["data"], END_STREAM if end else 0, stream, data)
 
 
 def settings(*, ack: bool = False, **values: int) -> bytes:
@@ -159,17 +159,15 @@ class Frame:
         return int.from_bytes(self.payload[:4], "big")
 
 
-def frames_of(octets: bytes) -> list[Frame]:
+def frames_of(data: bytes) -> list[Frame]:
     """What a peer wrote, which is whole frames no longer than everybody takes by default."""
     frames = []
-    while octets:
-        length = int.from_bytes(octets[:3], "big")
+    while data:
+        length = int.from_bytes(data[:3], "big")
         assert length <= 16384
-        assert len(octets) >= 9 + length
-        stream = int.from_bytes(octets[5:9], "big")
+        assert len(data) >= 9 + length
+        stream = int.from_bytes(data[5:9], "big")
         assert stream < 2**31
-        frames.append(
-            Frame(KINDS.get(octets[3], "unknown"), octets[4], stream, octets[9 : 9 + length])
-        )
-        octets = octets[9 + length :]
+        frames.append(Frame(KINDS.get(data[3], "unknown"), data[4], stream, data[9 : 9 + length]))
+        data = data[9 + length :]
     return frames

@@ -30,7 +30,7 @@ A line of `frames` is a frame: its type, its stream (not for settings, ping, goa
 priority_update), flags, and its payload with the escapes of the HTTP/1.1 corpus. The fields of a
 block stand below it, indented. Flags: end, ack, padded=N, priority, and `more` for a block that
 goes on. Numbers are written as such, error codes and parameters by their names. `raw 0x0 0x1 3
-payload` is any frame, `octets` anything at all; a frame ending in ` x300` is sent so many times,
+payload` is any frame, `bytes` anything at all; a frame ending in ` x300` is sent so many times,
 each on the next stream if `+` follows the number of its stream.
 """
 
@@ -68,7 +68,7 @@ class Http2Case:
 
     name: str
     why: str
-    octets: bytes
+    data: bytes
     limits: RequestLimits
     own: Http2Limits
     header_map: str
@@ -95,11 +95,11 @@ def load_cases(path: Path) -> list[Http2Case]:
 def load_case(stem: str, said: dict[str, Any]) -> Http2Case:
     if unknown := said.keys() - CASE_KEYS:
         raise ValueError(f"{stem}: unknown keys {sorted(unknown)}")
-    octets = read_frames(said["frames"])
+    data = read_frames(said["frames"])
     return Http2Case(
         f"{stem}/{said['name']}",
         said["why"],
-        octets if said.get("bare") else h2.OPENING + octets,
+        data if said.get("bare") else h2.OPENING + data,
         RequestLimits(**said.get("limits", {})),
         Http2Limits(**said.get("http2", {})),
         said.get("header_map", "drop"),
@@ -126,8 +126,8 @@ def load_event(said: list[Any]) -> Plain:
 
 
 def read_frames(text: str) -> bytes:
-    """The octets of frames written as above."""
-    octets = b""
+    """The bytes of frames written as above."""
+    data = b""
     lines = [line for line in text.splitlines() if line.strip()]
     at = 0
     while at < len(lines):
@@ -141,8 +141,8 @@ def read_frames(text: str) -> bytes:
         if words[-1].startswith("x") and words[-1][1:].isdigit():
             times = int(words.pop()[1:])
         for number in range(times):
-            octets += read_frame(words, fields, number)
-    return octets
+            data += read_frame(words, fields, number)
+    return data
 
 
 def read_field(line: str) -> h2.Fields:
@@ -159,7 +159,7 @@ def read_field(line: str) -> h2.Fields:
 
 def read_frame(words: list[str], fields: h2.Fields, number: int) -> bytes:
     kind, *rest = words
-    if kind == "octets":
+    if kind == "bytes":
         return decode(" ".join(rest))
     if kind == "raw":
         raw_kind, flags, stream = (int(one, 0) for one in rest[:3])
@@ -241,7 +241,7 @@ def take(engine: Http2Engine) -> list[Http2Event]:
 
 
 def feed_http2(engine: Http2Engine, pieces: Iterable[bytes]) -> tuple[list[Plain], bytes, int]:
-    """All events, what was written, and the most octets that waited in the engine."""
+    """All events, what was written, and the most bytes that waited in the engine."""
     events: list[Plain] = []
     written = b""
     most_buffered = 0

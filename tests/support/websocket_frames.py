@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bascule.protocols.events import Failed, Lost, PeerClosed, Ping, Pong
-from bascule.protocols.websocket.engine import Event, WebSocketEngine
+from bascule.protocols.websocket.engine import WebSocketEngine, WebSocketEvent
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
@@ -12,7 +12,7 @@ KEY = b"\x37\xfa\x21\x3d"
 
 def mask(payload: bytes, key: bytes) -> bytes:
     """RFC 6455 section 5.3, as it is written there."""
-    return bytes(octet ^ key[i % 4] for i, octet in enumerate(payload))
+    return bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
 
 
 def client_frame(
@@ -34,27 +34,27 @@ def client_frame(
     return head + (payload if key is None else key + mask(payload, key))
 
 
-def server_frames(octets: bytes) -> list[tuple[int, int, bytes]]:
+def server_frames(data: bytes) -> list[tuple[int, int, bytes]]:
     """What a server wrote: (opcode, reserved bits, payload) of frames that are whole and unmasked,
     with lengths in their shortest form."""
     frames = []
-    while octets:
-        assert octets[0] & 0x80
-        size, at = octets[1], 2
+    while data:
+        assert data[0] & 0x80
+        size, at = data[1], 2
         assert size < 128
         if size >= 126:
             at = 4 if size == 126 else 10
-            size, form = int.from_bytes(octets[2:at], "big"), size
+            size, form = int.from_bytes(data[2:at], "big"), size
             assert size > (125 if form == 126 else 65535)
-        assert len(octets) >= at + size
-        frames.append((octets[0] & 15, octets[0] & 0x70, octets[at : at + size]))
-        octets = octets[at + size :]
+        assert len(data) >= at + size
+        frames.append((data[0] & 15, data[0] & 0x70, data[at : at + size]))
+        data = data[at + size :]
     return frames
 
 
 def events_of(
     engine: WebSocketEngine, pieces: Iterable[bytes], *, eof: bool = False
-) -> list[Event]:
+) -> list[WebSocketEvent]:
     """Every event, each taken as soon as it is there."""
     events = []
     for piece in pieces:
@@ -66,14 +66,14 @@ def events_of(
     return events
 
 
-def take(engine: WebSocketEngine) -> list[Event]:
+def take(engine: WebSocketEngine) -> list[WebSocketEvent]:
     events = []
     while (event := engine.next_event()) is not None:
         events.append(event)
     return events
 
 
-def plain(event: Event | None) -> tuple[object, ...]:
+def plain(event: WebSocketEvent | None) -> tuple[object, ...]:
     """An event as something that can be compared and written into a corpus."""
     if isinstance(event, str):
         return ("text", event)

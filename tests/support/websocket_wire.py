@@ -1,7 +1,7 @@
 r"""The WebSocket corpus: what a client sends after the handshake, and what must come of it.
 
 A case is one file, in the form that support/wire.py describes: above the line `---` is what is
-expected, in TOML; below it are the octets, with their escapes.
+expected, in TOML; below it are the bytes, with their escapes.
 
     why = "RFC 6455 section 5.5.1: a Close frame has a code."
     offer = 'permessage-deflate'   # what was negotiated; without it there are no extensions
@@ -13,7 +13,7 @@ expected, in TOML; below it are the octets, with their escapes.
         ['pong', ''],
         ['closed', 1000, 'bye'],
         ['failed', 1002, 'opcode'],    # what the reason must mention
-        ['lost'],                  # the end of the octets, where nothing else was the end
+        ['lost'],                  # the end of the bytes, where nothing else was the end
     ]
     ---
     \x81\x85\0\0\0\0hello
@@ -44,7 +44,7 @@ class WebSocketCase:
     """One file of the corpus."""
 
     name: str
-    octets: bytes
+    data: bytes
     why: str
     offer: str
     limits: WebSocketLimits
@@ -67,9 +67,9 @@ def load_websocket_corpus() -> list[WebSocketCase]:
 
 def load_case(path: Path) -> WebSocketCase:
     """Read one case. Raises ValueError for a file that is not in the form above."""
-    head, separator, octets = path.read_text("ascii").partition("\n---\n")
+    head, separator, data = path.read_text("ascii").partition("\n---\n")
     if not separator:
-        raise ValueError(f"{path}: no line '---' between expectation and octets")
+        raise ValueError(f"{path}: no line '---' between expectation and bytes")
     said: dict[str, Any] = tomllib.loads(head)
     if unknown := said.keys() - CASE_KEYS:
         raise ValueError(f"{path}: unknown keys {sorted(unknown)}")
@@ -78,7 +78,7 @@ def load_case(path: Path) -> WebSocketCase:
         raise ValueError(f"{path}: one end, and nothing behind it")
     return WebSocketCase(
         "/".join(path.with_suffix("").parts[-3:]),
-        decode_lines(octets),
+        decode_lines(data),
         said["why"],
         said.get("offer", ""),
         WebSocketLimits(**said.get("limits", {})),
@@ -100,7 +100,7 @@ def load_event(said: list[Any]) -> Plain:
 
 
 def feed_websocket(engine: WebSocketEngine, pieces: Iterable[bytes]) -> tuple[list[Plain], int]:
-    """All events, and the most octets that waited in the engine; then the client goes away."""
+    """All events, and the most bytes that waited in the engine; then the client goes away."""
     events: list[Plain] = []
     most_buffered = 0
     for piece in pieces:

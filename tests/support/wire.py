@@ -1,13 +1,13 @@
 r"""The wire corpus: raw requests in files, each with what an engine must make of it.
 
-A case is one file. Above the line `---` is what is expected, in TOML; below it are the octets:
+A case is one file. Above the line `---` is what is expected, in TOML; below it are the bytes:
 
     why = "RFC 9112 section 3.2: more than one Host line."
     status = 400              # the refusal, or a list where the RFC leaves a choice; else none
     reason = 'Host'           # what the reason must mention
     limits = { body = 10 }    # RequestLimits that differ from the defaults
     header_map = 'drop'       # what to do with underscores in names
-    eof = 'clean'             # where the octets end: clean, inside a head, or cut inside a body
+    eof = 'clean'             # where the bytes end: clean, inside a head, or cut inside a body
 
     [[request]]               # one for each request that comes out, in order
     method = 'GET'
@@ -26,7 +26,7 @@ A case is one file. Above the line `---` is what is expected, in TOML; below it 
     Host: a.example\r\n
     \r\n
 
-The octets are ASCII with escapes: \r \n \t \0 \\ \xNN, and \{800:text} for text written 800 times.
+The bytes are ASCII with escapes: \r \n \t \0 \\ \xNN, and \{800:text} for text written 800 times.
 Line breaks of the file mean nothing, so a line is cut wherever it reads best; it may not end with
 a space, which nobody would see. The strings of the expectation (TOML literals, in single quotes)
 take the same escapes.
@@ -75,7 +75,7 @@ class Case:
     """One file of the corpus."""
 
     name: str
-    octets: bytes
+    data: bytes
     why: str
     statuses: tuple[int, ...]
     reason: str
@@ -106,16 +106,16 @@ def load_corpus(folder: str) -> list[Case]:
 
 def load_case(path: Path) -> Case:
     """Read one case. Raises ValueError for a file that is not in the form above."""
-    head, separator, octets = path.read_text("ascii").partition("\n---\n")
+    head, separator, data = path.read_text("ascii").partition("\n---\n")
     if not separator:
-        raise ValueError(f"{path}: no line '---' between expectation and octets")
+        raise ValueError(f"{path}: no line '---' between expectation and bytes")
     said: dict[str, Any] = tomllib.loads(head)
     if unknown := said.keys() - CASE_KEYS:
         raise ValueError(f"{path}: unknown keys {sorted(unknown)}")
     status = said.get("status", [])
     return Case(
         name="/".join(path.with_suffix("").parts[-3:]),
-        octets=decode_lines(octets),
+        data=decode_lines(data),
         why=said["why"],
         statuses=tuple(status) if isinstance(status, list) else (status,),
         reason=said.get("reason", ""),
@@ -154,11 +154,11 @@ def decode_lines(text: str) -> bytes:
 
 
 def decode(text: str) -> bytes:
-    """The octets that `text` stands for. Raises ValueError for an escape that does not exist."""
-    octets, end = decode_from(text, 0, nested=False)
+    """The bytes that `text` stands for. Raises ValueError for an escape that does not exist."""
+    data, end = decode_from(text, 0, nested=False)
     if end != len(text):
         raise ValueError(f"a }} too many in {text!r}")
-    return octets
+    return data
 
 
 def decode_from(text: str, at: int, nested: bool) -> tuple[bytes, int]:
@@ -187,7 +187,7 @@ def decode_from(text: str, at: int, nested: bool) -> tuple[bytes, int]:
     return bytes(out), at
 
 
-def octet_by_octet(data: bytes) -> Iterator[bytes]:
+def byte_by_byte(data: bytes) -> Iterator[bytes]:
     return (data[at : at + 1] for at in range(len(data)))
 
 
@@ -202,7 +202,7 @@ def random_pieces(data: bytes, seed: str) -> Iterator[bytes]:
 
 
 def feed(engine: Http1Engine, pieces: Iterator[bytes], *, early: bool = False) -> Outcome:
-    """Give an engine its octets and answer each request; then say that no more will come.
+    """Give an engine its bytes and answer each request; then say that no more will come.
 
     Answers are given when a request is complete, or with `early` as soon as its head is there.
     """

@@ -1,4 +1,4 @@
-"""The engine and h11, another reading of the same RFCs, look at the same octets.
+"""The engine and h11, another reading of the same RFCs, look at the same bytes.
 
 Requests that h11 writes, the engine must read as they were meant. Requests that something happened
 to are given to both.
@@ -22,11 +22,11 @@ def test_requests_that_h11_writes(sent: Sent) -> None:
     head = h11.Request(
         method=sent.method, target=sent.target, headers=sent.fields + sent.framing_fields
     )
-    octets = client.send(head) or b""
+    data = client.send(head) or b""
     for piece in sent.body:
-        octets += client.send(h11.Data(data=piece)) or b""
-    octets += client.send(h11.EndOfMessage(headers=sent.trailers)) or b""
-    request = ask_engine(octets).request
+        data += client.send(h11.Data(data=piece)) or b""
+    data += client.send(h11.EndOfMessage(headers=sent.trailers)) or b""
+    request = ask_engine(data).request
     assert request is not None
     assert (request.method, request.target) == (sent.method, sent.target)
     assert request.fields == lowered(head.headers)
@@ -36,19 +36,19 @@ def test_requests_that_h11_writes(sent: Sent) -> None:
 
 @EXAMPLES
 @given(mangled())
-def test_requests_that_something_happened_to(octets: bytes) -> None:
-    compare(octets)
+def test_requests_that_something_happened_to(data: bytes) -> None:
+    compare(data)
 
 
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
 def test_the_corpus(case: Case) -> None:
     """Its own limits are asked elsewhere; here the defaults must do for both."""
-    compare(case.octets)
+    compare(case.data)
 
 
 def test_every_listed_difference_is_one() -> None:
     """A difference that no case of the corpus shows is a hole in the comparison."""
-    shown = {reason for case in CORPUS for reason in explain(STRICTER | LOOSER, case.octets)}
+    shown = {reason for case in CORPUS for reason in explain(STRICTER | LOOSER, case.data)}
     assert shown == STRICTER.keys() | LOOSER.keys()
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from support.wire import Case, Exchanged, Outcome, feed, load_corpus, octet_by_octet, random_pieces
+from support.wire import Case, Exchanged, Outcome, byte_by_byte, feed, load_corpus, random_pieces
 
 CASES = load_corpus("http1")
 REFUSED = [case for case in CASES if case.statuses]
@@ -26,7 +26,7 @@ def by_name(case: Case) -> str:
 def cuts(data: bytes, name: str) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Ways to cut `data`, each with words that tell how to do it again."""
     yield "whole", iter([data])
-    yield "octet by octet", octet_by_octet(data)
+    yield "byte by byte", byte_by_byte(data)
     for number in range(SEEDS):
         seed = f"{name} {number}"
         yield f"random_pieces(data, {seed!r})", random_pieces(data, seed)
@@ -34,7 +34,7 @@ def cuts(data: bytes, name: str) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 @contextmanager
 def noting(words: str) -> Iterator[None]:
-    """Adds to a failure how the octets were cut."""
+    """Adds to a failure how the bytes were cut."""
     try:
         yield
     except BaseException as error:
@@ -85,7 +85,7 @@ def check_end(case: Case, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_however_it_is_cut(case: Case) -> None:
-    for words, pieces in cuts(case.octets, case.name):
+    for words, pieces in cuts(case.data, case.name):
         with noting(words):
             check(case, feed(case.engine(), pieces))
 
@@ -93,7 +93,7 @@ def test_however_it_is_cut(case: Case) -> None:
 @pytest.mark.parametrize("case", REFUSED, ids=by_name)
 def test_nothing_after_a_refusal(case: Case) -> None:
     """CVE-2024-49768: whatever follows a refused request, no event comes of it."""
-    for words, pieces in cuts(case.octets + b"\r\n\r\n" + NEXT + NEXT, case.name):
+    for words, pieces in cuts(case.data + b"\r\n\r\n" + NEXT + NEXT, case.name):
         with noting(words):
             check(case, feed(case.engine(), pieces))
 
@@ -101,7 +101,7 @@ def test_nothing_after_a_refusal(case: Case) -> None:
 @pytest.mark.parametrize("case", REPEATABLE, ids=by_name)
 def test_pipelined_twice(case: Case) -> None:
     """What one request leaves behind must not show in the next (RFC 9112 section 9.3.2)."""
-    for words, pieces in cuts(case.octets + case.octets, case.name):
+    for words, pieces in cuts(case.data + case.data, case.name):
         with noting(words):
             outcome = feed(case.engine(), pieces)
             assert len(outcome.requests) == 2 * len(case.requests)
@@ -113,7 +113,7 @@ def test_pipelined_twice(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_answered_before_the_body(case: Case) -> None:
     """An application may answer without reading: the body is thrown away, the rest is found."""
-    outcome = feed(case.engine(), random_pieces(case.octets, case.name), early=True)
+    outcome = feed(case.engine(), random_pieces(case.data, case.name), early=True)
     # A client that waits for 100 (Continue) may not send its body after an answer, and of a
     # chunked body nobody knows how much is to come, so the connection ends there.
     waits = [number for number, wanted in enumerate(case.requests) if ends_early(wanted)]

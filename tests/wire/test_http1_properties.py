@@ -1,4 +1,4 @@
-"""What holds for every sequence of octets, however it is cut."""
+"""What holds for every sequence of bytes, however it is cut."""
 
 import re
 
@@ -10,7 +10,7 @@ from bascule.protocols.limits import RequestLimits
 from support.http1_requests import CONFUSING, EXAMPLES, Sent, cut, mangled, requests
 from support.wire import Exchanged, Outcome, feed
 
-# Small, so that a few hundred octets reach every one of them.
+# Small, so that a few hundred bytes reach every one of them.
 LIMITS = RequestLimits(
     request_line=60, head=200, fields=6, body=80, chunk_line=20, trailer=40, discard=30
 )
@@ -19,11 +19,11 @@ MOST_KEPT = 200
 
 pieces_of_garbage = st.one_of(st.binary(max_size=20), st.sampled_from(CONFUSING), mangled())
 garbage = st.lists(pieces_of_garbage, max_size=4).map(b"".join)
-streams = st.one_of(garbage, st.lists(requests().map(Sent.octets), max_size=3).map(b"".join))
+streams = st.one_of(garbage, st.lists(requests().map(Sent.data), max_size=3).map(b"".join))
 
 
 def assert_clean(one: Exchanged) -> None:
-    """No octet reaches an application in a place where it has no meaning."""
+    """No byte reaches an application in a place where it has no meaning."""
     assert re.fullmatch(rb"\*|/[!-~]*", one.target), one.target
     for name, value in one.fields + one.trailers:
         assert re.fullmatch(rb"[!#$%&'*+.^`|~0-9a-z-]+", name), name
@@ -37,11 +37,11 @@ def outcome_of(pieces: list[bytes], limits: RequestLimits) -> Outcome:
 
 @EXAMPLES
 @given(st.data())
-def test_no_octets_raise_or_fill_memory(data: st.DataObject) -> None:
-    octets = data.draw(streams)
-    outcome = outcome_of(data.draw(cut(octets)), LIMITS)
+def test_no_bytes_raise_or_fill_memory(data: st.DataObject) -> None:
+    raw = data.draw(streams)
+    outcome = outcome_of(data.draw(cut(raw)), LIMITS)
     assert outcome.events_after_the_end == []
-    # Behind a last request the octets wait for nobody; before it, only what is not yet complete.
+    # Behind a last request the bytes wait for nobody; before it, only what is not yet complete.
     if outcome.closed is not None:
         assert outcome.most_buffered <= MOST_KEPT
     for one in outcome.requests:
@@ -53,15 +53,15 @@ def test_no_octets_raise_or_fill_memory(data: st.DataObject) -> None:
 @EXAMPLES
 @given(st.data())
 def test_cuts_change_nothing(data: st.DataObject) -> None:
-    octets = data.draw(streams)
-    whole = outcome_of([octets], LIMITS)
-    pieces = outcome_of(data.draw(cut(octets)), LIMITS)
+    raw = data.draw(streams)
+    whole = outcome_of([raw], LIMITS)
+    pieces = outcome_of(data.draw(cut(raw)), LIMITS)
     assert (whole.refused is None) == (pieces.refused is None)
     assert (whole.closed is None) == (pieces.closed is None)
     assert len(whole.requests) == len(pieces.requests)
     for one, other in zip(whole.requests, pieces.requests, strict=True):
         if not one.complete and whole.refused is not None:
-            # How much of a body is seen before the octet that spoils it depends on the network.
+            # How much of a body is seen before the byte that spoils it depends on the network.
             one.body = other.body = b""
         assert one == other
 
@@ -69,8 +69,8 @@ def test_cuts_change_nothing(data: st.DataObject) -> None:
 @EXAMPLES
 @given(st.lists(requests(), min_size=1, max_size=4), st.data())
 def test_valid_requests_come_out_as_they_went_in(sent: list[Sent], data: st.DataObject) -> None:
-    octets = b"".join(one.octets() for one in sent)
-    outcome = outcome_of(data.draw(cut(octets)), RequestLimits())
+    raw = b"".join(one.data() for one in sent)
+    outcome = outcome_of(data.draw(cut(raw)), RequestLimits())
     assert outcome.refused is None
     assert len(outcome.requests) == len(sent)
     for seen, one in zip(outcome.requests, sent, strict=True):

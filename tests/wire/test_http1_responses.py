@@ -88,12 +88,12 @@ def write(engine: Http1Engine, answer: Answer) -> bytes:
     return b"".join(out)
 
 
-def listen(client: h11.Connection, answer: Answer, octets: bytes) -> Heard:
-    """Read the octets as a client that sent the request."""
+def listen(client: h11.Connection, answer: Answer, data: bytes) -> Heard:
+    """Read the bytes as a client that sent the request."""
     heard = Heard()
     client.send(h11.Request(method=answer.method, target="/", headers=[("host", "a.example")]))
     client.send(h11.EndOfMessage())
-    client.receive_data(octets)
+    client.receive_data(data)
     if not answer.stays_open:
         client.receive_data(b"")
     while True:
@@ -122,18 +122,18 @@ def test_h11_reads_what_was_answered(answer: Answer) -> None:
     engine = Http1Engine(RequestLimits())
     engine.receive_data(answer.request)
     engine.next_event()
-    octets = write(engine, answer)
+    data = write(engine, answer)
     assert engine.response_complete
     assert engine.keep_alive == answer.stays_open
 
     client = h11.Connection(h11.CLIENT)
-    heard = listen(client, answer, octets)
+    heard = listen(client, answer, data)
     assert heard.hints == [plain(hint) for hint in answer.hints if answer.version == "1.1"]
     assert heard.status == answer.status
     assert plain(heard.fields) == plain(answer.fields)
     assert heard.body == (b"".join(answer.pieces) if answer.has_body else b"")
     assert heard.trailers == (plain(answer.trailers) if answer.has_trailers else [])
-    # Not an octet too many: it would be the beginning of the next response.
+    # Not a byte too many: it would be the beginning of the next response.
     assert client.trailing_data[0] == b""
     if answer.stays_open:
         assert client.their_state is h11.DONE
@@ -145,14 +145,14 @@ def test_responses_follow_each_other(sent: list[Answer]) -> None:
     """A client that pipelines finds each response where the one before it ends."""
     engine = Http1Engine(RequestLimits())
     engine.receive_data(b"".join(answer.request for answer in sent))
-    octets = b""
+    data = b""
     for answer in sent:
         assert engine.next_event() is not None
-        octets += write(engine, answer)
+        data += write(engine, answer)
     for answer in sent:
         client = h11.Connection(h11.CLIENT)
-        heard = listen(client, answer, octets)
+        heard = listen(client, answer, data)
         assert heard.status == answer.status
         assert heard.body == (b"".join(answer.pieces) if answer.has_body else b"")
-        octets = client.trailing_data[0]
-    assert octets == b""
+        data = client.trailing_data[0]
+    assert data == b""

@@ -50,15 +50,15 @@ class Pair:
     def exchange(self) -> None:
         """Let both talk until neither has anything to say."""
         for _ in range(ROUNDS):
-            octets = self.client.data_to_send()
-            while octets:
-                size = self.chance.choice((1, 9, 100, 5000, len(octets)))
-                self.engine.receive_data(octets[:size])
-                octets = octets[size:]
+            data = self.client.data_to_send()
+            while data:
+                size = self.chance.choice((1, 9, 100, 5000, len(data)))
+                self.engine.receive_data(data[:size])
+                data = data[size:]
                 self.take()
             self.take()
             written = bytes(self.engine.take_outgoing(self.chance.choice((1, 20000, 65536))))
-            if not written and not octets_left(self.client):
+            if not written and not bytes_left(self.client):
                 return
             for event in self.client.receive_data(written):
                 self.note(event)
@@ -129,7 +129,7 @@ class Pair:
         self.exchange()
 
 
-def octets_left(client: h2.connection.H2Connection) -> bool:
+def bytes_left(client: h2.connection.H2Connection) -> bool:
     return bool(client._data_to_send)
 
 

@@ -15,7 +15,7 @@ from support.http2_wire import (
     load_cases,
     load_http2_corpus,
 )
-from support.wire import octet_by_octet, random_pieces
+from support.wire import byte_by_byte, random_pieces
 
 CASES = load_http2_corpus()
 FAILED = [case for case in CASES if case.events and case.events[-1][0] == "failed"]
@@ -29,12 +29,12 @@ def by_name(case: Http2Case) -> str:
     return case.name
 
 
-def cuts(octets: bytes, name: str) -> Iterator[Iterator[bytes]]:
-    yield iter([octets])
-    if len(octets) < 20000:
-        yield octet_by_octet(octets)
+def cuts(data: bytes, name: str) -> Iterator[Iterator[bytes]]:
+    yield iter([data])
+    if len(data) < 20000:
+        yield byte_by_byte(data)
     for number in range(SEEDS):
-        yield random_pieces(octets, f"{name} {number}")
+        yield random_pieces(data, f"{name} {number}")
 
 
 def check(case: Http2Case, events: list[Plain]) -> None:
@@ -50,12 +50,12 @@ def check(case: Http2Case, events: list[Plain]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_however_frames_are_cut(case: Http2Case) -> None:
-    for pieces in cuts(case.octets, case.name):
+    for pieces in cuts(case.data, case.name):
         events, written, most_buffered = feed_http2(case.engine(), pieces)
         check(case, events)
         answers = [describe(frame) for frame in frames_of(written) if frame.kind != WINDOWS]
         assert answers.pop(0) == "settings"
-        if case.octets.startswith(OPENING):
+        if case.data.startswith(OPENING):
             assert answers.pop(0) == "settings ack"
         if case.answers is not None:
             assert answers == case.answers, case.why
@@ -65,7 +65,7 @@ def test_however_frames_are_cut(case: Http2Case) -> None:
 @pytest.mark.parametrize("case", FAILED, ids=by_name)
 def test_nothing_follows_the_end(case: Http2Case) -> None:
     engine = case.engine()
-    events, _, _ = feed_http2(engine, [case.octets + headers(99) + data(99, b"x")])
+    events, _, _ = feed_http2(engine, [case.data + headers(99) + data(99, b"x")])
     check(case, events)
     assert (engine.next_event(), engine.buffered, engine.streams.open) == (None, 0, {})
     assert len(engine.take_outgoing(2**31)) == 0
@@ -74,7 +74,7 @@ def test_nothing_follows_the_end(case: Http2Case) -> None:
 def test_the_corpus_has_every_side() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
     assert len(
-        {(case.octets, case.limits, case.own, case.header_map, case.websockets) for case in CASES}
+        {(case.data, case.limits, case.own, case.header_map, case.websockets) for case in CASES}
     ) == len(CASES)
     assert all(case.why.endswith(".") for case in CASES)
     codes = {event[1] for case in FAILED for event in case.events if event[0] == "failed"}

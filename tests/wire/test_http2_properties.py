@@ -1,4 +1,4 @@
-"""What holds for every sequence of octets and frames that an HTTP/2 client may send, however it is
+"""What holds for every sequence of bytes and frames that an HTTP/2 client may send, however it is
 cut."""
 
 import re
@@ -74,13 +74,13 @@ frames = st.one_of(
         st.sampled_from((4, 4, 4, 0)),
     ),
     st.builds(
-        lambda number, octets, end: h2.data(number, octets, end=end),
+        lambda number, raw, end: h2.data(number, raw, end=end),
         numbers,
         payloads,
         st.booleans(),
     ),
     st.builds(
-        lambda kind, bits, number, octets: h2.raw_frame(kind, bits, number, octets),
+        lambda kind, bits, number, raw: h2.raw_frame(kind, bits, number, raw),
         st.integers(0, 0x11),
         flags,
         numbers,
@@ -97,7 +97,7 @@ frames = st.one_of(
     ),
     st.builds(h2.priority_update, numbers, texts),
     st.builds(
-        lambda number, octets, last: h2.continuation(number, octets, last=last),
+        lambda number, raw, last: h2.continuation(number, raw, last=last),
         numbers,
         payloads,
         st.booleans(),
@@ -107,9 +107,9 @@ frames = st.one_of(
 sequences = st.lists(frames, max_size=25).map(b"".join)
 streams = st.one_of(
     st.binary(max_size=80),
-    st.binary(max_size=80).map(lambda octets: h2.OPENING + octets),
-    sequences.map(lambda octets: h2.OPENING + octets),
-    sequences.map(lambda octets: h2.OPENING + octets),
+    st.binary(max_size=80).map(lambda raw: h2.OPENING + raw),
+    sequences.map(lambda raw: h2.OPENING + raw),
+    sequences.map(lambda raw: h2.OPENING + raw),
 )
 
 
@@ -119,9 +119,9 @@ def engine() -> Http2Engine:
 
 @EXAMPLES
 @given(streams, st.data())
-def test_no_octets_raise_or_fill_memory(octets: bytes, data: st.DataObject) -> None:
+def test_no_bytes_raise_or_fill_memory(raw: bytes, data: st.DataObject) -> None:
     one = engine()
-    events, written, most_buffered = feed_http2(one, data.draw(cut(octets)))
+    events, written, most_buffered = feed_http2(one, data.draw(cut(raw)))
     assert most_buffered <= MOST_KEPT
     assert len(one.streams.open) <= OWN.streams
     assert len(one.streams.early_priorities) <= OWN.streams
@@ -161,22 +161,22 @@ def check_fields(fields: h2.Fields) -> None:
 
 @EXAMPLES
 @given(streams, st.data())
-def test_cuts_change_nothing(octets: bytes, data: st.DataObject) -> None:
-    whole, answers, _ = feed_http2(engine(), [octets])
-    pieces, other, _ = feed_http2(engine(), data.draw(cut(octets)) or [b""])
+def test_cuts_change_nothing(raw: bytes, data: st.DataObject) -> None:
+    whole, answers, _ = feed_http2(engine(), [raw])
+    pieces, other, _ = feed_http2(engine(), data.draw(cut(raw)) or [b""])
     assert (pieces, other) == (whole, answers)
 
 
 @EXAMPLES
 @given(sequences, st.data())
-def test_an_application_that_answers_breaks_nothing(octets: bytes, data: st.DataObject) -> None:
+def test_an_application_that_answers_breaks_nothing(raw: bytes, data: st.DataObject) -> None:
     """Responses between the frames, in any order and any pieces; what is written stays within the
     windows of the client."""
     one = engine()
     one.receive_data(h2.OPENING)
     pending = []
     written = b""
-    for piece in data.draw(cut(octets)):
+    for piece in data.draw(cut(raw)):
         one.receive_data(piece)
         while (event := one.next_event()) is not None:
             stream = one.streams.open.get(getattr(event, "stream_id", 0))
@@ -190,7 +190,7 @@ def test_an_application_that_answers_breaks_nothing(octets: bytes, data: st.Data
     sent = sum(len(frame.payload) for frame in h2.frames_of(written) if frame.kind == "data")
     assert sent <= 65535 + sum(
         frame.number & 2**31 - 1
-        for frame in h2.frames_of(octets)
+        for frame in h2.frames_of(raw)
         if (frame.kind, frame.stream) == ("window_update", 0)
     )
     assert one.streams.window.left + one.streams.window.owed <= one.streams.window.size

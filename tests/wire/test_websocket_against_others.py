@@ -75,22 +75,22 @@ def test_what_a_client_sends(
 ) -> None:
     client = make(offered, [])
     engine = connect(client)
-    octets, wanted = b"", []
+    raw, wanted = b"", []
     for one in sent:
         if not isinstance(one, Message):
-            octets += client.send_control(one)
+            raw += client.send_control(one)
             wanted.append(one)
             continue
         frames = client.send_message(one.kind, characters(one))
         for number, frame in enumerate(frames):
-            octets += frame
+            raw += frame
             for event in one.between[number] if number < len(one.between) else []:
-                octets += client.send_control(event)
+                raw += client.send_control(event)
                 wanted.append(event)
         wanted.append(one.event)
-    octets += client.send_control(close)
+    raw += client.send_control(close)
     events = []
-    for piece in data.draw(cut(octets)):
+    for piece in data.draw(cut(raw)):
         engine.receive_data(piece)
         events += map(plain, take(engine))
     if make is WsprotoClient and close[1] == 1005:
@@ -109,9 +109,9 @@ def test_what_a_client_sends(
 def test_what_a_client_reads(make: Any, offered: Any, sent: list[Plain], close: Any) -> None:
     client = make(offered, [])
     engine = connect(client)
-    octets = b"".join(write(engine, event) for event in sent)
-    octets += engine.send_close(*close[1:])
-    *events, end = client.receive(octets)
+    raw = b"".join(write(engine, event) for event in sent)
+    raw += engine.send_close(*close[1:])
+    *events, end = client.receive(raw)
     assert events == sent
     assert end == as_read(client, close)
 
@@ -131,9 +131,9 @@ def write(engine: WebSocketEngine, event: Any) -> bytes:
         "ping": engine.send_ping,
         "pong": engine.send_pong,
     }[kind]
-    octets = send(payload)
-    assert isinstance(octets, bytes)
-    return octets
+    raw = send(payload)
+    assert isinstance(raw, bytes)
+    return raw
 
 
 @BOTH

@@ -14,7 +14,7 @@ from support.websocket_wire import (
     load_case,
     load_websocket_corpus,
 )
-from support.wire import octet_by_octet, random_pieces
+from support.wire import byte_by_byte, random_pieces
 
 CASES = load_websocket_corpus()
 ENDED = [case for case in CASES if case.end != ("lost",)]
@@ -32,7 +32,7 @@ def by_name(case: WebSocketCase) -> str:
 
 def cuts(data: bytes, name: str) -> Iterator[Iterator[bytes]]:
     yield iter([data])
-    yield octet_by_octet(data)
+    yield byte_by_byte(data)
     for number in range(SEEDS):
         yield random_pieces(data, f"{name} {number}")
 
@@ -50,7 +50,7 @@ def check(case: WebSocketCase, events: list[Plain], wanted: list[Plain]) -> None
 
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_however_a_stream_is_cut(case: WebSocketCase) -> None:
-    for pieces in cuts(case.octets, case.name):
+    for pieces in cuts(case.data, case.name):
         events, most_buffered = feed_websocket(case.engine(), pieces)
         check(case, events, case.events)
         assert most_buffered <= MOST_KEPT
@@ -58,7 +58,7 @@ def test_however_a_stream_is_cut(case: WebSocketCase) -> None:
 
 @pytest.mark.parametrize("case", ENDED, ids=by_name)
 def test_nothing_follows_the_end(case: WebSocketCase) -> None:
-    for pieces in cuts(case.octets + client_frame(TEXT, b"never") * 2, case.name):
+    for pieces in cuts(case.data + client_frame(TEXT, b"never") * 2, case.name):
         check(case, feed_websocket(case.engine(), pieces)[0], case.events)
 
 
@@ -66,7 +66,7 @@ def test_nothing_follows_the_end(case: WebSocketCase) -> None:
 def test_nothing_has_to_follow_for_the_end(case: WebSocketCase) -> None:
     """The client waits for an answer and sends no more; its connection stays."""
     engine = case.engine()
-    engine.receive_data(case.octets)
+    engine.receive_data(case.data)
     kinds = []
     while (event := engine.next_event()) is not None:
         kinds.append(event)
@@ -76,20 +76,20 @@ def test_nothing_has_to_follow_for_the_end(case: WebSocketCase) -> None:
 @pytest.mark.parametrize("case", BETWEEN_MESSAGES, ids=by_name)
 def test_a_stream_twice(case: WebSocketCase) -> None:
     """What one message leaves behind must not show in the next."""
-    for pieces in cuts(case.octets * 2, case.name):
+    for pieces in cuts(case.data * 2, case.name):
         check(case, feed_websocket(case.engine(), pieces)[0], case.events[:-1] + case.events)
 
 
 @pytest.mark.parametrize("case", ENDED, ids=by_name)
 def test_the_end_comes_as_it_is_behind_other_messages(case: WebSocketCase) -> None:
     """Messages before a frame that is refused are not lost with it."""
-    for pieces in cuts(client_frame(TEXT) + case.octets, case.name):
+    for pieces in cuts(client_frame(TEXT) + case.data, case.name):
         check(case, feed_websocket(case.engine(), pieces)[0], [("text", ""), *case.events])
 
 
 def test_the_websocket_corpus_has_every_side() -> None:
     kinds = [case.end[0] for case in CASES]
-    assert len({(case.octets, case.limits, case.offer) for case in CASES}) == len(CASES)
+    assert len({(case.data, case.limits, case.offer) for case in CASES}) == len(CASES)
     assert all(case.why.endswith(".") for case in CASES)
     assert kinds.count("failed") > 60
     assert kinds.count("closed") > 10

@@ -1,4 +1,4 @@
-"""What holds for every sequence of octets that a WebSocket client may send, however it is cut."""
+"""What holds for every sequence of bytes that a WebSocket client may send, however it is cut."""
 
 import re
 import zlib
@@ -22,7 +22,7 @@ from support.websocket_messages import (
 )
 from support.websocket_wire import feed_websocket
 
-# Small, so that a few hundred octets reach every one of them.
+# Small, so that a few hundred bytes reach every one of them.
 LIMITS = WebSocketLimits(message=100, frame=80, fragments=3)
 MOST_KEPT = 8 + 125
 
@@ -35,10 +35,8 @@ def engine(limits: WebSocketLimits, deflated: bool) -> WebSocketEngine:
 
 @EXAMPLES
 @given(garbage, st.booleans(), st.data())
-def test_no_octets_raise_or_fill_memory(
-    octets: bytes, deflated: bool, data: st.DataObject
-) -> None:
-    pieces = data.draw(cut(octets))
+def test_no_bytes_raise_or_fill_memory(raw: bytes, deflated: bool, data: st.DataObject) -> None:
+    pieces = data.draw(cut(raw))
     one = engine(LIMITS, deflated)
     events, most_buffered = feed_websocket(one, pieces)
     assert most_buffered <= MOST_KEPT
@@ -64,18 +62,18 @@ def check_event(event: Plain) -> None:
 
 @EXAMPLES
 @given(garbage, st.data())
-def test_cuts_change_no_event(octets: bytes, data: st.DataObject) -> None:
-    whole, _ = feed_websocket(engine(LIMITS, False), [octets])
-    assert feed_websocket(engine(LIMITS, False), data.draw(cut(octets)))[0] == whole
+def test_cuts_change_no_event(raw: bytes, data: st.DataObject) -> None:
+    whole, _ = feed_websocket(engine(LIMITS, False), [raw])
+    assert feed_websocket(engine(LIMITS, False), data.draw(cut(raw)))[0] == whole
 
 
 @EXAMPLES
 @given(garbage, st.data())
-def test_cuts_change_no_event_of_a_compressed_stream(octets: bytes, data: st.DataObject) -> None:
+def test_cuts_change_no_event_of_a_compressed_stream(raw: bytes, data: st.DataObject) -> None:
     """But for the words about data that is wrong in two ways: zlib reports what is broken before
     it hands out what it has inflated, and what that is depends on the network."""
-    whole, _ = feed_websocket(engine(LIMITS, True), [octets])
-    pieces, _ = feed_websocket(engine(LIMITS, True), data.draw(cut(octets)))
+    whole, _ = feed_websocket(engine(LIMITS, True), [raw])
+    pieces, _ = feed_websocket(engine(LIMITS, True), data.draw(cut(raw)))
     assert pieces[:-1] == whole[:-1]
     assert pieces[-1][0] == whole[-1][0]
     if whole[-1][0] != "failed":
@@ -87,12 +85,12 @@ def test_cuts_change_no_event_of_a_compressed_stream(octets: bytes, data: st.Dat
 def test_valid_streams_come_out_as_they_went_in(
     sent: list[Message | Plain], close: Plain, deflated: bool, takeover: bool, data: st.DataObject
 ) -> None:
-    octets, wanted = write(sent, deflated, takeover, data)
-    octets += control_frame(close, data.draw(keys))
+    raw, wanted = write(sent, deflated, takeover, data)
+    raw += control_frame(close, data.draw(keys))
     one = WebSocketEngine(
         WebSocketLimits(), Deflate(client_no_context_takeover=not takeover) if deflated else None
     )
-    events, most_buffered = feed_websocket(one, data.draw(cut(octets)))
+    events, most_buffered = feed_websocket(one, data.draw(cut(raw)))
     assert events == [*wanted, close]
     assert most_buffered <= MOST_KEPT
 
@@ -101,10 +99,10 @@ def write(
     sent: list[Message | Plain], deflated: bool, takeover: bool, data: st.DataObject
 ) -> tuple[bytes, list[Plain]]:
     compressor = zlib.compressobj(wbits=-15)
-    octets, events = b"", []
+    raw, events = b"", []
     for one in sent:
         if not isinstance(one, Message):
-            octets += control_frame(one, data.draw(keys))
+            raw += control_frame(one, data.draw(keys))
             events.append(one)
             continue
         payload = one.payload
@@ -117,6 +115,6 @@ def write(
             # Of two empty messages behind one another zlib makes nothing the second time.
             payload = payload[:-4] or b"\x00"
         frames, made = message_frames(one, payload, data.draw(keys))
-        octets += frames
+        raw += frames
         events += made
-    return octets, events
+    return raw, events

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from support.wire import (
+    byte_by_byte,
     decode,
     decode_lines,
     load_case,
     load_corpus,
-    octet_by_octet,
     random_pieces,
 )
 
 
 @pytest.mark.parametrize(
-    ("text", "octets"),
+    ("text", "data"),
     [
         ("", b""),
         ("GET / {x}", b"GET / {x}"),
@@ -27,8 +27,8 @@ from support.wire import (
         (r"\{0:gone}", b""),
     ],
 )
-def test_escapes_stand_for_octets(text: str, octets: bytes) -> None:
-    assert decode(text) == octets
+def test_escapes_stand_for_bytes(text: str, data: bytes) -> None:
+    assert decode(text) == data
 
 
 @pytest.mark.parametrize("text", [r"\q", "\\", r"\xZZ", r"\x1", r"\{3:ab", r"\{x:ab}", "caf\xe9"])
@@ -63,7 +63,7 @@ def test_mistakes_in_a_case_are_errors(tmp_path: Path, text: str, complaint: str
 
 def test_cutting_loses_nothing() -> None:
     data = random.Random(1).randbytes(5000)
-    assert b"".join(octet_by_octet(data)) == data
+    assert b"".join(byte_by_byte(data)) == data
     for seed in range(20):
         assert b"".join(random_pieces(data, str(seed))) == data
 
@@ -71,5 +71,5 @@ def test_cutting_loses_nothing() -> None:
 def test_no_case_is_there_twice_or_without_a_reason() -> None:
     cases = load_corpus("http1")
     assert len(cases) > 500
-    assert len({(case.octets, case.limits, case.header_map) for case in cases}) == len(cases)
+    assert len({(case.data, case.limits, case.header_map) for case in cases}) == len(cases)
     assert all(case.why and case.why.endswith(".") for case in cases)

@@ -7,7 +7,6 @@ cdef class Request:
     cdef public bytes query
     cdef public str http_version
     cdef public list fields
-    cdef public str scheme
     cdef public long long content_length
     cdef public bint ended
     cdef public bint expects_continue

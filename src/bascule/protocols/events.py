@@ -32,8 +32,7 @@ class Request:
     http_version: "1.0", "1.1" or "2".
     fields: (name, value) pairs in wire order, names in lower case, values without surrounding
     white space.
-    scheme: "http" or "https" where the protocol itself says so (HTTP/2), else "".
-    content_length: the declared length of the body in octets, -1 where none was declared.
+    content_length: the declared length of the body in bytes, -1 where none was declared.
     ended: there is no body.
     expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110
     section 10.1.1).
@@ -61,7 +60,6 @@ class Request:
         "path",
         "query",
         "root_path",
-        "scheme",
         "stream_id",
         "target",
         "websocket",
@@ -85,7 +83,6 @@ class Request:
         self.query = query
         self.http_version = http_version
         self.fields = fields
-        self.scheme = ""
         self.content_length = content_length
         self.ended = ended
         self.expects_continue = expects_continue
@@ -110,7 +107,7 @@ class BodyData:
         self.stream_id = 0
 
     def __repr__(self) -> str:
-        return f"<BodyData {len(self.data)} octets>"
+        return f"<BodyData {len(self.data)} bytes>"
 
 
 class BodyEnd:

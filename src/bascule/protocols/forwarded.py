@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bascule.protocols.headers import HostCache
+from bascule.protocols.headers import Fields, HostCache
 from bascule.protocols.peers import TrustedPeers, parse_ip
 
 X_FORWARDED_FOR = b"x-forwarded-for"
@@ -33,7 +33,7 @@ X_FORWARDED_PREFIX = b"x-forwarded-prefix"
 FORWARDED = b"forwarded"
 
 # The scheme of a WebSocket is that of its handshake, which is a request.
-SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
+FORWARDED_SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 # RFC 3986 section 3.3, with nothing that could be read in two ways: percent-encoding, "//".
 PREFIX = re.compile(rb"(?:/[A-Za-z0-9._~!$&'()*+;=:@\-]+)*/?")
 PORT = re.compile(rb"[1-9][0-9]{0,4}")
@@ -42,7 +42,7 @@ NAMELESS = re.compile(rb"(?:unknown|_[A-Za-z0-9._\-]+)(?::[A-Za-z0-9._\-]+)?", r
 BRACKETED = re.compile(rb"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?")
 WITH_PORT = re.compile(rb"([0-9.]+):([0-9]{1,5})")
 # What nginx calls a client on a UNIX socket.
-LOCAL = b"unix:"
+UNIX_CLIENT = b"unix:"
 # RFC 7239 section 4. Values that are not quoted may have colons and brackets, as many proxies
 # write them; no separator is among those.
 PAIR = re.compile(
@@ -53,14 +53,13 @@ PAIR = re.compile(
 ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 HIGHEST_PORT = 65535
-# Octets of what is wrong that are shown.
-QUOTED = 60
-# How many answers are remembered, to values of how many octets together: 300 KiB at most.
-REMEMBERED = 1024
-LONGEST_REMEMBERED = 256
+# Bytes of what is wrong that are shown.
+MOST_QUOTED = 60
+# How many answers are remembered, to values of how many bytes together: 300 KiB at most.
+ANSWERS_REMEMBERED = 1024
+LONGEST_ANSWER_REMEMBERED = 256
 
 Client = tuple[str, int] | None
-Fields = list[tuple[bytes, bytes]]
 
 
 class ForwardedError(Exception):
@@ -117,8 +116,8 @@ class ForwardedReader:
         told = self.known.get(said)
         if told is None:
             told = self.understand(said)
-            if sum(len(value) for _, value in said) <= LONGEST_REMEMBERED:
-                if len(self.known) >= REMEMBERED:
+            if sum(len(value) for _, value in said) <= LONGEST_ANSWER_REMEMBERED:
+                if len(self.known) >= ANSWERS_REMEMBERED:
                     self.known.clear()
                 self.known[said] = told
         return told
@@ -167,7 +166,7 @@ class ForwardedReader:
     def read_node(self, text: bytes) -> Node:
         """RFC 7239 section 6, and what X-Forwarded-For has: IPv6 without brackets. Raises
         ForwardedError."""
-        if text == LOCAL:
+        if text == UNIX_CLIENT:
             return Node(None, self.trusted.unix)
         if NAMELESS.fullmatch(text) is not None:
             return Node(None, False)
@@ -228,7 +227,7 @@ def split_host(authority: bytes) -> tuple[bytes, int]:
 
 def quoted(value: bytes) -> str:
     """A value for the log, where it is not to be long."""
-    return f"{value[:QUOTED]!r}{'...' if len(value) > QUOTED else ''}"
+    return f"{value[:MOST_QUOTED]!r}{'...' if len(value) > MOST_QUOTED else ''}"
 
 
 def members(values: list[bytes]) -> list[bytes]:
@@ -252,7 +251,7 @@ def entry_beside(name: bytes, entries: list[bytes], length: int, index: int) -> 
 def read_scheme(value: bytes) -> str:
     if not value:
         return ""
-    scheme = SCHEMES.get(value.lower())
+    scheme = FORWARDED_SCHEMES.get(value.lower())
     if scheme is None:
         raise ForwardedError(f"{quoted(value)} is neither http nor https")
     return scheme

@@ -1,9 +1,8 @@
 """The one header policy: which field names mean something to a server, and which are not let
 through.
 
-Both directions use it, and every HTTP version. A name is looked at once: what was learned
-about it is kept in a dictionary that only grows to `REMEMBERED`, so a peer that invents names
-cannot fill memory.
+Both directions use it, and every HTTP version. A name is classified once: the result is kept in a
+dictionary that only grows to `NAMES_REMEMBERED`, so a peer that invents names cannot fill memory.
 
     kind of a name      what it is for
     PLAIN               nothing: passed on
@@ -89,7 +88,7 @@ FORBIDDEN_TRAILERS = frozenset(
 
 # RFC 9110 section 5.6.2.
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# RFC 9110 section 5.5: visible octets, obs-text, and white space inside.
+# RFC 9110 section 5.5: visible bytes, obs-text, and white space inside.
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 # RFC 3986 section 3.2.2: reg-name or IP-literal, and a port.
 AUTHORITY = re.compile(
@@ -97,13 +96,16 @@ AUTHORITY = re.compile(
     rb"|\[([0-9A-Fa-f:.]+)(?:%[A-Za-z0-9._~\-]+)?\])(?::[0-9]{0,5})?"
 )
 
-REMEMBERED = 1024
-LONGEST_REMEMBERED = 64
-# A host name has at most 253 octets, and a port five.
+NAMES_REMEMBERED = 1024
+LONGEST_NAME_REMEMBERED = 64
+# A host name has at most 253 bytes, and a port five.
 LONGEST_HOST = 260
 
 # RFC 9112 section 6.3 lets a length be any number; no body is longer than a signed 64-bit count.
 MAX_LENGTH = 2**63 - 1
+# A length that was not declared, or is none.
+NO_LENGTH = -1
+SPACE = 0x20
 
 
 class NameCache:
@@ -126,7 +128,7 @@ class NameCache:
             elif is_forwarding(lower):
                 kind = FORWARDING
         entry = (lower, kind)
-        if len(self.known) < REMEMBERED and len(name) <= LONGEST_REMEMBERED:
+        if len(self.known) < NAMES_REMEMBERED and len(name) <= LONGEST_NAME_REMEMBERED:
             self.known[name] = entry
         return entry
 
@@ -152,9 +154,13 @@ class HostCache:
         match = AUTHORITY.fullmatch(authority)
         if match is None or (match[1] is not None and not is_ipv6(match[1])):
             return False
-        if len(self.known) < REMEMBERED and len(authority) <= LONGEST_HOST:
+        if len(self.known) < NAMES_REMEMBERED and len(authority) <= LONGEST_HOST:
             self.known.add(authority)
         return True
+
+
+# Those of Host and `:authority`, of all connections.
+HOSTS = HostCache()
 
 
 def is_ipv6(literal: bytes) -> bool:
@@ -169,9 +175,9 @@ def is_ipv6(literal: bytes) -> bool:
 
 
 def parse_length(value: bytes) -> int:
-    """A Content-Length of digits only (RFC 9110 section 8.6): no sign, no underscore, no list. -1
-    when it is not."""
+    """A Content-Length of digits only (RFC 9110 section 8.6): no sign, no underscore, no list.
+    NO_LENGTH when it is anything else."""
     if not value.isdigit() or len(value) > 19:
-        return -1
+        return NO_LENGTH
     length = int(value)
-    return length if length <= MAX_LENGTH else -1
+    return length if length <= MAX_LENGTH else NO_LENGTH

@@ -10,6 +10,9 @@ from here, and so does docs/limits.md.
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+# What an engine may take in one turn of the loop, until its connection sets another number.
+UNLIMITED_TURN = 2**62
+
 
 def limit(default: Any, why: str = "") -> Any:
     """Return a field of a dataclass of limits, with the reason for its default."""

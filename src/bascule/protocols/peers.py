@@ -22,7 +22,7 @@ from ipaddress import (
 EVERYBODY = "*"
 UNIX = "unix"
 # How many addresses are remembered with the answer; a client behind a proxy comes more than once.
-REMEMBERED = 1024
+ADDRESSES_REMEMBERED = 1024
 # 0.0.0.0 to 255.255.255.255 mapped into IPv6, as a network.
 MAPPED_BITS = 96
 
@@ -55,7 +55,7 @@ class TrustedPeers:
         answer = self.known.get(address)
         if answer is None:
             answer = self.everybody or self.find(address)
-            if len(self.known) >= REMEMBERED:
+            if len(self.known) >= ADDRESSES_REMEMBERED:
                 self.known.clear()
             self.known[address] = answer
         return answer

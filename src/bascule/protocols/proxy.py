@@ -1,13 +1,13 @@
-"""The PROXY protocol, versions 1 and 2: what a load balancer sends before the client's octets.
+"""The PROXY protocol, versions 1 and 2: what a load balancer sends before the client's bytes.
 
-    ProxyReader.feed    octets of a connection -> how many of them are the header's
+    ProxyReader.feed    bytes of a connection -> how many of them are the header's
 
 https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt is the specification. The header comes
-before TLS, so not one octet more than it may be taken from the socket; that is why `feed` says how
+before TLS, so not one byte more than it may be taken from the socket; that is why `feed` says how
 many it wants of what it is shown.
 
     version 1    "PROXY TCP4 198.51.100.7 192.0.2.1 50000 443\\r\\n", or "PROXY UNKNOWN ...\\r\\n"
-    version 2    twelve octets of signature, version and command, family, length, addresses, TLVs
+    version 2    twelve bytes of signature, version and command, family, length, addresses, TLVs
 """
 
 import re
@@ -19,19 +19,19 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 WORD = b"PROXY "
 # Section 2.1: the longest line with its CRLF.
 LONGEST_LINE = 107
-FIXED = 16
-# Addresses of UNIX sockets are 216 octets; the rest is TLVs, of which a client's certificate is
+FIXED_SIZE = 16
+# Addresses of UNIX sockets are 216 bytes; the rest is TLVs, of which a client's certificate is
 # the longest.
 LONGEST_REST = 8192
 
-LOCAL = 0x20
-PROXY = 0x21
+COMMAND_LOCAL = 0x20
+COMMAND_PROXY = 0x21
 UNSPECIFIED = 0x00
 TCP4 = 0x11
 TCP6 = 0x21
 UNIX_STREAM = 0x31
-# Octets of addresses and ports.
-LENGTHS = {TCP4: 12, TCP6: 36, UNIX_STREAM: 216}
+# Bytes of addresses and ports.
+ADDRESS_LENGTHS = {TCP4: 12, TCP6: 36, UNIX_STREAM: 216}
 
 # Section 2.2.
 TLV_CRC32C = 0x03
@@ -61,7 +61,7 @@ class ProxiedEnds:
     secure: bool = False
 
 
-NAMELESS = ProxiedEnds(None, None)
+UNKNOWN_ENDS = ProxiedEnds(None, None)
 
 
 class ProxyReader:
@@ -84,7 +84,7 @@ class ProxyReader:
         return bool(self.head)
 
     def feed(self, shown: bytes) -> int:
-        """Look at octets that come next, at least one. Returns how many of them are part of the
+        """Look at bytes that come next, at least one. Returns how many of them are part of the
         header, from the first on. Raises ProxyHeaderError."""
         head = self.head + shown
         if begins_alike(head, SIGNATURE):
@@ -112,12 +112,12 @@ class ProxyReader:
     # Version 2.
 
     def read_binary(self, head: bytes) -> int:
-        if len(head) < FIXED:
+        if len(head) < FIXED_SIZE:
             return len(head)
         length = int.from_bytes(head[14:16], "big")
         if length > LONGEST_REST:
-            raise ProxyHeaderError(f"sends a PROXY header of {length} octets")
-        end = FIXED + length
+            raise ProxyHeaderError(f"sends a PROXY header of {length} bytes")
+        end = FIXED_SIZE + length
         if len(head) < end:
             return len(head)
         self.done = True
@@ -131,7 +131,7 @@ def begins_alike(head: bytes, start: bytes) -> bool:
 
 
 def looks_proxied(shown: bytes) -> bool:
-    """Whether the first octets of a connection are those of a PROXY header."""
+    """Whether the first bytes of a connection are those of a PROXY header."""
     return shown.startswith((WORD, SIGNATURE))
 
 
@@ -140,7 +140,7 @@ def parse_line(line: bytes) -> ProxiedEnds:
     parts = line.decode("latin-1").split(" ")
     if parts[1] == "UNKNOWN":
         # Whatever else it has is to be ignored.
-        return NAMELESS
+        return UNKNOWN_ENDS
     if len(parts) != 6 or parts[1] not in ("TCP4", "TCP6"):
         raise ProxyHeaderError("sends a malformed PROXY line")
     kind = IPv4Address if parts[1] == "TCP4" else IPv6Address
@@ -166,18 +166,18 @@ def parse_port(text: str) -> int:
 def parse_binary(head: bytes) -> ProxiedEnds | None:
     """Section 2.2: a whole header. Raises ProxyHeaderError."""
     command, family = head[12], head[13]
-    if command == LOCAL:
+    if command == COMMAND_LOCAL:
         return None
-    if command != PROXY:
+    if command != COMMAND_PROXY:
         raise ProxyHeaderError("sends a PROXY header of another version or command")
     if family == UNSPECIFIED:
-        return NAMELESS
-    length = LENGTHS.get(family)
+        return UNKNOWN_ENDS
+    length = ADDRESS_LENGTHS.get(family)
     if length is None:
         raise ProxyHeaderError(f"sends a PROXY header of family 0x{family:02x}")
-    if len(head) < FIXED + length:
+    if len(head) < FIXED_SIZE + length:
         raise ProxyHeaderError("sends a PROXY header too short for its addresses")
-    tlvs = find_tlvs(head, FIXED + length)
+    tlvs = find_tlvs(head, FIXED_SIZE + length)
     if TLV_CRC32C in tlvs:
         check_sum(head, tlvs[TLV_CRC32C])
     security = head[tlvs.get(TLV_SSL, slice(0))]
@@ -185,7 +185,7 @@ def parse_binary(head: bytes) -> ProxiedEnds | None:
     if family == UNIX_STREAM:
         return ProxiedEnds(None, None, secure)
     kind, size = (IPv4Address, 4) if family == TCP4 else (IPv6Address, 16)
-    addresses = head[FIXED : FIXED + length]
+    addresses = head[FIXED_SIZE : FIXED_SIZE + length]
     client, server = (plain(kind(addresses[at : at + size])) for at in (0, size))
     ports = [int.from_bytes(addresses[at : at + 2], "big") for at in (2 * size, 2 * size + 2)]
     return ProxiedEnds((client, ports[0]), (server, ports[1]), secure)
@@ -217,14 +217,14 @@ def crc32c(data: bytes) -> int:
     """RFC 3720 appendix B.4."""
     table = crc_table()
     crc = 0xFFFFFFFF
-    for octet in data:
-        crc = crc >> 8 ^ table[(crc ^ octet) & 0xFF]
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 
 @cache
 def crc_table() -> list[int]:
-    """What each octet does to the sum."""
+    """What each byte does to the sum."""
     table = []
     for value in range(256):
         for _ in range(8):

@@ -1,6 +1,6 @@
 from bascule.protocols.headers cimport NameCache, parse_length
 
-cdef NameCache NAMES
+cdef NameCache RESPONSE_NAMES
 
 cdef class ResponseDefaults:
     cdef public bytes date

@@ -1,17 +1,15 @@
 """The fields of responses, the same for every HTTP version: those of the server itself, and what
 an application may say.
 
-A response never carries an octet that could end a field early (CVE-2020-7695, CVE-2018-1000164),
+A response never carries a byte that could end a field early (CVE-2020-7695, CVE-2018-1000164),
 nor two lengths that contradict each other. What breaks a rule raises ResponseError.
 """
 
 from bascule.errors import ResponseError
-from bascule.protocols.headers import NameCache, parse_length
+from bascule.protocols.headers import NO_LENGTH, NameCache, parse_length
 
-FORBIDDEN_OCTETS = bytes({*range(32), 127} - {9})
-NAMES = NameCache()
-
-NO_LENGTH = -1
+FORBIDDEN_BYTES = bytes({*range(32), 127} - {9})
+RESPONSE_NAMES = NameCache()
 
 
 class ResponseDefaults:
@@ -38,12 +36,12 @@ def kind_of(name: bytes, value: bytes) -> int:
 
 def known_name(name: bytes, value: bytes) -> tuple[bytes, int]:
     """(name in lower case, kind) of a field. Raises ResponseError."""
-    entry = NAMES.known.get(name)
+    entry = RESPONSE_NAMES.known.get(name)
     if entry is None:
         if not isinstance(name, bytes):
             raise ResponseError(f"field name {name!r} is {type(name).__name__}, not bytes")
         try:
-            entry = NAMES.learn(name)
+            entry = RESPONSE_NAMES.learn(name)
         except ValueError as error:
             raise ResponseError(str(error)) from None
     if not isinstance(value, bytes):
@@ -52,10 +50,10 @@ def known_name(name: bytes, value: bytes) -> tuple[bytes, int]:
 
 
 def check_values(fields: list[tuple[bytes, bytes]]) -> None:
-    """No value has a line break or another control octet but the tab (RFC 9110 section 5.5).
+    """No value has a line break or another control byte but the tab (RFC 9110 section 5.5).
     Raises ResponseError."""
     for name, value in fields:
-        if len(value.translate(None, FORBIDDEN_OCTETS)) != len(value):
+        if len(value.translate(None, FORBIDDEN_BYTES)) != len(value):
             raise ResponseError(
                 f"value of field {name!r} has a line break or a control character: {value!r}"
             )
@@ -73,7 +71,7 @@ def declared_length(value: bytes, before: int) -> int:
     ResponseError."""
     length = parse_length(value.strip(b" \t"))
     if length == NO_LENGTH:
-        raise ResponseError(f"Content-Length {value!r} is not a number of octets")
+        raise ResponseError(f"Content-Length {value!r} is not a number of bytes")
     if before not in (NO_LENGTH, length):
         raise ResponseError("two Content-Length fields that contradict each other")
     return length

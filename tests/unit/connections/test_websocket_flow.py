@@ -105,7 +105,7 @@ def test_text_of_a_subclass_is_text(rig):
         ({"type": "websocket.close", "code": -1}, "-1 is not a code"),
         ({"type": "websocket.close", "reason": b"a"}, "reason is bytes, not str"),
         ({"type": "websocket.close", "reason": "\udfff"}, "UTF-8"),
-        ({"type": "websocket.close", "reason": "é" * 62}, "at most 123 octets"),
+        ({"type": "websocket.close", "reason": "é" * 62}, "at most 123 bytes"),
         ({"type": "websocket.close", "code": 1005, "reason": "a"}, "without a code"),
     ],
     ids=str,

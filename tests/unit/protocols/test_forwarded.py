@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.protocols.forwarded import (
-    REMEMBERED,
+    ANSWERS_REMEMBERED,
     ForwardedError,
     ForwardedReader,
     Told,
@@ -30,9 +30,9 @@ def told(
     *fields: tuple[str, str], trusted: tuple[str, ...] = PROXIES, names: tuple[bytes, ...] = ALL
 ) -> Told | None:
     reader = ForwardedReader(names, TrustedPeers(trusted))
-    octets = [(name.encode(), value.encode("latin-1")) for name, value in fields]
-    first = reader.read(octets)
-    assert reader.read(octets) == first, "the second time it is remembered"
+    data = [(name.encode(), value.encode("latin-1")) for name, value in fields]
+    first = reader.read(data)
+    assert reader.read(data) == first, "the second time it is remembered"
     return first
 
 
@@ -334,9 +334,9 @@ def test_nothing_said() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     reader = ForwardedReader(ALL, TrustedPeers(PROXIES))
-    for number in range(2 * REMEMBERED + 5):
+    for number in range(2 * ANSWERS_REMEMBERED + 5):
         reader.read([(b"x-forwarded-for", b"198.51.%d.%d" % divmod(number, 256))])
-        assert len(reader.known) <= REMEMBERED
+        assert len(reader.known) <= ANSWERS_REMEMBERED
     known = len(reader.known)
     assert reader.read([(b"x-forwarded-for", b"x, " * 100 + b"198.51.100.7")]) is not None
     assert len(reader.known) == known, "what is long is not remembered"
@@ -361,7 +361,7 @@ def attempt(reader: ForwardedReader, fields: list[tuple[bytes, bytes]]) -> Told 
     st.lists(st.tuples(NAMES, VALUES), max_size=6),
     st.sampled_from([PROXIES, ("*",), ("unix",), ()]),
 )
-def test_any_octets_are_told_or_refused(
+def test_any_bytes_are_told_or_refused(
     fields: list[tuple[bytes, bytes]], trusted: tuple[str, ...]
 ) -> None:
     """Never raises anything else, remembers nothing that changes the answer, and what it tells is

@@ -13,9 +13,9 @@ from bascule.protocols.headers import (
     FORWARDING_NAMES,
     HOP_BY_HOP,
     HOST,
-    LONGEST_REMEMBERED,
+    LONGEST_NAME_REMEMBERED,
+    NAMES_REMEMBERED,
     PLAIN,
-    REMEMBERED,
     TOKEN,
     TRANSFER_ENCODING,
     UNDERSCORE,
@@ -31,12 +31,12 @@ TCHAR = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 
 
 def test_a_name_is_a_token() -> None:
-    allowed = {octet for octet in range(256) if TOKEN.fullmatch(b"x%cy" % octet)}
+    allowed = {byte for byte in range(256) if TOKEN.fullmatch(b"x%cy" % byte)}
     assert allowed == TCHAR
 
 
-def test_a_value_has_no_control_octet_but_tab() -> None:
-    allowed = {octet for octet in range(256) if FIELD_VALUE.fullmatch(b"x%cy" % octet)}
+def test_a_value_has_no_control_byte_but_tab() -> None:
+    allowed = {byte for byte in range(256) if FIELD_VALUE.fullmatch(b"x%cy" % byte)}
     assert allowed == {9, *range(32, 127), *range(128, 256)}
 
 
@@ -77,19 +77,19 @@ def test_a_name_is_remembered_as_it_was_written() -> None:
 
 def test_a_peer_cannot_fill_memory_with_names() -> None:
     cache = NameCache()
-    for number in range(2 * REMEMBERED):
+    for number in range(2 * NAMES_REMEMBERED):
         assert cache.learn(b"x-%d" % number) == (b"x-%d" % number, PLAIN)
     cache.known.clear()
-    long_name = b"x" * (LONGEST_REMEMBERED + 1)
+    long_name = b"x" * (LONGEST_NAME_REMEMBERED + 1)
     assert cache.learn(long_name) == (long_name, PLAIN)
     assert not cache.known
 
 
 def test_known_names_stay_bounded() -> None:
     cache = NameCache()
-    for number in range(2 * REMEMBERED):
+    for number in range(2 * NAMES_REMEMBERED):
         cache.learn(b"x-%d" % number)
-    assert len(cache.known) == REMEMBERED
+    assert len(cache.known) == NAMES_REMEMBERED
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_invalid_authorities(host: bytes) -> None:
 
 def test_a_peer_cannot_fill_memory_with_hosts() -> None:
     cache = HostCache()
-    for number in range(2 * REMEMBERED):
+    for number in range(2 * NAMES_REMEMBERED):
         assert cache.learn(b"h%d.example" % number)
-    assert len(cache.known) <= REMEMBERED
+    assert len(cache.known) <= NAMES_REMEMBERED
     cache.known.clear()
-    # A host name has at most 253 octets; what is longer may be valid, but is not worth keeping.
+    # A host name has at most 253 bytes; what is longer may be valid, but is not worth keeping.
     cache.learn(b"a" * 60000)
     assert sum(len(host) for host in cache.known) < 1000
 

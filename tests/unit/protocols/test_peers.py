@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.protocols.peers import REMEMBERED, TrustedPeers
+from bascule.protocols.peers import ADDRESSES_REMEMBERED, TrustedPeers
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_any_text_may_be_asked_about(text: str) -> None:
 
 def test_addresses_remembered_are_bounded() -> None:
     peers = TrustedPeers(["10.0.0.0/8"])
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * ADDRESSES_REMEMBERED):
         assert peers.includes(str(ipaddress.IPv4Address(0x0A000000 + number)))
-        assert len(peers.known) <= REMEMBERED
+        assert len(peers.known) <= ADDRESSES_REMEMBERED

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bascule.protocols.proxy import (
     LONGEST_LINE,
     LONGEST_REST,
-    NAMELESS,
     SIGNATURE,
+    UNKNOWN_ENDS,
     ProxiedEnds,
     ProxyHeaderError,
     ProxyReader,
@@ -23,17 +23,17 @@ from support.proxy import binary, checked, tlv
 REST = b"\x16\x03\x01what comes after it"
 
 
-def read(octets: bytes, size: int = 65536) -> tuple[ProxyReader, bytes]:
+def read(data: bytes, size: int = 65536) -> tuple[ProxyReader, bytes]:
     """Show a reader what a socket would, and take from it what it takes; returns what is left."""
     reader = ProxyReader()
     while not reader.done:
-        shown = octets[:size]
+        shown = data[:size]
         if not shown:
             break
         taken = reader.feed(shown)
         assert 0 < taken <= len(shown)
-        octets = octets[taken:]
-    return reader, octets
+        data = data[taken:]
+    return reader, data
 
 
 def ends_of(header: bytes) -> ProxiedEnds | None:
@@ -48,9 +48,9 @@ def ends_of(header: bytes) -> ProxiedEnds | None:
     return found[0]
 
 
-def refusal(octets: bytes) -> str:
+def refusal(data: bytes) -> str:
     with pytest.raises(ProxyHeaderError) as caught:
-        read(octets)
+        read(data)
     return str(caught.value)
 
 
@@ -72,13 +72,13 @@ def refusal(octets: bytes) -> str:
             b"PROXY TCP6 ::ffff:198.51.100.7 ::ffff:192.0.2.1 0 80",
             ProxiedEnds(("198.51.100.7", 0), ("192.0.2.1", 80)),
         ),
-        (b"PROXY UNKNOWN", NAMELESS),
-        (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535", NAMELESS),
+        (b"PROXY UNKNOWN", UNKNOWN_ENDS),
+        (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535", UNKNOWN_ENDS),
         # The longest there is, section 2.1.
         (
             b"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
             b"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535",
-            NAMELESS,
+            UNKNOWN_ENDS,
         ),
     ],
 )
@@ -115,12 +115,12 @@ def test_malformed_line(line: bytes) -> None:
 def test_line_that_is_too_long() -> None:
     assert "does not end" in refusal(b"PROXY UNKNOWN " + b"x" * LONGEST_LINE + b"\r\n")
     most = b"PROXY UNKNOWN ".ljust(LONGEST_LINE - 2, b"x")
-    assert ends_of(most + b"\r\n") == NAMELESS
+    assert ends_of(most + b"\r\n") == UNKNOWN_ENDS
     assert "does not end" in refusal(most + b"x\r\n")
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         b"GET / HTTP/1.1\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\n",
@@ -131,9 +131,9 @@ def test_line_that_is_too_long() -> None:
         b"\0",
     ],
 )
-def test_something_else(octets: bytes) -> None:
-    assert refusal(octets) == "sends no PROXY header"
-    assert not looks_proxied(octets)
+def test_something_else(data: bytes) -> None:
+    assert refusal(data) == "sends no PROXY header"
+    assert not looks_proxied(data)
 
 
 # Version 2.
@@ -152,10 +152,10 @@ ENDS6 = ProxiedEnds(("2001:db8::7", 50000), ("2001:db8::1", 443))
         (binary(0x21, 0x11, TCP4), ENDS),
         (binary(0x21, 0x21, TCP6), ENDS6),
         (binary(0x21, 0x11, TCP4 + tlv(0x04, bytes(40)) + tlv(0xEA, b"\x01vpce")), ENDS),
-        (binary(0x21, 0x31, bytes(216)), NAMELESS),
-        (binary(0x21, 0x31, bytes(216) + tlv(0x02, b"example.com")), NAMELESS),
-        (binary(0x21, 0x00, b""), NAMELESS),
-        (binary(0x21, 0x00, b"anything"), NAMELESS),
+        (binary(0x21, 0x31, bytes(216)), UNKNOWN_ENDS),
+        (binary(0x21, 0x31, bytes(216) + tlv(0x02, b"example.com")), UNKNOWN_ENDS),
+        (binary(0x21, 0x00, b""), UNKNOWN_ENDS),
+        (binary(0x21, 0x00, b"anything"), UNKNOWN_ENDS),
         (binary(0x20, 0x00, b""), None),
         (binary(0x20, 0x11, TCP4), None),
         (binary(0x20, 0x77, b"anything"), None),
@@ -185,7 +185,7 @@ def test_binary(header: bytes, ends: ProxiedEnds | None) -> None:
         (binary(0x21, 0x31, bytes(215)), "too short"),
         (binary(0x21, 0x11, TCP4 + b"\x04"), "cut off"),
         (binary(0x21, 0x11, TCP4 + b"\x04\0\x02x"), "cut off"),
-        (binary(0x21, 0x11, bytes(LONGEST_REST + 1)), f"of {LONGEST_REST + 1} octets"),
+        (binary(0x21, 0x11, bytes(LONGEST_REST + 1)), f"of {LONGEST_REST + 1} bytes"),
     ],
 )
 def test_malformed_binary(header: bytes, reason: str) -> None:
@@ -194,7 +194,7 @@ def test_malformed_binary(header: bytes, reason: str) -> None:
 
 def test_too_long_a_header_is_refused_by_its_length() -> None:
     """Nobody waits for it."""
-    assert "of 65535 octets" in refusal(SIGNATURE + b"\x21\x11\xff\xff")
+    assert "of 65535 bytes" in refusal(SIGNATURE + b"\x21\x11\xff\xff")
 
 
 def test_checksum() -> None:
@@ -225,17 +225,17 @@ STARTS = st.sampled_from(
 
 
 @given(STARTS, st.binary(max_size=300), st.integers(1, 40))
-def test_any_octets_are_read_or_refused(start: bytes, octets: bytes, size: int) -> None:
+def test_any_bytes_are_read_or_refused(start: bytes, data: bytes, size: int) -> None:
     """The same in every cut, with nothing taken beyond the header."""
-    whole = outcome(start + octets, 65536)
-    assert outcome(start + octets, size) == whole
+    whole = outcome(start + data, 65536)
+    assert outcome(start + data, size) == whole
     if isinstance(whole, str):
         assert whole.isprintable()
 
 
-def outcome(octets: bytes, size: int) -> object:
+def outcome(data: bytes, size: int) -> object:
     try:
-        reader, left = read(octets, size)
+        reader, left = read(data, size)
     except ProxyHeaderError as error:
         return str(error)
     return reader.done, reader.ends, left if reader.done else b""

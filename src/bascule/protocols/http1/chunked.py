@@ -2,7 +2,7 @@
 
 llhttp could do it, but it neither bounds chunk extensions nor keeps trailers apart, and it would
 read on into the next pipelined request. Strict where leniency has meant smuggling: sizes are
-hexadecimal digits only, the line end is CRLF only, the two octets behind a chunk are CRLF and
+hexadecimal digits only, the line end is CRLF only, the two bytes behind a chunk are CRLF and
 nothing else (CVE-2025-43859).
 """
 
@@ -15,12 +15,12 @@ from bascule.protocols.limits import RequestLimits
 # chunk-size [ chunk-ext ], RFC 9112 sections 7.1 and 7.1.1. White space is only where there is an
 # extension behind it. Nothing gives back what it has matched, so a line is looked at once.
 NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+QUOTED_STRING = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 BWS = rb"[ \t]*+"
 CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})"
     rb"(?:" + BWS + rb";" + BWS + NAME + rb"+"
-    rb"(?:" + BWS + rb"=" + BWS + rb"(?:" + NAME + rb"+|" + QUOTED + rb"))?)*+"
+    rb"(?:" + BWS + rb"=" + BWS + rb"(?:" + NAME + rb"+|" + QUOTED_STRING + rb"))?)*+"
 )
 
 # Chunks that one call of `decode` looks at. Those of one byte take a microsecond or two each, and
@@ -37,7 +37,7 @@ DONE = 4
 class ChunkedDecoder:
     """Fed with what is buffered, takes what it can.
 
-    pieces: decoded octets that were not collected yet. total: octets decoded in all.
+    pieces: decoded bytes that were not collected yet. total: bytes decoded in all.
     done: the body is complete, `trailers` are known. cut_short: `decode` has looked at as much as
     it may at once, and there may be more.
     """
@@ -68,7 +68,7 @@ class ChunkedDecoder:
         return self.phase == DONE
 
     def take(self) -> bytes:
-        """The decoded octets since the last call, in one piece."""
+        """The decoded bytes since the last call, in one piece."""
         pieces = self.pieces
         if len(pieces) == 1:
             data = pieces[0]
@@ -105,10 +105,10 @@ class ChunkedDecoder:
                 raise RequestRefused(400, "bare LF after a chunk size")
             # The CR of the line end may be here already.
             if len(data) - at > longest + data.endswith(b"\r"):
-                raise RequestRefused(400, f"chunk size line longer than {longest} octets")
+                raise RequestRefused(400, f"chunk size line longer than {longest} bytes")
             return at
         if end - at > longest:
-            raise RequestRefused(400, f"chunk size line longer than {longest} octets")
+            raise RequestRefused(400, f"chunk size line longer than {longest} bytes")
         match = CHUNK_LINE.fullmatch(data, at, end)
         if match is None:
             raise RequestRefused(400, "malformed chunk size or extension")
@@ -121,10 +121,10 @@ class ChunkedDecoder:
         return end + 2
 
     def count(self, size: int) -> None:
-        """Refuse as soon as the sizes announced go past the limit, before the octets are here."""
+        """Refuse as soon as the sizes announced go past the limit, before the bytes are here."""
         limit = self.limits.body
         if limit is not None and self.total + size > limit:
-            raise RequestRefused(413, f"request body longer than {limit} octets")
+            raise RequestRefused(413, f"request body longer than {limit} bytes")
 
     def read_data(self, data: bytes, at: int) -> int:
         there = len(data) - at
@@ -154,7 +154,7 @@ class ChunkedDecoder:
             return at + 2
         end = data.find(b"\r\n\r\n", at)
         if (end if end >= 0 else len(data) - partial_end(data)) - at > self.limits.trailer:
-            raise RequestRefused(431, f"trailer section longer than {self.limits.trailer} octets")
+            raise RequestRefused(431, f"trailer section longer than {self.limits.trailer} bytes")
         if end < 0:
             if data.count(b"\n", at) != data.count(b"\r\n", at):
                 raise RequestRefused(400, "bare LF in the trailer section")
@@ -183,7 +183,7 @@ class ChunkedDecoder:
 
 
 def partial_end(data: bytes) -> int:
-    """How many octets at the end may belong to the CRLF CRLF that ends a section."""
+    """How many bytes at the end may belong to the CRLF CRLF that ends a section."""
     for end in (b"\r\n\r", b"\r\n", b"\r"):
         if data.endswith(end):
             return len(end)

@@ -1,7 +1,7 @@
-"""The HTTP/1.1 engine: octets in, events out; responses in, octets out. It never raises on what a
+"""The HTTP/1.1 engine: bytes in, events out; responses in, bytes out. It never raises on what a
 peer sends.
 
-    receive_data(octets), receive_eof()   only buffer
+    receive_data(data), receive_eof()     only buffer
     next_event()                          one event, or None: bytes are missing, or it is the
                                           application's turn
     send_head, send_data, send_trailers   return what to write; raise ResponseError for the
@@ -9,7 +9,7 @@ peer sends.
 
 One request at a time: the next pipelined request is not looked at before the response of this one
 is complete and its body has been read. That alone keeps responses in order (RFC 9112 section
-9.3.2) and bounds the read-ahead to the octets that the connection lets in, which it can ask for
+9.3.2) and bounds the read-ahead to the bytes that the connection lets in, which it can ask for
 with `buffered`.
 
     state       next_event() does                   goes to
@@ -24,7 +24,7 @@ from bascule.errors import RequestRefused
 from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
 from bascule.protocols.headers import TOKEN
 from bascule.protocols.http1.chunked import ChunkedDecoder
-from bascule.protocols.http1.head import VERSION, HeadReader
+from bascule.protocols.http1.head import HTTP_VERSION, HeadReader
 from bascule.protocols.http1.response import (
     CONTINUE,
     NOTHING,
@@ -34,7 +34,7 @@ from bascule.protocols.http1.response import (
 from bascule.protocols.limits import RequestLimits
 from bascule.protocols.response_fields import ResponseDefaults
 
-Event = Request | BodyData | BodyEnd | Refused | Closed
+Http1Event = Request | BodyData | BodyEnd | Refused | Closed
 
 HEAD = 0
 FIXED = 1
@@ -106,7 +106,7 @@ class Http1Engine:
     # What comes in.
 
     def receive_data(self, data: bytes) -> None:
-        """Keep octets until `next_event` is asked for them; none behind the end."""
+        """Keep bytes until `next_event` is asked for them; none behind the end."""
         if self.state == OVER:
             return
         if self.position >= len(self.buffer):
@@ -123,7 +123,7 @@ class Http1Engine:
 
     @property
     def buffered(self) -> int:
-        """Octets that were received and not looked at yet."""
+        """Bytes that were received and not looked at yet."""
         return len(self.buffer) - self.position
 
     @property
@@ -136,12 +136,7 @@ class Http1Engine:
         """The body of the current request has been received to its end."""
         return self.state >= ENDED
 
-    @property
-    def upgrade(self) -> bytes | None:
-        """What the current request's Upgrade field says (RFC 9110 section 7.8)."""
-        return self.reader.upgrade
-
-    def next_event(self) -> Event | None:
+    def next_event(self) -> Http1Event | None:
         """The next event, or None when there is none yet."""
         self.cut_short = False
         try:
@@ -164,7 +159,7 @@ class Http1Engine:
             self.state = OVER
             return Refused(refused.status, refused.reason, refused.fields)
 
-    def next_head(self) -> Event | None:
+    def next_head(self) -> Http1Event | None:
         buffer = self.buffer
         if self.position >= len(buffer):
             return self.closed(True)
@@ -231,17 +226,17 @@ class Http1Engine:
             if line_feed == self.position or buffer[line_feed - 1] != 0x0D:
                 raise RequestRefused(400, "bare LF in a request head")
             line_feed = buffer.find(b"\n", line_feed + 1)
-        # Three octets of the final CRLFCRLF may be here already.
+        # Three bytes of the final CRLFCRLF may be here already.
         self.scanned = max(self.position, len(buffer) - 3)
 
     def head_too_long(self) -> RequestRefused:
         line_end = self.buffer.find(b"\r\n", self.position)
         if line_end < 0 or line_end - self.position > self.limits.request_line:
             return self.line_too_long()
-        return RequestRefused(431, f"request head longer than {self.limits.head} octets")
+        return RequestRefused(431, f"request head longer than {self.limits.head} bytes")
 
     def line_too_long(self) -> RequestRefused:
-        return RequestRefused(414, f"request line longer than {self.limits.request_line} octets")
+        return RequestRefused(414, f"request line longer than {self.limits.request_line} bytes")
 
     def request_line(self) -> tuple[str, bytes, str]:
         """(method, target, version) of the request whose head is being received or was refused,
@@ -256,16 +251,16 @@ class Http1Engine:
         return (
             method.decode("ascii") if TOKEN.fullmatch(method) else "-",
             target or b"-",
-            version[5:].decode("ascii") if VERSION.fullmatch(version) else "-",
+            version[5:].decode("ascii") if HTTP_VERSION.fullmatch(version) else "-",
         )
 
-    def closed(self, clean: bool) -> Event | None:
+    def closed(self, clean: bool) -> Http1Event | None:
         if not self.eof:
             return None
         self.state = OVER
         return Closed(clean)
 
-    def next_body(self) -> Event | None:
+    def next_body(self) -> Http1Event | None:
         """The next piece of the current body. Thrown away when the response is complete
         already."""
         data = self.read_chunks() if self.state == CHUNKS else self.read_fixed()
@@ -283,7 +278,7 @@ class Http1Engine:
             return self.end_body([])
         return self.closed(False)
 
-    def end_body(self, trailers: list[tuple[bytes, bytes]]) -> Event | None:
+    def end_body(self, trailers: list[tuple[bytes, bytes]]) -> Http1Event | None:
         self.state = ENDED
         self.decoder = None
         return None if self.writer.complete else BodyEnd(trailers)
@@ -364,7 +359,7 @@ class Http1Engine:
         return b"trailers" in [one.strip(b" \t").lower() for one in b",".join(lists).split(b",")]
 
     def send_file_prefix(self, size: int, end: bool) -> bytes | None:
-        """What to write before `size` octets of a file, or None when none may be written. Raises
+        """What to write before `size` bytes of a file, or None when none may be written. Raises
         ResponseError."""
         return self.writer.file_prefix(size, end)
 

@@ -3,7 +3,7 @@ import cython
 from bascule.protocols.events cimport Request
 from bascule.protocols.headers cimport HostCache, NameCache, parse_length
 
-cdef NameCache NAMES
+cdef NameCache REQUEST_NAMES
 cdef HostCache HOSTS
 cdef dict METHODS
 

@@ -1,7 +1,7 @@
 """Reads one complete request head (RFC 9112 sections 2 to 5).
 
 The request line is taken apart here, because it must have exactly three parts; llhttp, the parser
-of Node.js, checks every octet of the field lines. What remains is meaning: framing, Host, Expect,
+of Node.js, checks every byte of the field lines. What remains is meaning: framing, Host, Expect,
 Connection, the form of the target. The first thing that is wrong is kept in `refusal` rather than
 raised through llhttp's callbacks.
 
@@ -26,35 +26,34 @@ from bascule.protocols.headers import (
     FORWARDING,
     HOP_BY_HOP,
     HOST,
+    HOSTS,
+    NO_LENGTH,
     PLAIN,
     PROXY,
+    SPACE,
     TOKEN,
     TRANSFER_ENCODING,
     UNDERSCORE,
     UPGRADE,
-    HostCache,
     NameCache,
     parse_length,
 )
 from bascule.protocols.limits import RequestLimits
 from bascule.protocols.methods import METHODS
 
-VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+HTTP_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
 LATER_MINOR = re.compile(rb"HTTP/1\.[2-9]")
 # White space at the end of a field line. A line that is nothing else stays what it is, malformed:
 # without its white space it would end the head.
 TRAILING_SPACE = re.compile(rb"(?<![ \t\n])[ \t]++\r\n")
-NAMES = NameCache()
-HOSTS = HostCache()
-NO_LENGTH = -1
-SPACE = 0x20
+REQUEST_NAMES = NameCache()
 LINE_FEED = 0x0A
 TAB = 0x09
-FRAGMENT = 0x23  # numbers: looking for b"#" in octets is slower
+FRAGMENT = 0x23  # numbers: looking for b"#" in bytes is slower
 
 
 class HeadReader:
-    """Turns the octets of a head into a `Request`; one for each connection, used again for every
+    """Turns the bytes of a head into a `Request`; one for each connection, used again for every
     request on it.
 
     After `read`, `chunked` says how the body is framed, `keep_alive` whether the client wants the
@@ -115,9 +114,7 @@ class HeadReader:
         self.forget()
         line_end = head.find(b"\r\n")
         if line_end > self.longest_line:
-            raise RequestRefused(
-                414, f"request line longer than {self.limits.request_line} octets"
-            )
+            raise RequestRefused(414, f"request line longer than {self.limits.request_line} bytes")
         line = head[:line_end]
         parts = line.split(b" ")
         # llhttp would take a bare LF in the target for the end of an HTTP/0.9 request line.
@@ -153,7 +150,7 @@ class HeadReader:
             return False
         if LATER_MINOR.fullmatch(version) is not None:
             return True
-        if VERSION.fullmatch(version) is not None:
+        if HTTP_VERSION.fullmatch(version) is not None:
             raise RequestRefused(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
         raise RequestRefused(400, "request line does not end with an HTTP version")
 
@@ -176,11 +173,11 @@ class HeadReader:
             raise self.refusal
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One field line, from llhttp: the name is a token, the value has no control octet."""
+        """One field line, from llhttp: the name is a token, the value has no control byte."""
         self.seen_fields += 1
-        entry = NAMES.known.get(name)
+        entry = REQUEST_NAMES.known.get(name)
         if entry is None:
-            entry = NAMES.learn(name)
+            entry = REQUEST_NAMES.learn(name)
         if value and value[-1] <= SPACE:
             value = value.rstrip(b" \t")
         if entry[1] != PLAIN and not self.note(entry[1], value):
@@ -234,7 +231,7 @@ class HeadReader:
             self.refuse(400, "more than one Content-Length")
         self.content_length = parse_length(value)
         if self.content_length == NO_LENGTH:
-            self.refuse(400, "Content-Length is not a number of octets")
+            self.refuse(400, "Content-Length is not a number of bytes")
 
     def note_transfer_encoding(self, value: bytes) -> None:
         """RFC 9112 section 6.1: exactly one `chunked` and nothing else."""
@@ -326,7 +323,7 @@ class HeadReader:
     def check_body_size(self) -> None:
         limit = self.limits.body
         if limit is not None and self.content_length > limit:
-            raise RequestRefused(413, f"request body longer than {limit} octets")
+            raise RequestRefused(413, f"request body longer than {limit} bytes")
 
     def read_other_form(self, method: str, target: bytes) -> bytes:
         """Asterisk form and absolute form (RFC 9112 section 3.2); returns the origin form."""

@@ -9,7 +9,7 @@ from bascule.protocols.response_fields cimport (
 )
 
 cdef dict STATUS_LINES
-cdef list LENGTHS
+cdef list LENGTH_LINES
 cdef bytes CONTROLS
 
 cdef class ResponseWriter:
@@ -45,4 +45,4 @@ cdef class ResponseWriter:
 cdef bytes status_line(int status, bytes reason)
 cdef bytes length_line(long long length)
 cdef bytes chunk(bytes data, bint end)
-cdef check_octets(bytes block, Py_ssize_t lines, list fields)
+cdef check_block(bytes block, Py_ssize_t lines, list fields)

@@ -1,7 +1,7 @@
 """Frames one response (RFC 9112 section 6) and checks what the application says about it.
 
 The client never gets a corrupt message: whatever the application sends that HTTP does not allow
-raises ResponseError at the call that did it, before an octet of that call is written.
+raises ResponseError at the call that did it, before a byte of that call is written.
 
     body                how it is framed
     NOTHING             HEAD, 204 and 304 have none, whatever the application sends
@@ -19,14 +19,14 @@ from bascule.protocols.headers import (
     DATE,
     FORBIDDEN_TRAILERS,
     HOP_BY_HOP,
+    NO_LENGTH,
     PLAIN,
     SERVER,
     TRANSFER_ENCODING,
     UPGRADE,
 )
 from bascule.protocols.response_fields import (
-    FORBIDDEN_OCTETS,
-    NO_LENGTH,
+    FORBIDDEN_BYTES,
     ResponseDefaults,
     check_reason,
     check_values,
@@ -34,8 +34,8 @@ from bascule.protocols.response_fields import (
     kind_of,
 )
 
-CONTROLS = bytes({*FORBIDDEN_OCTETS} - {10, 13})
-LENGTHS = [b"content-length: %d\r\n" % length for length in range(1024)]
+CONTROLS = bytes({*FORBIDDEN_BYTES} - {10, 13})
+LENGTH_LINES = [b"content-length: %d\r\n" % length for length in range(1024)]
 STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -51,7 +51,7 @@ COPIED_BODY = 16384
 
 
 class ResponseWriter:
-    """The octets of one response after another on one connection.
+    """The bytes of one response after another on one connection.
 
     complete: the response is finished. keep_alive: the connection can carry another one.
     unsent: a body too large to copy, to be written behind what the last call returned; the caller
@@ -102,7 +102,7 @@ class ResponseWriter:
                 continue
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
-        check_octets(block, len(lines) // 4, fields)
+        check_block(block, len(lines) // 4, fields)
         if self.http_1_0:
             return b""
         return b"".join((status_line(status, b""), block, b"\r\n"))
@@ -147,7 +147,7 @@ class ResponseWriter:
             lines.append(b"\r\n")
             count += 1
         block = b"".join(lines)
-        check_octets(block, count, fields)
+        check_block(block, count, fields)
         return self.frame_head(
             status_line(status, reason),
             block,
@@ -175,7 +175,7 @@ class ResponseWriter:
                 server = b""
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
-        check_octets(block, len(fields), fields)
+        check_block(block, len(fields), fields)
         self.started = self.complete = True
         self.keep_alive = False
         return b"".join((STATUS_LINES[101], block, date, server, self.defaults.extra, b"\r\n"))
@@ -218,7 +218,7 @@ class ResponseWriter:
     def choose_framing(
         self, status: int, length: int, size: int, end: bool
     ) -> tuple[int, bytes, int]:
-        """RFC 9112 section 6.3, seen from the sender: (framing, field line for it, octets to
+        """RFC 9112 section 6.3, seen from the sender: (framing, field line for it, bytes to
         come)."""
         if status == 204:
             # RFC 9110 section 8.6: no Content-Length in a 204.
@@ -236,7 +236,7 @@ class ResponseWriter:
                 raise ResponseError(f"body is longer than its Content-Length of {length}")
             if end and size < length:
                 raise ResponseError(
-                    f"body ended after {size} octets of a Content-Length of {length}"
+                    f"body ended after {size} bytes of a Content-Length of {length}"
                 )
             return LENGTH, length_line(length), length
         if self.http_1_0:
@@ -260,20 +260,20 @@ class ResponseWriter:
         return data
 
     def count(self, size: int, end: bool) -> None:
-        """Take `size` octets off the declared length; also for octets that the kernel sends
+        """Take `size` bytes off the declared length; also for bytes that the kernel sends
         (sendfile)."""
         if size > self.remaining:
             raise ResponseError(
-                f"body is {size - self.remaining} octets longer than its Content-Length"
+                f"body is {size - self.remaining} bytes longer than its Content-Length"
             )
         if end and size < self.remaining:
             raise ResponseError(
-                f"body ended {self.remaining - size} octets short of its Content-Length"
+                f"body ended {self.remaining - size} bytes short of its Content-Length"
             )
         self.remaining -= size
 
     def file_prefix(self, size: int, end: bool) -> bytes | None:
-        """What goes before `size` octets that the kernel will send; None when there is no body to
+        """What goes before `size` bytes that the kernel will send; None when there is no body to
         send at all."""
         if self.complete or not self.started:
             raise ResponseError("body outside a response")
@@ -303,7 +303,7 @@ class ResponseWriter:
                 raise ResponseError(f"{name!r} may not be a trailer field")
             lines += (name, b": ", value, b"\r\n")
         block = b"".join(lines)
-        check_octets(block, len(fields), fields)
+        check_block(block, len(fields), fields)
         if self.framing != CHUNKED or not wanted:
             return self.data(b"", True)
         self.complete = True
@@ -320,7 +320,7 @@ def status_line(status: int, reason: bytes) -> bytes:
 
 
 def length_line(length: int) -> bytes:
-    return LENGTHS[length] if length < 1024 else b"content-length: %d\r\n" % length
+    return LENGTH_LINES[length] if length < 1024 else b"content-length: %d\r\n" % length
 
 
 def chunk(data: bytes, end: bool) -> bytes:
@@ -330,8 +330,8 @@ def chunk(data: bytes, end: bool) -> bytes:
     return b"%x\r\n%b\r\n%b" % (len(data), data, b"0\r\n\r\n" if end else b"")
 
 
-def check_octets(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
-    """Names were tokens already; look for line breaks and control octets in all values at once
+def check_block(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
+    """Names were tokens already; look for line breaks and control bytes in all values at once
     (CVE-2020-7695; RFC 9110 section 5.5).
     """
     if (

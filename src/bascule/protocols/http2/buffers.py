@@ -1,4 +1,4 @@
-"""Octets written into a buffer, and made of one.
+"""Bytes written into a buffer, and made of one.
 
 What the loops of header compression need and Python cannot say in a form that compiles well, so
 each function is there twice, as in protocols/websocket/masking.py: buffers.pxd has the inline
@@ -9,13 +9,13 @@ has seen to it that there is room.
 """
 
 
-def put(buffer: bytearray, at: int, octets: bytes) -> int:
-    """Write `octets` at position `at`; the position behind them."""
-    end = at + len(octets)
-    buffer[at:end] = octets
+def put(buffer: bytearray, at: int, data: bytes) -> int:
+    """Write `data` at position `at`; the position behind them."""
+    end = at + len(data)
+    buffer[at:end] = data
     return end
 
 
 def taken(buffer: bytearray, size: int) -> bytes:
-    """The first `size` octets."""
+    """The first `size` bytes."""
     return bytes(buffer[:size])

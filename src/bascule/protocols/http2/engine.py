@@ -83,7 +83,7 @@ from bascule.protocols.http2.response import ResponseFields, count
 from bascule.protocols.http2.settings_exchange import SettingsExchange, opening_frames
 from bascule.protocols.http2.stream import OPEN_ENDED, Stream
 from bascule.protocols.http2.streams import DRAIN_PING, StreamTable
-from bascule.protocols.limits import Http2Limits, RequestLimits
+from bascule.protocols.limits import UNLIMITED_TURN, Http2Limits, RequestLimits
 from bascule.protocols.response_fields import ResponseDefaults
 
 Http2Event = Request | BodyData | BodyEnd | Refused | StreamReset | ConnectionFailed | Closed
@@ -95,8 +95,6 @@ OVER = 3
 
 # A ping that is sent only so that something is written.
 PROBE_PING = b"bascule\x01"
-# The value of `turn` until a connection sets it: no limit.
-NO_TURNS = 2**62
 
 
 class Http2Engine:
@@ -151,7 +149,7 @@ class Http2Engine:
         self.state = SETTINGS_DUE
         self.eof = False
         self.peer_leaving = False
-        self.turn = NO_TURNS
+        self.turn = UNLIMITED_TURN
         self.cut_short = False
         self.outbox.outgoing += opening_frames(own, limits.head, websockets)
 

@@ -9,6 +9,6 @@ cdef class ReceiveWindow:
     cdef public long long owed
     cdef public long long turned
 
-    cpdef bint take(self, long long octets)
+    cpdef bint take(self, long long size)
     @cython.locals(increment=cython.longlong, wider=cython.longlong)
-    cpdef long long consume(self, long long octets)
+    cpdef long long consume(self, long long size)

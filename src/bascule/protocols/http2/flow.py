@@ -1,7 +1,7 @@
 """The receiving side of flow control (RFC 9113 sections 5.2 and 6.9): how much the peer may still
 send, and when it is told that it may send more.
 
-A window opens only as octets are consumed: by the application, or because nobody wants them. It is
+A window opens only as bytes are consumed: by the application, or because nobody wants them. It is
 announced in steps of half its size, so a WINDOW_UPDATE is paid once for many DATA frames. Each
 time a whole window has been consumed it doubles, up to a cap: a fast reader gets the width that a
 long way to the client needs, and a slow one makes nobody keep more than it was given at first.
@@ -13,7 +13,7 @@ from bascule.protocols.http2.frames import LARGEST_WINDOW
 class ReceiveWindow:
     """One window, of a stream or of the connection.
 
-    left: octets that the peer may still send. size: what it may send without an answer. most: how
+    left: bytes that the peer may still send. size: what it may send without an answer. most: how
     large that may become. owed: consumed, and not announced yet. turned: consumed since the size
     last changed.
     """
@@ -27,18 +27,18 @@ class ReceiveWindow:
         self.owed = 0
         self.turned = 0
 
-    def take(self, octets: int) -> bool:
-        """The peer has sent `octets`; False when it was not allowed to."""
-        if octets > self.left:
+    def take(self, size: int) -> bool:
+        """Note that the peer has sent `size` bytes; False when it was not allowed to."""
+        if size > self.left:
             return False
-        self.left -= octets
+        self.left -= size
         return True
 
-    def consume(self, octets: int) -> int:
-        """`octets` are not kept any more; returns by how much to open the window, or 0 for not
-        yet."""
-        self.owed += octets
-        self.turned += octets
+    def consume(self, size: int) -> int:
+        """Note that `size` bytes are not kept any more; returns by how much to open the window, or
+        0 for not yet."""
+        self.owed += size
+        self.turned += size
         if self.owed * 2 < self.size:
             return 0
         increment = self.owed

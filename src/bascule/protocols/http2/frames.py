@@ -105,7 +105,7 @@ def error_name(code: int) -> str:
 
 
 def add_header(out: bytearray, length: int, kind: int, flags: int, stream_id: int) -> None:
-    """Append a frame header to `out`; its payload of `length` octets is to follow."""
+    """Append a frame header to `out`; its payload of `length` bytes is to follow."""
     out.append(length >> 16)
     out.append(length >> 8 & 0xFF)
     out.append(length & 0xFF)

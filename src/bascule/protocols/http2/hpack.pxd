@@ -3,8 +3,8 @@ import cython
 from bascule.protocols.http2 cimport buffers, hpack_table, huffman
 from bascule.protocols.http2.hpack_table cimport DynamicTable, SearchableTable
 
-cdef int REMEMBERED
-cdef int LONGEST_REMEMBERED
+cdef int BLOCKS_REMEMBERED
+cdef int LONGEST_BLOCK_REMEMBERED
 cdef int MOST_REMEMBERED_FIELDS
 cdef int CANDIDATES
 cdef unsigned long long LARGEST_INTEGER
@@ -26,25 +26,23 @@ cdef class Decoder:
     cdef public Py_ssize_t max_fields
     cdef public DynamicTable table
     cdef public Py_ssize_t allowed
-    cdef public Py_ssize_t lowest
     cdef public Py_ssize_t at
     cdef public bytearray scratch
     cdef public dict remembered
 
-    cpdef set_max_table_size(self, Py_ssize_t size)
-    @cython.locals(known=list, octets="const unsigned char*", end=Py_ssize_t, size=Py_ssize_t, count=Py_ssize_t,
+    @cython.locals(known=list, data="const unsigned char*", end=Py_ssize_t, size=Py_ssize_t, count=Py_ssize_t,
                    settled=bint, kept=bint, fields=list, at=Py_ssize_t, first=int, index=Py_ssize_t, prefix=int,
                    field=tuple, name=bytes, value=bytes)
     cpdef list decode(self, bytes block)
     @cython.locals(count=int, at=Py_ssize_t, size=Py_ssize_t)
-    cdef Py_ssize_t update_sizes(self, const unsigned char* octets, Py_ssize_t end) except -1
+    cdef Py_ssize_t update_sizes(self, const unsigned char* data, Py_ssize_t end) except -1
     @cython.locals(field=tuple)
     cdef tuple field_at(self, Py_ssize_t index)
-    @cython.locals(value="unsigned long long", shift=int, octet="unsigned long long")
-    cdef Py_ssize_t read_integer(self, const unsigned char* octets, Py_ssize_t at, Py_ssize_t end, int prefix) except -1
+    @cython.locals(value="unsigned long long", shift=int, byte="unsigned long long")
+    cdef Py_ssize_t read_integer(self, const unsigned char* data, Py_ssize_t at, Py_ssize_t end, int prefix) except -1
     @cython.locals(at=Py_ssize_t, first=int, size=Py_ssize_t, room=Py_ssize_t, buffer=bytearray,
                    target="unsigned char*", written=Py_ssize_t)
-    cdef bytes read_string(self, const unsigned char* octets, Py_ssize_t end)
+    cdef bytes read_string(self, const unsigned char* data, Py_ssize_t end)
 
 cdef class Encoder:
     cdef public Py_ssize_t max_table_size

@@ -1,6 +1,6 @@
 """HPACK (RFC 7541): field blocks to fields and back.
 
-    field on the wire (section 6)      first octet    what it does to the table
+    field on the wire (section 6)      first byte    what it does to the table
     indexed                            1 index        nothing
     literal, indexed from now on       01 index       one entry is added
     size update                        001 size       entries may be dropped; only in front
@@ -23,14 +23,14 @@ from bascule.protocols.http2.hpack_table import DynamicTable, Field, SearchableT
 
 # What is kept of each direction: so many blocks, none that is longer or has more fields. A peer
 # that fills all of it with what is only there once takes 70 KiB.
-REMEMBERED = 16
-LONGEST_REMEMBERED = 256
+BLOCKS_REMEMBERED = 16
+LONGEST_BLOCK_REMEMBERED = 256
 MOST_REMEMBERED_FIELDS = 32
 # How many of the fields that were sent as literals are known when they come again.
 CANDIDATES = 64
 
 # RFC 7541 section 5.1 lets a decoder limit integers. No index, length or size is larger, so there
-# are at most five octets behind the prefix.
+# are at most five bytes behind the prefix.
 LARGEST_INTEGER = 2**32 - 1
 INTEGER_SPACE = 6
 # Two size updates at the beginning of a block.
@@ -48,7 +48,7 @@ INDEX = 0
 PASSING = 1
 # RFC 7541 section 7.1.3: never indexed, nor by those who pass it on.
 SECRET = 2
-# The same for a short value, which could be guessed octet by octet from the length of blocks.
+# The same for a short value, which could be guessed byte by byte from the length of blocks.
 COOKIE = 3
 SHORT_COOKIE = 20
 
@@ -94,9 +94,9 @@ class HeaderListTooLong(ValueError):
 class Decoder:
     """Decodes the field blocks of one direction of a connection, each whole, in their order.
 
-    max_table_size: octets of the dynamic table, in the measure of RFC 7541 section 4.1, that our
+    max_table_size: bytes of the dynamic table, in the measure of RFC 7541 section 4.1, that our
     SETTINGS_HEADER_TABLE_SIZE allows the peer. It holds at once; until the peer knows of another,
-    it is 4,096. max_list_size: the longest list in the measure of RFC 9113 section 6.5.2: octets
+    it is 4,096. max_list_size: the longest list in the measure of RFC 9113 section 6.5.2: bytes
     of names and values and 32 for each field. max_fields: most fields of a list.
 
     What a decoder keeps is the table, a few short blocks, and while it decodes the list and a
@@ -106,7 +106,6 @@ class Decoder:
     __slots__ = (
         "allowed",
         "at",
-        "lowest",
         "max_fields",
         "max_list_size",
         "remembered",
@@ -124,19 +123,9 @@ class Decoder:
         self.max_fields = max_fields
         self.table = DynamicTable(min(max_table_size, hpack_table.DEFAULT_SIZE))
         self.allowed = max_table_size
-        # The smallest size that was allowed since the last block.
-        self.lowest = max_table_size
         self.at = 0
         self.scratch = bytearray()
         self.remembered: dict[bytes, list[Field]] = {}
-
-    def set_max_table_size(self, size: int) -> None:
-        """The peer has acknowledged a SETTINGS_HEADER_TABLE_SIZE of `size`. When that is smaller
-        than what the table may have now, the next block has to begin with a size update (RFC 9113
-        section 4.3.1)."""
-        self.allowed = size
-        self.lowest = min(self.lowest, size)
-        self.remembered.clear()
 
     def decode(self, block: bytes) -> list[Field]:
         """The fields of a block, pseudo-fields included, in their order and as they came; the list
@@ -148,7 +137,7 @@ class Decoder:
         known = self.remembered.get(block)
         if known is not None:
             return known[:]
-        octets = block
+        data = block
         end = len(block)
         size = 0
         count = 0
@@ -156,17 +145,16 @@ class Decoder:
         kept = True
         fields: list[Field] = []
         at = 0
-        if (end > 0 and octets[0] & 0xE0 == 0x20) or self.lowest < self.table.limit:
+        if end > 0 and data[0] & 0xE0 == 0x20:
             settled = False
-            at = self.update_sizes(octets, end)
-        self.lowest = self.allowed
+            at = self.update_sizes(data, end)
         while at < end:
-            first = octets[at]
+            first = data[at]
             at += 1
             if first >= 0x80:
                 index = first & 0x7F
                 if index == 0x7F:
-                    index = self.read_integer(octets, at, end, 0x7F)
+                    index = self.read_integer(data, at, end, 0x7F)
                     at = self.at
                 field = self.field_at(index)
                 name, value = field
@@ -180,12 +168,12 @@ class Decoder:
                 index = first & prefix
                 self.at = at
                 if index == prefix:
-                    index = self.read_integer(octets, at, end, prefix)
+                    index = self.read_integer(data, at, end, prefix)
                 if index:
                     name = self.field_at(index)[0]
                 else:
-                    name = self.read_string(octets, end)
-                value = self.read_string(octets, end)
+                    name = self.read_string(data, end)
+                value = self.read_string(data, end)
                 at = self.at
                 field = (name, value)
                 if prefix == 0x3F:
@@ -202,38 +190,33 @@ class Decoder:
                     fields.append(field)
         if not kept:
             raise HeaderListTooLong(
-                f"{count} fields of {size} octets, where {self.max_fields} of "
+                f"{count} fields of {size} bytes, where {self.max_fields} of "
                 f"{self.max_list_size} are allowed"
             )
-        if settled and end <= LONGEST_REMEMBERED and count <= MOST_REMEMBERED_FIELDS:
-            if len(self.remembered) >= REMEMBERED:
+        if settled and end <= LONGEST_BLOCK_REMEMBERED and count <= MOST_REMEMBERED_FIELDS:
+            if len(self.remembered) >= BLOCKS_REMEMBERED:
                 self.remembered.clear()
             self.remembered[block] = fields[:]
         return fields
 
-    def update_sizes(self, octets: bytes, end: int) -> int:
+    def update_sizes(self, data: bytes, end: int) -> int:
         """Read the size updates that a block begins with (RFC 7541 sections 4.2 and 6.3); the
         position behind them."""
         count = 0
         at = 0
         self.remembered.clear()
-        while at < end and octets[at] & 0xE0 == 0x20:
-            size = octets[at] & 0x1F
+        while at < end and data[at] & 0xE0 == 0x20:
+            size = data[at] & 0x1F
             at += 1
             if size == 0x1F:
-                size = self.read_integer(octets, at, end, 0x1F)
+                size = self.read_integer(data, at, end, 0x1F)
                 at = self.at
             count += 1
             if count > MOST_UPDATES:
                 raise HpackError("a third size update stands before the fields")
             if size > self.allowed:
-                raise HpackError(f"a table of {size} octets, where {self.allowed} are allowed")
-            # What the peer may have used in the meantime is gone with the smallest size.
-            if count == 1 and size > self.lowest and self.lowest < self.table.limit:
-                raise HpackError(f"no size update told of a table of {self.lowest} octets")
+                raise HpackError(f"a table of {size} bytes, where {self.allowed} are allowed")
             self.table.resize(size)
-        if self.lowest < self.table.limit and count == 0:
-            raise HpackError("the table had to become smaller, and no size update says so")
         return at
 
     def field_at(self, index: int) -> Field:
@@ -247,7 +230,7 @@ class Decoder:
             raise HpackError("index 0 is in neither table")
         return hpack_table.STATIC[index]
 
-    def read_integer(self, octets: bytes, at: int, end: int, prefix: int) -> int:
+    def read_integer(self, data: bytes, at: int, end: int, prefix: int) -> int:
         """The integer whose prefix was full, the rest of which is at `at` (RFC 7541 section 5.1).
         `self.at` is behind it afterwards."""
         value = 0
@@ -255,15 +238,15 @@ class Decoder:
         while True:
             if at >= end:
                 raise HpackError("the block ends within an integer")
-            octet = octets[at]
+            byte = data[at]
             at += 1
-            value |= (octet & 0x7F) << shift
-            if octet < 0x80:
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
                 break
             shift += 7
             if shift > 28:
-                raise HpackError("an integer has more octets than any has use for")
-        if octet == 0 and shift > 0:
+                raise HpackError("an integer has more bytes than any has use for")
+        if byte == 0 and shift > 0:
             raise HpackError("an integer is longer than it has to be")
         value += prefix
         if value > LARGEST_INTEGER:
@@ -271,22 +254,22 @@ class Decoder:
         self.at = at
         return value
 
-    def read_string(self, octets: bytes, end: int) -> bytes:
+    def read_string(self, data: bytes, end: int) -> bytes:
         """The string at `self.at` (RFC 7541 section 5.2), which is behind it afterwards."""
         at = self.at
         if at >= end:
             raise HpackError("the block ends where a string should begin")
-        first = octets[at]
+        first = data[at]
         at += 1
         size = first & 0x7F
         if size == 0x7F:
-            size = self.read_integer(octets, at, end, 0x7F)
+            size = self.read_integer(data, at, end, 0x7F)
             at = self.at
         if size > end - at:
             raise HpackError("the block ends within a string")
         self.at = at + size
         if first < 0x80:
-            return octets[at : at + size]
+            return data[at : at + size]
         # The shortest codes have five bits.
         room = size * 8 // 5
         buffer = self.scratch
@@ -295,7 +278,7 @@ class Decoder:
             if room <= LARGEST_SCRATCH:
                 self.scratch = buffer
         target = buffer
-        written = huffman.decode(target, octets, at, at + size)
+        written = huffman.decode(target, data, at, at + size)
         if written < 0:
             raise HpackError("a string ends within a Huffman code, or has EOS in it")
         return buffers.taken(target, written)
@@ -304,7 +287,7 @@ class Decoder:
 class Encoder:
     """Encodes the lists of fields of one direction of a connection, in their order.
 
-    max_table_size: octets that our dynamic table may have, whatever the peer allows. Until the
+    max_table_size: bytes that our dynamic table may have, whatever the peer allows. Until the
     peer says something else it allows 4,096.
 
     A field is indexed when it comes for the second time. What changes with every message, a length
@@ -363,8 +346,8 @@ class Encoder:
         for field in key:
             at = self.write_field(target, at, field)
         block = buffers.taken(target, at)
-        if self.settled and at <= LONGEST_REMEMBERED and len(key) <= MOST_REMEMBERED_FIELDS:
-            if len(self.remembered) >= REMEMBERED:
+        if self.settled and at <= LONGEST_BLOCK_REMEMBERED and len(key) <= MOST_REMEMBERED_FIELDS:
+            if len(self.remembered) >= BLOCKS_REMEMBERED:
                 self.remembered.clear()
             self.remembered[key] = block
         return block

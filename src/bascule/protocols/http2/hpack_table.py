@@ -74,7 +74,7 @@ STATIC: list[Field] = [
 STATIC_LAST = 61
 # The size of both tables before either end has said anything (RFC 9113 section 6.5.2).
 DEFAULT_SIZE = 4096
-# RFC 7541 section 4.1: what an entry counts for beside its octets.
+# RFC 7541 section 4.1: what an entry counts for beside its bytes.
 ENTRY_OVERHEAD = 32
 FIRST_ROOM = 16
 

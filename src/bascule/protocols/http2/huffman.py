@@ -11,7 +11,7 @@ the longer ones there are so few that the length is searched for.
 
 EOS = 256
 # By symbol; the last one is that of EOS.
-LENGTHS_IN_WORDS = """
+CODE_LENGTHS_IN_WORDS = """
     13 23 28 28 28 28 28 28 28 24 30 28 28 30 28 28 28 28 28 28 28 28 30 28 28 28 28 28 28 28
     28 28 6 10 10 12 13 6 8 11 10 10 8 11 8 6 6 6 5 5 5 6 6 6 6 6 6 6 7 8 15 6 12 10 13 6 7 7 7
     7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 8 7 8 13 19 13 14 6 15 5 6 5 6 5 6 6 6 5 7 7 6 6 6 5
@@ -21,21 +21,21 @@ LENGTHS_IN_WORDS = """
     24 25 19 21 26 27 27 26 27 24 21 21 26 26 28 27 27 27 20 24 20 21 22 21 21 23 22 22 25 25
     24 24 26 23 26 27 26 26 27 27 27 27 27 28 27 27 27 27 27 26 30
 """
-LENGTHS = bytes(map(int, LENGTHS_IN_WORDS.split()))
+CODE_LENGTHS = bytes(map(int, CODE_LENGTHS_IN_WORDS.split()))
 LONGEST = 30
 LONGEST_IN_ROOT = 8
 # Symbols in the order of their codes.
-ORDER = sorted(range(257), key=LENGTHS.__getitem__)
+ORDER = sorted(range(257), key=CODE_LENGTHS.__getitem__)
 
 
 def canonical_codes() -> list[int]:
     """The code of each symbol, by symbol."""
     codes = [0] * 257
     code = 0
-    before = LENGTHS[ORDER[0]]
+    before = CODE_LENGTHS[ORDER[0]]
     for symbol in ORDER:
-        code <<= LENGTHS[symbol] - before
-        before = LENGTHS[symbol]
+        code <<= CODE_LENGTHS[symbol] - before
+        before = CODE_LENGTHS[symbol]
         codes[symbol] = code
         code += 1
     return codes
@@ -45,10 +45,12 @@ def root_entries() -> list[int]:
     """By the first eight bits: length << 9 | symbol, or 0 where the code is longer."""
     entries = [0] * 256
     for symbol in ORDER:
-        spare = LONGEST_IN_ROOT - LENGTHS[symbol]
+        spare = LONGEST_IN_ROOT - CODE_LENGTHS[symbol]
         if spare >= 0:
             first = CODES[symbol] << spare
-            entries[first : first + (1 << spare)] = [LENGTHS[symbol] << 9 | symbol] * (1 << spare)
+            entries[first : first + (1 << spare)] = [CODE_LENGTHS[symbol] << 9 | symbol] * (
+                1 << spare
+            )
     return entries
 
 
@@ -56,7 +58,7 @@ def code_limits() -> list[int]:
     """By length: 30 bits from this number on begin with a longer code."""
     limits = [0] * (LONGEST + 1)
     for length in range(1, LONGEST + 1):
-        ends = [CODES[symbol] + 1 for symbol in ORDER if LENGTHS[symbol] == length]
+        ends = [CODES[symbol] + 1 for symbol in ORDER if CODE_LENGTHS[symbol] == length]
         limits[length] = ends[-1] << LONGEST - length if ends else limits[length - 1]
     return limits
 
@@ -66,13 +68,13 @@ def code_places() -> list[int]:
     places = [0] * (LONGEST + 1)
     for place in range(256, -1, -1):
         symbol = ORDER[place]
-        places[LENGTHS[symbol]] = place - CODES[symbol]
+        places[CODE_LENGTHS[symbol]] = place - CODES[symbol]
     return places
 
 
 # In the compiled module these are arrays of C numbers. The sizes of codes are read both ways.
 CODES = canonical_codes()
-SIZES = list(LENGTHS)
+SIZES = list(CODE_LENGTHS)
 SYMBOLS = ORDER
 ROOT = root_entries()
 LIMITS = code_limits()
@@ -90,10 +92,10 @@ def first_symbol(bits: int) -> int:
     return length << 9 | SYMBOLS[(bits >> (30 - length)) + PLACES[length]]
 
 
-def decode(target: bytearray, octets: bytes, at: int, end: int) -> int:
-    """Decode `octets` from `at` to `end` into `target`, which has room for 8/5 of their number.
+def decode(target: bytearray, data: bytes, at: int, end: int) -> int:
+    """Decode `data` from `at` to `end` into `target`, which has room for 8/5 of their number.
 
-    How many octets were written; -1 where EOS is in the string, where the padding is longer than
+    How many bytes were written; -1 where EOS is in the string, where the padding is longer than
     seven bits, or where it is not the beginning of EOS (RFC 7541 section 5.2).
     """
     # The lowest `left` bits of the window are not decoded yet; there are at most 61.
@@ -111,16 +113,16 @@ def decode(target: bytearray, octets: bytes, at: int, end: int) -> int:
             left -= entry >> 9
         if end - at < 4:
             break
-        word = octets[at]
-        word = word << 8 | octets[at + 1]
-        word = word << 8 | octets[at + 2]
-        word = word << 8 | octets[at + 3]
+        word = data[at]
+        word = word << 8 | data[at + 1]
+        word = word << 8 | data[at + 2]
+        word = word << 8 | data[at + 3]
         window = (window & 0x3FFFFFFF) << 32 | word
         left += 32
         at += 4
     window &= 0x3FFFFFFF
     while at < end:
-        window = window << 8 | octets[at]
+        window = window << 8 | data[at]
         left += 8
         at += 1
     while left > 0:
@@ -143,24 +145,24 @@ def decode(target: bytearray, octets: bytes, at: int, end: int) -> int:
     return written
 
 
-def encoded_size(octets: bytes, size: int) -> int:
-    """How many octets the first `size` of `octets` take when they are encoded."""
+def encoded_size(data: bytes, size: int) -> int:
+    """How many bytes the first `size` of `data` take when they are encoded."""
     bits = 0
     at = 0
     while at < size:
-        bits += SIZES[octets[at]]
+        bits += SIZES[data[at]]
         at += 1
     return (bits + 7) >> 3
 
 
-def encode(target: bytearray, to: int, octets: bytes, size: int) -> int:
-    """Encode the first `size` of `octets` into `target` at position `to`; the position behind."""
+def encode(target: bytearray, to: int, data: bytes, size: int) -> int:
+    """Encode the first `size` of `data` into `target` at position `to`; the position behind."""
     # The lowest `bits` of the window are not written yet.
     window = 0
     bits = 0
     at = 0
     while at < size:
-        symbol = octets[at]
+        symbol = data[at]
         at += 1
         window = (window & 0x7FFFFFFF) << SIZES[symbol] | CODES[symbol]
         bits += SIZES[symbol]

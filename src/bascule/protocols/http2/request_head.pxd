@@ -5,15 +5,15 @@ from bascule.protocols.headers cimport HostCache, NameCache, parse_length
 
 cdef HostCache HOSTS
 cdef NameCache TOKENS
-cdef dict KINDS
+cdef dict KNOWN_KINDS
 cdef dict TARGETS
 cdef dict METHODS
-cdef dict SCHEMES
-cdef bytes FORBIDDEN_OCTETS
+cdef frozenset SCHEMES
+cdef bytes FORBIDDEN_BYTES
 
 # Compared with for every field; as numbers of C they need no look-up.
 cdef int PLAIN
-cdef int COOKIE
+cdef int COOKIE_FIELD
 cdef int HOST
 cdef int CONTENT_LENGTH
 cdef int UNDERSCORE
@@ -53,7 +53,7 @@ cdef class RequestReader:
     @cython.locals(before=bytes)
     cdef note_pseudo(self, bytes name, bytes value)
     cdef bint note(self, int kind, bytes name, bytes value) except -1
-    @cython.locals(raw_method=bytes, method=str, target=bytes, scheme=str, split=tuple, request=Request)
+    @cython.locals(raw_method=bytes, method=str, target=bytes, split=tuple, request=Request)
     cdef Request finish(self, bint ended)
     cdef str other_method(self, bytes method)
     @cython.locals(authority=bytes, host=bytes)

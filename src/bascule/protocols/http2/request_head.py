@@ -21,42 +21,41 @@ from bascule.protocols.headers import (
     FORWARDING,
     HOP_BY_HOP,
     HOST,
-    LONGEST_REMEMBERED,
+    HOSTS,
+    LONGEST_NAME_REMEMBERED,
+    NAMES_REMEMBERED,
+    NO_LENGTH,
     PLAIN,
     PROXY,
-    REMEMBERED,
+    SPACE,
     TRANSFER_ENCODING,
     UNDERSCORE,
     UPGRADE,
-    HostCache,
     NameCache,
     parse_length,
 )
 from bascule.protocols.http2.frames import PROTOCOL_ERROR
 from bascule.protocols.limits import RequestLimits
 from bascule.protocols.methods import METHODS
-from bascule.protocols.response_fields import FORBIDDEN_OCTETS
+from bascule.protocols.response_fields import FORBIDDEN_BYTES
 
 # Names that mean something in HTTP/2 alone, beside the kinds of protocols.headers.
-COOKIE = 101
+COOKIE_FIELD = 101
 PRIORITY_FIELD = 102
-OWN_KINDS = {b"cookie": COOKIE, b"priority": PRIORITY_FIELD}
+OWN_KINDS = {b"cookie": COOKIE_FIELD, b"priority": PRIORITY_FIELD}
 
-NO_LENGTH = -1
 COLON = 0x3A
-SPACE = 0x20
 
 # RFC 9113 section 8.3.1: what HTTP/1.1 takes in a request line, without a fragment.
 PATH = re.compile(rb"[!\"$-~]+")
-SCHEMES = {b"http": "http", b"https": "https"}
+SCHEMES = frozenset((b"http", b"https"))
 
 # What cannot be in a message that carries no connection (RFC 9113 section 8.2.2).
 CONNECTION_SPECIFIC = frozenset((CONNECTION, TRANSFER_ENCODING, UPGRADE, HOP_BY_HOP))
 
-HOSTS = HostCache()
 TOKENS = NameCache()
 # Kinds of names found valid, for names that are in lower case as they must be.
-KINDS: dict[bytes, int] = {}
+KNOWN_KINDS: dict[bytes, int] = {}
 # Targets found valid as (path, query), because clients ask for the same ones again.
 TARGETS: dict[bytes, tuple[bytes, bytes]] = {}
 
@@ -66,8 +65,8 @@ def malformed(reason: str) -> StreamRefused:
 
 
 def learn_kind(name: bytes) -> int:
-    """Classify a name that is not in KINDS yet. Raises StreamRefused when HTTP/2 does not allow it
-    (RFC 9113 section 8.2.1)."""
+    """Classify a name that is not in KNOWN_KINDS yet. Raises StreamRefused when HTTP/2 does not
+    allow it (RFC 9113 section 8.2.1)."""
     lower = name.lower()
     if lower != name:
         raise malformed("field name with an upper case letter")
@@ -76,16 +75,16 @@ def learn_kind(name: bytes) -> int:
     except ValueError:
         raise malformed("field name is not a token") from None
     kind = OWN_KINDS.get(name, kind)
-    if len(KINDS) < REMEMBERED and len(name) <= LONGEST_REMEMBERED:
-        KINDS[name] = kind
+    if len(KNOWN_KINDS) < NAMES_REMEMBERED and len(name) <= LONGEST_NAME_REMEMBERED:
+        KNOWN_KINDS[name] = kind
     return kind
 
 
 def check_values(fields: list[tuple[bytes, bytes]]) -> None:
-    """No control octet, and no white space around (RFC 9113 section 8.2.1). Raises
+    """No control byte, and no white space around (RFC 9113 section 8.2.1). Raises
     StreamRefused."""
     values = b"".join([field[1] for field in fields])
-    if len(values.translate(None, FORBIDDEN_OCTETS)) != len(values):
+    if len(values.translate(None, FORBIDDEN_BYTES)) != len(values):
         raise malformed("control character in a field value")
 
 
@@ -149,7 +148,7 @@ class RequestReader:
             value = field[1]
             if value and (value[0] <= SPACE or value[-1] <= SPACE):
                 raise malformed("white space around a field value")
-            kind = KINDS.get(name, -1)
+            kind = KNOWN_KINDS.get(name, -1)
             if kind < 0:
                 if name and name[0] == COLON:
                     if regular:
@@ -182,7 +181,7 @@ class RequestReader:
     def note(self, kind: int, name: bytes, value: bytes) -> bool:
         """A name that means something to the server; returns whether the application sees the
         field where it stands."""
-        if kind == COOKIE:
+        if kind == COOKIE_FIELD:
             if self.cookies is None:
                 self.cookies = [value]
                 # Stands for all of them, until `finish` knows them.
@@ -199,7 +198,7 @@ class RequestReader:
                 raise malformed("more than one Content-Length")
             self.content_length = parse_length(value)
             if self.content_length == NO_LENGTH:
-                raise malformed("Content-Length is not a number of octets")
+                raise malformed("Content-Length is not a number of bytes")
         elif kind == FORWARDING:
             self.forwarding = True
         elif kind in CONNECTION_SPECIFIC:
@@ -235,8 +234,7 @@ class RequestReader:
         if method is None:
             method = self.other_method(raw_method)
         target = self.path
-        scheme = SCHEMES.get(self.scheme or b"")
-        if scheme is None:
+        if self.scheme not in SCHEMES:
             raise malformed("no :scheme" if self.scheme is None else ":scheme is not http")
         if target is None:
             raise malformed("no :path")
@@ -257,7 +255,6 @@ class RequestReader:
             ended,
             self.expects_continue and not ended,
         )
-        request.scheme = scheme
         request.forwarding = self.forwarding
         if self.protocol is not None:
             self.read_protocol(request, raw_method)
@@ -307,17 +304,17 @@ class RequestReader:
         """(path, query) of a `:path` in origin form or asterisk form (RFC 9113 section 8.3.1)."""
         if len(target) > self.limits.request_line:
             raise RequestRefused(
-                414, f"request target longer than {self.limits.request_line} octets"
+                414, f"request target longer than {self.limits.request_line} bytes"
             )
         if target == b"*" and method == "OPTIONS":
             return target, b""
         if not target.startswith(b"/"):
             raise malformed(":path is not a path")
         if PATH.fullmatch(target) is None:
-            raise malformed("forbidden octet in :path")
+            raise malformed("forbidden byte in :path")
         path, _, query = target.partition(b"?")
         split = (path, query)
-        if len(TARGETS) < REMEMBERED and len(target) <= LONGEST_REMEMBERED:
+        if len(TARGETS) < NAMES_REMEMBERED and len(target) <= LONGEST_NAME_REMEMBERED:
             TARGETS[target] = split
         return split
 
@@ -328,7 +325,7 @@ class RequestReader:
             raise malformed("Content-Length of a request without a body")
         limit = self.limits.body
         if limit is not None and self.content_length > limit:
-            raise RequestRefused(413, f"request body longer than {limit} octets")
+            raise RequestRefused(413, f"request body longer than {limit} bytes")
 
     def read_protocol(self, request: Request, method: bytes) -> None:
         """Extended CONNECT (RFC 8441 section 4). Applications see the GET that it stands for
@@ -359,7 +356,7 @@ class RequestReader:
                 raise malformed("pseudo-header field among trailers")
             if value and (value[0] <= SPACE or value[-1] <= SPACE):
                 raise malformed("white space around a field value")
-            kind = KINDS.get(name, -1)
+            kind = KNOWN_KINDS.get(name, -1)
             if kind < 0:
                 kind = learn_kind(name)
             if kind in CONNECTION_SPECIFIC:

@@ -4,9 +4,9 @@ from bascule.protocols.response_fields cimport ResponseDefaults
 from bascule.protocols.http2.stream cimport Stream
 from bascule.protocols.response_fields cimport check_values, declared_length, known_name
 
-cdef list STATUSES
-cdef list LENGTHS
-cdef bytes FORBIDDEN_OCTETS
+cdef list STATUS_FIELDS
+cdef list LENGTH_FIELDS
+cdef bytes FORBIDDEN_BYTES
 
 cdef int SPACE
 cdef int PLAIN

@@ -17,27 +17,27 @@ from bascule.protocols.headers import (
     DATE,
     FORBIDDEN_TRAILERS,
     HOP_BY_HOP,
+    NO_LENGTH,
     PLAIN,
     SERVER,
+    SPACE,
     TRANSFER_ENCODING,
     UPGRADE,
     Fields,
 )
-from bascule.protocols.http2.stream import LENGTH, NO_LENGTH, NOTHING, OPEN_ENDED, Stream
+from bascule.protocols.http2.stream import LENGTH, NOTHING, OPEN_ENDED, Stream
 from bascule.protocols.response_fields import (
-    FORBIDDEN_OCTETS,
+    FORBIDDEN_BYTES,
     ResponseDefaults,
     check_values,
     declared_length,
     known_name,
 )
 
-SPACE = 0x20
-
-STATUSES = [(b":status", b"%d" % status) for status in range(1000)]
-LENGTHS = [(b"content-length", b"%d" % length) for length in range(1024)]
+STATUS_FIELDS = [(b":status", b"%d" % status) for status in range(1000)]
+LENGTH_FIELDS = [(b"content-length", b"%d" % length) for length in range(1024)]
 # Written by the server alone, or not at all.
-DROPPED = frozenset((CONNECTION, TRANSFER_ENCODING, HOP_BY_HOP, UPGRADE))
+DROPPED_KINDS = frozenset((CONNECTION, TRANSFER_ENCODING, HOP_BY_HOP, UPGRADE))
 
 
 class ResponseFields:
@@ -59,7 +59,7 @@ class ResponseFields:
         self.extra: Fields = []
 
     def head(self, stream: Stream, status: int, given: Fields, size: int, end: bool) -> Fields:
-        """The fields of a response head whose first piece of body has `size` octets, all of it
+        """The fields of a response head whose first piece of body has `size` bytes, all of it
         where `end` is. Raises ResponseError and leaves the stream as it was."""
         if stream.started:
             raise ResponseError("a second response head")
@@ -67,7 +67,7 @@ class ResponseFields:
             raise ResponseError(f"{status} is not a final status code")
         length = NO_LENGTH
         dated = served = False
-        fields: Fields = [STATUSES[status]]
+        fields: Fields = [STATUS_FIELDS[status]]
         for field in given:
             name, value = field
             entry = known_name(name, value)
@@ -76,7 +76,7 @@ class ResponseFields:
                 if kind == CONTENT_LENGTH:
                     length = declared_length(value, length)
                     continue
-                if kind in DROPPED:
+                if kind in DROPPED_KINDS:
                     continue
                 if kind == DATE:
                     dated = True
@@ -92,7 +92,7 @@ class ResponseFields:
                 length = size
             if length >= 0:
                 fields.append(
-                    LENGTHS[length] if length < 1024 else (b"content-length", b"%d" % length)
+                    LENGTH_FIELDS[length] if length < 1024 else (b"content-length", b"%d" % length)
                 )
         self.add_defaults(fields, dated, served)
         stream.framing = framing
@@ -110,7 +110,7 @@ class ResponseFields:
         if size > length:
             raise ResponseError(f"body is longer than its Content-Length of {length}")
         if end and size < length:
-            raise ResponseError(f"body ended after {size} octets of a Content-Length of {length}")
+            raise ResponseError(f"body ended after {size} bytes of a Content-Length of {length}")
         return LENGTH
 
     def add_defaults(self, fields: Fields, dated: bool, served: bool) -> None:
@@ -136,11 +136,11 @@ class ResponseFields:
         neither Upgrade nor a length. Raises ResponseError."""
         if stream.started:
             raise ResponseError("a WebSocket cannot be accepted after the response has begun")
-        fields: Fields = [STATUSES[200]]
+        fields: Fields = [STATUS_FIELDS[200]]
         dated = served = False
         for name, value in given:
             lower, kind = known_name(name, value)
-            if kind in DROPPED or kind == CONTENT_LENGTH:
+            if kind in DROPPED_KINDS or kind == CONTENT_LENGTH:
                 continue
             dated = dated or kind == DATE
             served = served or kind == SERVER
@@ -155,10 +155,10 @@ class ResponseFields:
             raise ResponseError(f"{status} is not an interim status that an application can send")
         if stream.started:
             raise ResponseError("an interim response after the response has begun")
-        fields: Fields = [STATUSES[status]]
+        fields: Fields = [STATUS_FIELDS[status]]
         for name, value in given:
             lower, kind = known_name(name, value)
-            if kind not in DROPPED and kind != CONTENT_LENGTH:
+            if kind not in DROPPED_KINDS and kind != CONTENT_LENGTH:
                 fields.append((lower, value))
         check_all(fields, given)
         return fields
@@ -178,17 +178,17 @@ class ResponseFields:
 
 
 def check_size(stream: Stream, size: int, end: bool) -> None:
-    """Raises ResponseError when a piece of `size` octets does not fit what was declared."""
+    """Raises ResponseError when a piece of `size` bytes does not fit what was declared."""
     if stream.complete or not stream.started:
         raise ResponseError("body outside a response")
     if stream.framing == LENGTH:
         if size > stream.remaining:
             raise ResponseError(
-                f"body is {size - stream.remaining} octets longer than its Content-Length"
+                f"body is {size - stream.remaining} bytes longer than its Content-Length"
             )
         if end and size < stream.remaining:
             raise ResponseError(
-                f"body ended {stream.remaining - size} octets short of its Content-Length"
+                f"body ended {stream.remaining - size} bytes short of its Content-Length"
             )
 
 
@@ -209,7 +209,7 @@ def check_all(fields: Fields, given: Fields) -> None:
     white space at their ends (RFC 9113 section 8.2.1): nghttp2 refuses a response that has any,
     which in HTTP/1.1 is no part of the value."""
     values = b"".join([field[1] for field in fields])
-    if len(values.translate(None, FORBIDDEN_OCTETS)) != len(values):
+    if len(values.translate(None, FORBIDDEN_BYTES)) != len(values):
         check_values(given)
     for index, field in enumerate(fields):
         value = field[1]

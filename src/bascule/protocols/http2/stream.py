@@ -11,14 +11,13 @@ no object. So streams cost memory only while they are open.
 
 from collections import deque
 
+from bascule.protocols.headers import NO_LENGTH
 from bascule.protocols.http2.flow import ReceiveWindow
 
-# Octets of a response that wait in a stream before its writer should pause, and below which it may
+# Bytes of a response that wait in a stream before its writer should pause, and below which it may
 # go on. A connection's transport has as much again.
 SEND_HIGH_WATER = 65536
 SEND_LOW_WATER = 16384
-
-NO_LENGTH = -1
 
 # How the body of a response is bounded.
 NOTHING = 0
@@ -29,13 +28,13 @@ OPEN_ENDED = 2
 class Stream:
     """id: its identifier. opened_at, ended_at, heard_at: the age of the connection when the stream
     was opened, when its response was complete, and when something of the rest of its request came.
-    content_length, received: octets of the request body that were declared, and that have come.
+    content_length, received: bytes of the request body that were declared, and that have come.
     unconsumed: those of them that fill the window. discards: what still comes of the request body
     has no reader. discarded: bytes of that. wants_trailers: the client takes trailer fields.
     tunnel: a WebSocket has been accepted on it, so each side ends on its own.
 
-    send_window: octets that the peer takes, which its SETTINGS may make negative. queue: pieces of
-    the response that wait for windows, `queued` octets in all; `offset` octets of the first are
+    send_window: bytes that the peer takes, which its SETTINGS may make negative. queue: pieces of
+    the response that wait for windows, `queued` bytes in all; `offset` bytes of the first are
     sent. ending: END_STREAM comes behind them, and before it `trailers`. congested: the writer
     should wait.
 
@@ -135,7 +134,7 @@ class Stream:
             self.congested = True
 
     def dequeue(self, most: int) -> bytes:
-        """The next piece of what waits, at most `most` octets long."""
+        """The next piece of what waits, at most `most` bytes long."""
         queue = self.queue
         if queue is None or not queue:
             return b""

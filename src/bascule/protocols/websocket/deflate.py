@@ -1,13 +1,13 @@
 """permessage-deflate of one connection (RFC 7692 section 7), both directions.
 
-    feed(octets, end), then inflate(room) until it returns nothing    what comes in
-    compress(octets)                                                  what goes out
+    feed(bytes, end), then inflate(room) until it returns nothing    what comes in
+    compress(bytes)                                                  what goes out
 
 Both sides of zlib are made when they are first needed, because most connections of a server that
 offers compression are idle, and where a context is not taken over they are let go after each
 message.
 
-`inflate` gives out a bounded piece at a time, so that a few octets that stand for gigabytes never
+`inflate` gives out a bounded piece at a time, so that a few bytes that stand for gigabytes never
 occupy more than the engine has allowed (CWE-409).
 """
 
@@ -19,15 +19,15 @@ from bascule.errors import MessageRefused
 TAIL = b"\x00\x00\xff\xff"
 
 # RFC 7692 section 7.1.2: how a connection without parameters works.
-LARGEST_WINDOW = 15
+LARGEST_WINDOW_BITS = 15
 
 # Level 6 is zlib's own balance. Memory level 5 and a window of 4 KiB make 32 KiB for each
-# connection that compresses, an eighth of zlib's default. JSON from 100 octets to 10 KiB becomes 8
+# connection that compresses, an eighth of zlib's default. JSON from 100 bytes to 10 KiB becomes 8
 # per cent longer by that, and is compressed faster; level 1 would make it 45 per cent longer.
 LEVEL = 6
 MEMORY_LEVEL = 5
 
-# Most octets that `inflate` returns at once.
+# Most bytes that `inflate` returns at once.
 PIECE = 65536
 
 # A deflate stream that ends (BFINAL) is followed by another one; each costs a new decompressor.
@@ -58,8 +58,8 @@ class Deflate:
         self,
         server_no_context_takeover: bool = False,
         client_no_context_takeover: bool = False,
-        server_max_window_bits: int = LARGEST_WINDOW,
-        client_max_window_bits: int = LARGEST_WINDOW,
+        server_max_window_bits: int = LARGEST_WINDOW_BITS,
+        client_max_window_bits: int = LARGEST_WINDOW_BITS,
     ) -> None:
         self.server_no_context_takeover = server_no_context_takeover
         self.client_no_context_takeover = client_no_context_takeover
@@ -86,17 +86,17 @@ class Deflate:
         return payload[: -len(TAIL)]
 
     def feed(self, data: bytes, end: bool) -> None:
-        """Octets of a compressed message; `end` says that they are the last. What was fed before
+        """Bytes of a compressed message; `end` says that they are the last. What was fed before
         has been inflated."""
         if data:
             self.unended = True
-        # A sender that leaves an empty message empty, instead of the one octet of RFC 7692 section
+        # A sender that leaves an empty message empty, instead of the one byte of RFC 7692 section
         # 7.2.3.6, has begun no block that the tail could end.
         self.unread = data + TAIL if end and self.unended else data
         self.end = end
 
     def inflate(self, room: int) -> bytes:
-        """The next piece of the message, at most `room` octets; empty when all that was fed is
+        """The next piece of the message, at most `room` bytes; empty when all that was fed is
         used up. Raises MessageRefused."""
         while self.unread or self.full:
             piece = self.inflate_unread(room if room < PIECE else PIECE)

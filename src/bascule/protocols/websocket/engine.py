@@ -1,7 +1,7 @@
-"""The WebSocket engine (RFC 6455), server side: octets in, messages out; messages in, frames out.
+"""The WebSocket engine (RFC 6455), server side: bytes in, messages out; messages in, frames out.
 It never raises on what a peer sends.
 
-    receive_data(octets), receive_eof()   only buffer
+    receive_data(data), receive_eof()     only buffer
     next_event()                          one event, or None: bytes are missing, or `cut_short` is
                                           set
     send_text, send_binary, send_ping,    return what to write; raise ResponseError for the
@@ -17,7 +17,7 @@ the application is decided above.
 
 Control frames wait in the buffer until they are whole; they are short. The payload of a data frame
 does not wait: what has come of it is unmasked, inflated and, of a text, checked as UTF-8 at once.
-So a bad octet is refused as soon as it is here (RFC 6455 section 8.1), and no octet is copied
+So a bad byte is refused as soon as it is here (RFC 6455 section 8.1), and no byte is copied
 again for each read that follows it. A message that comes in one frame and one read is not gathered
 at all.
 """
@@ -26,7 +26,7 @@ from codecs import utf_8_decode
 
 from bascule.errors import MessageRefused, ResponseError
 from bascule.protocols.events import Failed, Lost, PeerClosed, Ping, Pong
-from bascule.protocols.limits import WebSocketLimits
+from bascule.protocols.limits import UNLIMITED_TURN, WebSocketLimits
 from bascule.protocols.websocket import masking
 from bascule.protocols.websocket.deflate import Deflate
 from bascule.protocols.websocket.frames import (
@@ -42,27 +42,25 @@ from bascule.protocols.websocket.frames import (
     frame,
 )
 
-Event = str | bytes | Ping | Pong | PeerClosed | Failed | Lost
+WebSocketEvent = str | bytes | Ping | Pong | PeerClosed | Failed | Lost
 
 HEADER = 0
 PAYLOAD = 1
 OVER = 2
 
-# The value of `turn` until a connection sets it: no limit.
-NO_TURNS = 2**62
 
 NO_CODE = 1005
-# A Close frame is a code of two octets and a reason.
+# A Close frame is a code of two bytes and a reason.
 LONGEST_REASON = LONGEST_CONTROL - 2
 
 # Compressed payload is inflated this much at a time: zlib copies what it has not got to.
 INFLATED_AT_ONCE = 65536
-# A message below this is sent as it is. Compressing 100 octets of JSON takes 4 microseconds, fifty
-# times what its frame takes, to save fewer octets than the packet has in its headers.
+# A message below this is sent as it is. Compressing 100 bytes of JSON takes 4 microseconds, fifty
+# times what its frame takes, to save fewer bytes than the packet has in its headers.
 WORTH_COMPRESSING = 128
 
 NOT_UTF_8 = "text is not UTF-8"
-# U+D800 and what follows it up to U+DFFF begin with these octets or greater second ones.
+# U+D800 and what follows it up to U+DFFF begin with these bytes or greater second ones.
 FIRST_SURROGATE = b"\xed\xa0"
 
 
@@ -117,7 +115,7 @@ class WebSocketEngine:
         # What came while `buffer` was not used up.
         self.pending: bytearray | None = None
         self.eof = False
-        self.turn = NO_TURNS
+        self.turn = UNLIMITED_TURN
         self.cut_short = False
         self.state = HEADER
         self.close_sent = False
@@ -137,7 +135,7 @@ class WebSocketEngine:
     # What comes in.
 
     def receive_data(self, data: bytes) -> None:
-        """Keep octets until `next_event` is asked for them; none behind the end."""
+        """Keep bytes until `next_event` is asked for them; none behind the end."""
         if self.state == OVER:
             return
         if self.pending is not None:
@@ -154,11 +152,11 @@ class WebSocketEngine:
 
     @property
     def buffered(self) -> int:
-        """Octets that were received and not looked at yet."""
+        """Bytes that were received and not looked at yet."""
         pending = 0 if self.pending is None else len(self.pending)
         return len(self.buffer) - self.position + pending
 
-    def next_event(self) -> Event | None:
+    def next_event(self) -> WebSocketEvent | None:
         """The next event, or None when there is none yet, or none will ever come."""
         try:
             while self.state != OVER:
@@ -194,13 +192,13 @@ class WebSocketEngine:
             self.position = 0
         return False
 
-    def lost(self) -> Event | None:
+    def lost(self) -> WebSocketEvent | None:
         if not self.eof:
             return None
         self.end()
         return Lost()
 
-    def fail(self, code: int, reason: str) -> Event:
+    def fail(self, code: int, reason: str) -> WebSocketEvent:
         self.end()
         return Failed(code, reason)
 
@@ -211,7 +209,7 @@ class WebSocketEngine:
         self.position = 0
         self.pending = self.message = None
 
-    def next_frame(self) -> Event | None:
+    def next_frame(self) -> WebSocketEvent | None:
         """A control frame, or the beginning of a data frame with what is there of it."""
         header = self.header
         if not header.read(self.buffer, self.position):
@@ -231,7 +229,7 @@ class WebSocketEngine:
 
     # Control frames (RFC 6455 section 5.5).
 
-    def next_control(self, header: FrameHeader) -> Event | None:
+    def next_control(self, header: FrameHeader) -> WebSocketEvent | None:
         opcode = header.opcode
         if opcode > PONG:
             raise MessageRefused(1002, f"frame with the unknown opcode {opcode}")
@@ -241,7 +239,7 @@ class WebSocketEngine:
         if not header.fin:
             raise MessageRefused(1002, "fragmented control frame")
         if header.length > LONGEST_CONTROL:
-            raise MessageRefused(1002, f"control frame longer than {LONGEST_CONTROL} octets")
+            raise MessageRefused(1002, f"control frame longer than {LONGEST_CONTROL} bytes")
         start = self.position + header.size
         size = header.length
         if len(self.buffer) - start < size:
@@ -254,13 +252,13 @@ class WebSocketEngine:
             return Pong(payload)
         return self.read_close(payload)
 
-    def read_close(self, payload: bytes) -> Event:
+    def read_close(self, payload: bytes) -> WebSocketEvent:
         """RFC 6455 section 5.5.1: nothing, or a code with a reason in UTF-8."""
         code = NO_CODE
         reason = ""
         if payload:
             if len(payload) == 1:
-                raise MessageRefused(1002, "Close frame of one octet")
+                raise MessageRefused(1002, "Close frame of one byte")
             code = payload[0] << 8 | payload[1]
             if not may_close_with(code):
                 raise MessageRefused(1002, f"Close frame with the code {code}")
@@ -282,7 +280,7 @@ class WebSocketEngine:
             self.begin_message(header)
         length = header.length
         if length > self.longest_frame:
-            raise MessageRefused(1009, f"frame longer than {self.limits.frame} octets")
+            raise MessageRefused(1009, f"frame longer than {self.limits.frame} bytes")
         if self.inflater is None:
             self.size += length
             if self.size > self.longest_message:
@@ -314,9 +312,9 @@ class WebSocketEngine:
             raise MessageRefused(1009, f"message in more than {self.limits.fragments} frames")
 
     def too_long(self) -> MessageRefused:
-        return MessageRefused(1009, f"message longer than {self.limits.message} octets")
+        return MessageRefused(1009, f"message longer than {self.limits.message} bytes")
 
-    def take_payload(self) -> Event | None:
+    def take_payload(self) -> WebSocketEvent | None:
         """What is there of the payload; the message, when this completes it."""
         start = self.position
         size = len(self.buffer) - start
@@ -328,23 +326,23 @@ class WebSocketEngine:
             self.state = HEADER
         elif size == 0:
             return None
-        octets = masking.unmask(self.buffer, start, size, self.key)
+        data = masking.unmask(self.buffer, start, size, self.key)
         self.position = start + size
         self.left -= size
         self.key = masking.turn(self.key, size)
         ends = self.final and self.state == HEADER
         if inflater is not None:
-            gathered = self.inflate(inflater, octets, ends)
+            gathered = self.inflate(inflater, data, ends)
         elif ends and self.message is None:
-            return self.end_message(octets)
+            return self.end_message(data)
         else:
-            gathered = self.keep(octets)
+            gathered = self.keep(data)
         return self.end_message(gathered) if ends else None
 
-    def inflate(self, inflater: Deflate, octets: bytes, ends: bool) -> bytearray:
-        """Gather what a piece of a compressed message stands for, at most one octet past the
+    def inflate(self, inflater: Deflate, data: bytes, ends: bool) -> bytearray:
+        """Gather what a piece of a compressed message stands for, at most one byte past the
         limit."""
-        inflater.feed(octets, ends)
+        inflater.feed(data, ends)
         while True:
             piece = inflater.inflate(self.longest_message - self.size + 1)
             gathered = self.keep(piece)
@@ -354,51 +352,51 @@ class WebSocketEngine:
             if self.size > self.longest_message:
                 raise self.too_long()
 
-    def keep(self, octets: bytes) -> bytearray:
+    def keep(self, data: bytes) -> bytearray:
         """Gather a piece of a message. Text is checked here, and only at its end decoded for good:
-        a list of small strings would take many times the octets that they came from."""
+        a list of small strings would take many times the bytes that they came from."""
         if self.opcode == TEXT:
-            octets_and_before = self.unfinished + octets
-            decoded = utf_8_decode(octets_and_before, "strict", False)
-            self.unfinished = octets_and_before[decoded[1] :]
-            # Of a surrogate Python wants to see the third octet, though the second gives it away.
+            data_and_before = self.unfinished + data
+            decoded = utf_8_decode(data_and_before, "strict", False)
+            self.unfinished = data_and_before[decoded[1] :]
+            # Of a surrogate Python wants to see the third byte, though the second gives it away.
             if self.unfinished >= FIRST_SURROGATE and self.unfinished[0] == FIRST_SURROGATE[0]:
                 raise MessageRefused(1007, NOT_UTF_8)
         gathered = self.message
         if gathered is None:
-            gathered = self.message = bytearray(octets)
+            gathered = self.message = bytearray(data)
         else:
-            gathered += octets
+            gathered += data
         return gathered
 
-    def end_message(self, octets: bytes | bytearray) -> Event:
+    def end_message(self, data: bytes | bytearray) -> WebSocketEvent:
         is_text = self.opcode == TEXT
         self.opcode = CONTINUATION
         self.message = None
         self.inflater = None
         self.unfinished = b""
-        return str(octets, "utf-8") if is_text else bytes(octets)
+        return str(data, "utf-8") if is_text else bytes(data)
 
     # What goes out.
 
     def send_text(self, text: str) -> bytes:
         """A text message in one frame. Raises ResponseError."""
         try:
-            octets = text.encode()
+            data = text.encode()
         except UnicodeEncodeError as error:
             raise ResponseError(f"a WebSocket text is UTF-8, which cannot say {error}") from None
-        return self.send_message(TEXT, octets)
+        return self.send_message(TEXT, data)
 
     def send_binary(self, data: bytes) -> bytes:
         """A binary message in one frame. Raises ResponseError."""
         return self.send_message(BINARY, data)
 
-    def send_message(self, opcode: int, octets: bytes) -> bytes:
+    def send_message(self, opcode: int, data: bytes) -> bytes:
         if self.close_sent:
             raise self.closed()
-        if self.deflate is not None and len(octets) >= WORTH_COMPRESSING:
-            return frame(RSV1 | opcode, self.deflate.compress(octets))
-        return frame(opcode, octets)
+        if self.deflate is not None and len(data) >= WORTH_COMPRESSING:
+            return frame(RSV1 | opcode, self.deflate.compress(data))
+        return frame(opcode, data)
 
     def send_ping(self, payload: bytes = b"") -> bytes:
         """A Ping; the peer answers it with the same payload. Raises ResponseError."""
@@ -413,7 +411,7 @@ class WebSocketEngine:
             raise self.closed()
         if len(payload) > LONGEST_CONTROL:
             raise ResponseError(
-                f"a Ping or Pong carries at most {LONGEST_CONTROL} octets, not {len(payload)}"
+                f"a Ping or Pong carries at most {LONGEST_CONTROL} bytes, not {len(payload)}"
             )
         return frame(opcode, payload)
 
@@ -443,11 +441,11 @@ def close_payload(code: int, reason: str) -> bytes:
             "these are 1000 to 1003, 1007 to 1014 and 3000 to 4999"
         )
     try:
-        octets = reason.encode()
+        data = reason.encode()
     except UnicodeEncodeError as error:
         raise ResponseError(f"a close reason is UTF-8, which cannot say {error}") from None
-    if len(octets) > LONGEST_REASON:
+    if len(data) > LONGEST_REASON:
         raise ResponseError(
-            f"a close reason is at most {LONGEST_REASON} octets of UTF-8, not {len(octets)}"
+            f"a close reason is at most {LONGEST_REASON} bytes of UTF-8, not {len(data)}"
         )
-    return code.to_bytes(2, "big") + octets
+    return code.to_bytes(2, "big") + data

@@ -4,7 +4,7 @@ cdef int FIN
 cdef int RSV
 cdef int OPCODE
 cdef int MASK
-cdef int LENGTH
+cdef int LENGTH_MASK
 cdef int LONGEST_SHORT
 cdef int LENGTH_16
 cdef int LENGTH_64
@@ -23,10 +23,10 @@ cdef class FrameHeader:
     cdef public bint minimal
     cdef public unsigned int key
 
-    @cython.locals(there=Py_ssize_t, octets="const unsigned char*", first=int, second=int,
+    @cython.locals(there=Py_ssize_t, data="const unsigned char*", first=int, second=int,
                    length="unsigned long long", at=Py_ssize_t)
     cpdef bint read(self, bytes buffer, Py_ssize_t position) except -1
-    @cython.locals(length="unsigned long long", octets="const unsigned char*", end=Py_ssize_t)
+    @cython.locals(length="unsigned long long", data="const unsigned char*", end=Py_ssize_t)
     cdef unsigned long long read_length(self, bytes buffer, Py_ssize_t at, int form) except? 0
 
 @cython.locals(header=FrameHeader)

@@ -2,8 +2,8 @@
 
       0                   1                   2                   3
       0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
-     F R R R  opcode  M   length     then, for a length of 126, 2 octets of length, and for 127
-     I S S S          A              8 octets; then, with MASK, 4 octets of key; then the payload
+     F R R R  opcode  M   length     then, for a length of 126, 2 bytes of length, and for 127
+     I S S S          A              8 bytes; then, with MASK, 4 bytes of key; then the payload
      N V V V          S
        1 2 3          K
 
@@ -25,7 +25,7 @@ RSV1 = 0x40
 RSV = 0x70
 OPCODE = 0x0F
 MASK = 0x80
-LENGTH = 0x7F
+LENGTH_MASK = 0x7F
 
 LONGEST_SHORT = 125
 LENGTH_16 = 126
@@ -36,8 +36,8 @@ LONGEST_CONTROL = 125
 
 HEADER_16 = Struct("!BBH")
 HEADER_64 = Struct("!BBQ")
-# Headers of short payloads by their first octet, made when they are first needed. At most one list
-# for each first octet that a server writes: two kinds of message, compressed or not, and three
+# Headers of short payloads by their first byte, made when they are first needed. At most one list
+# for each first byte that a server writes: two kinds of message, compressed or not, and three
 # kinds of control frame.
 SHORT_HEADERS: dict[int, list[bytes]] = {}
 
@@ -45,8 +45,8 @@ SHORT_HEADERS: dict[int, list[bytes]] = {}
 class FrameHeader:
     """A frame header as it stands on the wire. One is used for every frame of a connection.
 
-    rsv: the three reserved bits where they stand, so RSV1 is 0x40. size: octets of the header
-    itself. length: octets of the payload, below 2**64. minimal: the length is written in the
+    rsv: the three reserved bits where they stand, so RSV1 is 0x40. size: bytes of the header
+    itself. length: bytes of the payload, below 2**64. minimal: the length is written in the
     shortest form. key: the masking key as a number, 0 without MASK.
     """
 
@@ -68,10 +68,10 @@ class FrameHeader:
         there = len(buffer) - position
         if there < 2:
             return False
-        octets = buffer
-        first = octets[position]
-        second = octets[position + 1]
-        length = second & LENGTH
+        data = buffer
+        first = data[position]
+        second = data[position + 1]
+        length = second & LENGTH_MASK
         self.masked = second >= MASK
         self.size = 6 if self.masked else 2
         if length >= LENGTH_16:
@@ -90,25 +90,23 @@ class FrameHeader:
         self.key = 0
         if self.masked:
             at = position + self.size - 4
-            self.key = (
-                octets[at] << 24 | octets[at + 1] << 16 | octets[at + 2] << 8 | octets[at + 3]
-            )
+            self.key = data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
         return True
 
     def read_length(self, buffer: bytes, at: int, form: int) -> int:
         """The length of 16 or 64 bits, which are there."""
         length = 0
-        octets = buffer
+        data = buffer
         end = at + (2 if form == LENGTH_16 else 8)
         while at < end:
-            length = length << 8 | octets[at]
+            length = length << 8 | data[at]
             at += 1
         self.minimal = length > (LONGEST_SHORT if form == LENGTH_16 else LONGEST_16)
         return length
 
 
 def read_header(buffer: bytes, position: int) -> tuple[int, bool, int, bool, int, int] | None:
-    """(opcode, fin, rsv, masked, octets of the header, octets of the payload) of the frame at
+    """(opcode, fin, rsv, masked, bytes of the header, bytes of the payload) of the frame at
     `position`, or None when its header is not complete."""
     header = FrameHeader()
     if not header.read(buffer, position):

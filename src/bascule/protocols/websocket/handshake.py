@@ -15,20 +15,20 @@ import re
 
 from bascule.errors import RequestRefused, ResponseError
 from bascule.protocols.headers import TOKEN
-from bascule.protocols.websocket.deflate import LARGEST_WINDOW, Deflate
+from bascule.protocols.websocket.deflate import LARGEST_WINDOW_BITS, Deflate
 
-VERSION = b"13"
+WEBSOCKET_VERSION = b"13"
 # RFC 6455 section 4.2.2.
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-# RFC 6455 section 4.2.1: sixteen octets in base64.
+# RFC 6455 section 4.2.1: sixteen bytes in base64.
 KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 # RFC 6455 section 9.1: the name of an extension or a parameter, which may have a value. A quoted
 # value must be a token behind its quotes and backslashes, so no "," or ";" can be inside one.
-TOKEN_OCTET = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN_CHARACTER = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 EXTENSION_PART = re.compile(
     rb"[ \t]*(%b+)(?:[ \t]*=[ \t]*(%b+|\"(?:\\?%b)+\"))?[ \t]*"
-    % (TOKEN_OCTET, TOKEN_OCTET, TOKEN_OCTET)
+    % (TOKEN_CHARACTER, TOKEN_CHARACTER, TOKEN_CHARACTER)
 )
 
 DEFLATE = b"permessage-deflate"
@@ -37,7 +37,7 @@ CLIENT_NO_CONTEXT = b"client_no_context_takeover"
 SERVER_WINDOW = b"server_max_window_bits"
 CLIENT_WINDOW = b"client_max_window_bits"
 
-# RFC 7692 section 7.1.2.1. zlib makes no window of 256 octets, so what asks for one is declined;
+# RFC 7692 section 7.1.2.1. zlib makes no window of 256 bytes, so what asks for one is declined;
 # it reads one.
 SMALLEST_WINDOW = 8
 SMALLEST_OWN_WINDOW = 9
@@ -45,11 +45,11 @@ SMALLEST_OWN_WINDOW = 9
 # The windows are most of the memory of a connection that compresses, and messages are small.
 WINDOW = 12
 WINDOW_BITS: dict[bytes | None, int] = {
-    b"%d" % bits: bits for bits in range(SMALLEST_WINDOW, LARGEST_WINDOW + 1)
+    b"%d" % bits: bits for bits in range(SMALLEST_WINDOW, LARGEST_WINDOW_BITS + 1)
 }
 
 # What the application cannot say about a connection that switches.
-DROPPED = frozenset((b"connection", b"upgrade", b"transfer-encoding", b"content-length"))
+DROPPED_NAMES = frozenset((b"connection", b"upgrade", b"transfer-encoding", b"content-length"))
 
 Parameters = list[tuple[bytes, bytes | None]]
 
@@ -105,7 +105,7 @@ def read_offer(fields: list[tuple[bytes, bytes]]) -> Offer:
         many = "more than one" if keys else "no"
         raise RequestRefused(400, f"WebSocket handshake with {many} Sec-WebSocket-Key")
     if KEY.fullmatch(keys[0]) is None:
-        raise RequestRefused(400, "Sec-WebSocket-Key is not 16 octets in base64")
+        raise RequestRefused(400, "Sec-WebSocket-Key is not 16 bytes in base64")
     return Offer(
         keys[0], read_subprotocols(fields), values_of(fields, b"sec-websocket-extensions")
     )
@@ -123,17 +123,17 @@ def check_version(fields: list[tuple[bytes, bytes]]) -> None:
     versions = values_of(fields, b"sec-websocket-version")
     if len(versions) > 1:
         raise RequestRefused(400, "more than one Sec-WebSocket-Version")
-    if versions != [VERSION]:
+    if versions != [WEBSOCKET_VERSION]:
         # RFC 6455 section 4.4: say which version is known.
         raise RequestRefused(
             426,
             "the only WebSocket version spoken here is 13",
-            ((b"sec-websocket-version", VERSION),),
+            ((b"sec-websocket-version", WEBSOCKET_VERSION),),
         )
 
 
 def read_subprotocols(fields: list[tuple[bytes, bytes]]) -> list[str]:
-    """Tokens, each once (RFC 6455 section 4.1, point 10). Text with other octets in it has crashed
+    """Tokens, each once (RFC 6455 section 4.1, point 10). Text with other bytes in it has crashed
     servers that decoded it (CVE-2026-42544)."""
     names = members_of(fields, b"sec-websocket-protocol")
     if any(TOKEN.fullmatch(name) is None for name in names):
@@ -199,7 +199,7 @@ def accept_deflate(parameters: Parameters) -> tuple[Deflate, bytes] | None:
     if SERVER_WINDOW in asked:
         server_window = min(WINDOW, WINDOW_BITS[asked[SERVER_WINDOW]])
         answer.append(b"%b=%d" % (SERVER_WINDOW, server_window))
-    client_window = LARGEST_WINDOW
+    client_window = LARGEST_WINDOW_BITS
     if CLIENT_WINDOW in asked:
         client_window = min(WINDOW, WINDOW_BITS.get(asked[CLIENT_WINDOW], WINDOW))
         answer.append(b"%b=%d" % (CLIENT_WINDOW, client_window))
@@ -254,7 +254,7 @@ def may_say(name: bytes) -> bool:
         raise ResponseError(
             f"{name!r} is the server's to say; give the subprotocol on its own, not as a field"
         )
-    return lower not in DROPPED
+    return lower not in DROPPED_NAMES
 
 
 def accept_key(key: bytes) -> bytes:

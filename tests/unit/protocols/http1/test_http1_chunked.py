@@ -6,7 +6,7 @@ from bascule.errors import RequestRefused
 from bascule.protocols.http1.chunked import ChunkedDecoder
 from bascule.protocols.limits import RequestLimits
 
-OCTETS = [b"\r", b"\n", b"x"]
+BYTES = [b"\r", b"\n", b"x"]
 
 
 def decoder(header_map: str = "drop", **limits: int) -> ChunkedDecoder:
@@ -185,9 +185,9 @@ def test_a_limit_of_the_body_counts_announcements() -> None:
 
 
 def test_the_reason_says_the_limit() -> None:
-    assert "6 octets" in str(refused(b"7\r\n", body=6))
-    assert "20 octets" in str(refused(b"5;a=" + b"b" * 30, chunk_line=20))
-    assert "20 octets" in str(refused(b"0\r\nX-A: " + b"b" * 30, trailer=20))
+    assert "6 bytes" in str(refused(b"7\r\n", body=6))
+    assert "20 bytes" in str(refused(b"5;a=" + b"b" * 30, chunk_line=20))
+    assert "20 bytes" in str(refused(b"0\r\nX-A: " + b"b" * 30, trailer=20))
     assert "2 trailer" in str(refused(b"0\r\na: b\r\na: b\r\na: b\r\n\r\n", fields=2))
 
 

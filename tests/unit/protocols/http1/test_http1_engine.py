@@ -4,7 +4,7 @@ import pytest
 
 from bascule.errors import ResponseError
 from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
-from bascule.protocols.http1.engine import Event, Http1Engine
+from bascule.protocols.http1.engine import Http1Engine, Http1Event
 from bascule.protocols.limits import RequestLimits
 
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
@@ -39,7 +39,7 @@ def refusal(one: Http1Engine) -> Refused:
     return event
 
 
-def events(one: Http1Engine) -> list[Event]:
+def events(one: Http1Engine) -> list[Http1Event]:
     found = []
     while (event := one.next_event()) is not None:
         found.append(event)
@@ -49,7 +49,7 @@ def events(one: Http1Engine) -> list[Event]:
 def test_a_fresh_engine_has_nothing_to_say() -> None:
     one = engine()
     assert one.next_event() is None
-    assert (one.buffered, one.in_head, one.upgrade) == (0, False, None)
+    assert (one.buffered, one.in_head) == (0, False)
 
 
 def test_receiving_only_buffers() -> None:
@@ -113,7 +113,7 @@ def test_a_body_by_length() -> None:
     assert isinstance(end, BodyEnd)
     assert list(end.trailers) == []
     assert one.body_ended
-    assert (repr(piece), repr(end)) == ("<BodyData 3 octets>", "<BodyEnd trailers=0>")
+    assert (repr(piece), repr(end)) == ("<BodyData 3 bytes>", "<BodyEnd trailers=0>")
 
 
 def test_a_body_that_is_not_read_is_thrown_away() -> None:
@@ -381,13 +381,13 @@ def test_a_refusal_is_not_framed_as_the_request_before_was() -> None:
 )
 def test_a_bare_lf_is_refused_before_the_head_is_complete(data: bytes) -> None:
     one = engine()
-    for octet in data:
+    for byte in data:
         assert one.next_event() is None
-        one.receive_data(bytes([octet]))
+        one.receive_data(bytes([byte]))
     assert "LF" in refusal(one).reason
 
 
-def test_tls_is_recognised_by_two_octets() -> None:
+def test_tls_is_recognised_by_two_bytes() -> None:
     one = engine(b"\x16")
     assert one.next_event() is None
     one.receive_data(b"\x03")
@@ -501,12 +501,6 @@ def test_trailers_are_for_clients_that_asked() -> None:
     request(one)
     one.send_head(200, [], b"", False)
     assert one.send_trailers([(b"x", b"y")]) == b"0\r\n\r\n"
-
-
-def test_upgrade_is_offered() -> None:
-    one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-    request(one)
-    assert one.upgrade == b"h2c"
 
 
 HANDSHAKE = (

@@ -33,7 +33,7 @@ def test_a_request_says_what_was_sent() -> None:
     assert (request.method, request.target) == ("GET", b"/a%20b?c=d")
     assert (request.path, request.query) == (b"/a%20b", b"c=d")
     assert request.fields == [(b"host", b"a.example"), (b"accept", b"*/*")]
-    assert (request.http_version, request.scheme, request.stream_id) == ("1.1", "", 0)
+    assert (request.http_version, request.stream_id) == ("1.1", 0)
     assert (request.content_length, request.ended, request.expects_continue) == (-1, True, False)
     assert repr(request) == "<Request GET b'/a%20b?c=d' HTTP/1.1 fields=2>"
 

@@ -298,11 +298,11 @@ def test_no_line_break_in_a_reason_phrase(reason: bytes) -> None:
     assert_untouched(one)
 
 
-def test_no_control_octet_in_a_value() -> None:
+def test_no_control_byte_in_a_value() -> None:
     """RFC 9110 section 5.5: invalid, and clients refuse the whole response for some of them."""
-    for octet in (*range(1, 9), 11, 12, *range(14, 32), 127):
+    for byte in (*range(1, 9), 11, 12, *range(14, 32), 127):
         with pytest.raises(ResponseError, match="b'X-A'"):
-            respond(200, [(b"X-A", b"a%cb" % octet)])
+            respond(200, [(b"X-A", b"a%cb" % byte)])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_lists_of_the_rfc_come_back(fields: list[Field]) -> None:
         assert entries(decoder) == entries(encoder)
 
 
-def test_a_field_of_the_static_table_is_an_octet() -> None:
+def test_a_field_of_the_static_table_is_an_byte() -> None:
     fields = [(b":method", b"GET"), (b":status", b"500"), (b"accept-encoding", b"gzip, deflate")]
     assert Encoder().encode(fields) == b"\x82\x8e\x90"
     assert Encoder().encode([(b"www-authenticate", b"")]) == b"\xbd"
@@ -110,7 +110,7 @@ def test_a_field_that_would_fill_the_table_is_not_indexed() -> None:
 
 def test_strings_are_in_huffmans_code_where_that_is_shorter() -> None:
     assert Encoder().encode([(b"etag", b"\xff\xff")]) == b"\x0f\x13\x02\xff\xff"
-    # As long either way: two octets of 8 bits each.
+    # As long either way: two bytes of 8 bits each.
     assert Encoder().encode([(b"etag", b"&&")]) == b"\x0f\x13\x02&&"
     assert Encoder().encode([(b"etag", b"aaa")]) == b"\x0f\x13\x82\x18\xc7"
 

@@ -66,7 +66,7 @@ def test_a_client_that_leaves_is_finished_when_it_is_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "clean"),
+    ("data", "clean"),
     [
         (b"", True),
         (h2.headers(1), True),
@@ -75,9 +75,9 @@ def test_a_client_that_leaves_is_finished_when_it_is_answered() -> None:
         (h2.ping()[:-1], False),
     ],
 )
-def test_the_end_of_the_octets(octets: bytes, clean: bool) -> None:
+def test_the_end_of_the_bytes(data: bytes, clean: bool) -> None:
     client = Http2Client()
-    client.send(octets)
+    client.send(data)
     client.engine.receive_eof()
     assert client.send(b"") == [("closed", clean)]
     assert client.send(h2.ping()) == []
@@ -212,7 +212,7 @@ def test_streams_that_have_lasted_are_ended_at_no_cost() -> None:
 
 
 def test_a_client_that_reads_nothing_is_not_looked_at() -> None:
-    """Answers wait up to a limit; then the client's frames do, as octets."""
+    """Answers wait up to a limit; then the client's frames do, as bytes."""
     own = Http2Limits(unsent=100, frames=10**6)
     client = Http2Client(own=own)
     engine = client.engine
@@ -279,17 +279,17 @@ def test_the_size_of_the_header_table_is_the_peers_to_say() -> None:
 def test_what_is_no_preface_is_refused_at_once() -> None:
     engine = Http2Engine(RequestLimits())
     told = []
-    for octet in b"PRI * HTTP/1":
-        engine.receive_data(bytes((octet,)))
+    for byte in b"PRI * HTTP/1":
+        engine.receive_data(bytes((byte,)))
         told += take(engine)
     assert [plain(event)[:2] for event in told] == [("failed", "PROTOCOL_ERROR")]
 
 
-def test_a_frame_octet_by_octet_is_looked_at_when_it_is_whole() -> None:
-    """Not at every octet: 16 KiB in pieces of one would be copied 16,000 times."""
+def test_a_frame_byte_by_byte_is_looked_at_when_it_is_whole() -> None:
+    """Not at every byte: 16 KiB in pieces of one would be copied 16,000 times."""
     client = Http2Client()
     stream = client.request(1, h2.POST, end=False)
-    told = [client.send(bytes((octet,))) for octet in h2.data(1, b"x" * 16384)]
+    told = [client.send(bytes((byte,))) for byte in h2.data(1, b"x" * 16384)]
     assert told[-1] == [("data", 1, b"x" * 16384)]
     assert not any(told[:-1])
     assert stream.received == 16384
@@ -302,13 +302,13 @@ def test_reads_that_end_inside_frames_lose_nothing() -> None:
     client = Http2Client()
     client.request(1, h2.POST, end=False)
     sent = [bytes([number]) * (number * 37 % 900) for number in range(1, 120)]
-    octets = b"".join(h2.data(1, piece) for piece in sent)
+    data = b"".join(h2.data(1, piece) for piece in sent)
     came = []
     at = 0
     for size in (10, 700, 3, 3, 5000, 1, 40, 2000, 9, 100000):
-        came += client.send(octets[at : at + size])
+        came += client.send(data[at : at + size])
         at += size
-    assert at >= len(octets)
+    assert at >= len(data)
     assert b"".join(event[2] for event in came) == b"".join(sent)
     assert client.engine.buffered == 0
 

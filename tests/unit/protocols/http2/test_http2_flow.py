@@ -58,7 +58,7 @@ def test_windows_grow_with_what_is_read_up_to_their_cap() -> None:
 
 
 def test_what_nobody_reads_does_not_close_the_connection() -> None:
-    """Octets of streams that are gone, refused, or answered, and padding."""
+    """Bytes of streams that are gone, refused, or answered, and padding."""
     client = Http2Client(
         RequestLimits(body=5), Http2Limits(stream_window=40000, connection_window=FIRST)
     )

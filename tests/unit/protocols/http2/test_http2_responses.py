@@ -208,9 +208,9 @@ def test_mistakes_after_the_head() -> None:
     engine.send_head(stream, 200, [(b"content-length", b"3")], b"a", False)
     with pytest.raises(ResponseError, match="second response head"):
         engine.send_head(stream, 200, [], b"", True)
-    with pytest.raises(ResponseError, match="1 octets longer"):
+    with pytest.raises(ResponseError, match="1 bytes longer"):
         engine.send_data(stream, b"bcd", False)
-    with pytest.raises(ResponseError, match="1 octets short"):
+    with pytest.raises(ResponseError, match="1 bytes short"):
         engine.send_data(stream, b"b", True)
     with pytest.raises(ResponseError, match="interim response after"):
         engine.send_informational(stream, 103, [])

@@ -69,7 +69,7 @@ def test_the_examples_of_the_rfc(message: bytes) -> None:
     assert inflate(one, [message]) == b"Hello"
     for at in range(len(message) + 1):
         assert inflate(one, cut(message, at)) == b"Hello"
-    assert inflate(one, [bytes((octet,)) for octet in message]) == b"Hello"
+    assert inflate(one, [bytes((byte,)) for byte in message]) == b"Hello"
 
 
 def test_a_context_that_is_taken_over() -> None:
@@ -87,7 +87,7 @@ def test_a_context_that_is_not_taken_over() -> None:
 
 @pytest.mark.parametrize("empty", [b"\x00", b"", b"\x02\x00"])
 def test_an_empty_message(empty: bytes) -> None:
-    """RFC 7692 section 7.2.3.6; and the one that has no octet at all."""
+    """RFC 7692 section 7.2.3.6; and the one that has no byte at all."""
     one = Deflate()
     for pieces in ([empty], [b"", empty], [empty, b""]):
         assert inflate(one, pieces) == b""
@@ -115,7 +115,7 @@ def test_several_streams_in_a_message() -> None:
 
 
 def test_streams_are_counted() -> None:
-    """An empty stream has two octets and costs a decompressor."""
+    """An empty stream has two bytes and costs a decompressor."""
     empty = raw(b"", zlib.Z_FINISH)
     assert len(empty) == 2
     one = Deflate()
@@ -126,14 +126,14 @@ def test_streams_are_counted() -> None:
 
 @pytest.mark.parametrize("message", [b"\xff", b"\x07", b"\x00\x05\x00\x00\x00Hello", FAR])
 def test_broken_data(message: bytes) -> None:
-    for pieces in ([message, b""], [message], [bytes((octet,)) for octet in message]):
+    for pieces in ([message, b""], [message], [bytes((byte,)) for byte in message]):
         assert refused(Deflate(), pieces) == (1007, "compressed data is broken")
 
 
 @pytest.mark.parametrize("room", [1, 2, 255, 256, 257, 258, 259, 65535, 65536, 65537])
 @pytest.mark.parametrize("size", [0, 1, 257, 258, 259, 516, 65535, 65536, 65537, 200_000])
 def test_no_piece_is_larger_than_the_room(size: int, room: int) -> None:
-    """A match of deflate has up to 258 octets, of which zlib may hold some back when the input is
+    """A match of deflate has up to 258 bytes, of which zlib may hold some back when the input is
     used up already."""
     if size // room > 2000:
         size = room * 2000 + size % 7
@@ -171,7 +171,7 @@ def test_what_others_compress_is_inflated(bits: int, takeover: bool) -> None:
     ours = Deflate(client_no_context_takeover=not takeover, client_max_window_bits=bits)
     theirs = zlib.compressobj(wbits=-max(bits, 9))
     for data in texts(bits):
-        # zlib makes no raw window of 256 octets, and with 512 refers to the last 250.
+        # zlib makes no raw window of 256 bytes, and with 512 refers to the last 250.
         if not takeover:
             theirs = zlib.compressobj(wbits=-max(bits, 9))
         payload = theirs.compress(data) + theirs.flush(zlib.Z_SYNC_FLUSH)

@@ -75,7 +75,7 @@ def test_empty_messages_are_messages() -> None:
 
 
 def test_messages_and_control_frames_come_in_their_order() -> None:
-    octets = (
+    raw = (
         client_frame(PING, b"1")
         + client_frame(TEXT, b"a", fin=False)
         + client_frame(PING, b"2")
@@ -85,7 +85,7 @@ def test_messages_and_control_frames_come_in_their_order() -> None:
         + client_frame(BINARY, b"c")
         + BYE
     )
-    assert list(map(plain, events_of(engine(), [octets]))) == [
+    assert list(map(plain, events_of(engine(), [raw]))) == [
         ("ping", b"1"),
         ("ping", b"2"),
         ("pong", b"3"),
@@ -96,17 +96,17 @@ def test_messages_and_control_frames_come_in_their_order() -> None:
 
 
 def test_a_fragmented_binary_message_is_bytes() -> None:
-    octets = client_frame(BINARY, b"\xff", fin=False) + client_frame(CONTINUATION, b"\xfe")
-    (message,) = events_of(engine(), [octets])
+    raw = client_frame(BINARY, b"\xff", fin=False) + client_frame(CONTINUATION, b"\xfe")
+    (message,) = events_of(engine(), [raw])
     assert (message, type(message)) == (b"\xff\xfe", bytes)
 
 
 def test_control_frames_wait_until_they_are_whole() -> None:
-    octets = client_frame(PING, b"x" * 125)
-    one = engine(octets[:-1])
+    raw = client_frame(PING, b"x" * 125)
+    one = engine(raw[:-1])
     assert one.next_event() is None
-    assert one.buffered == len(octets) - 1
-    one.receive_data(octets[-1:] + HELLO)
+    assert one.buffered == len(raw) - 1
+    one.receive_data(raw[-1:] + HELLO)
     ping = one.next_event()
     assert isinstance(ping, Ping)
     assert ping.payload == b"x" * 125
@@ -114,11 +114,11 @@ def test_control_frames_wait_until_they_are_whole() -> None:
 
 
 def test_payload_does_not_wait_in_the_buffer() -> None:
-    octets = client_frame(BINARY, b"x" * 1000)
-    one = engine(octets[:500])
+    raw = client_frame(BINARY, b"x" * 1000)
+    one = engine(raw[:500])
     assert one.next_event() is None
     assert one.buffered == 0
-    one.receive_data(octets[500:])
+    one.receive_data(raw[500:])
     assert one.next_event() == b"x" * 1000
 
 
@@ -174,8 +174,8 @@ def test_closing_does_not_stop_what_comes() -> None:
 
 
 def test_events_say_what_they_are() -> None:
-    octets = client_frame(PING, b"a") + client_frame(PONG, b"b") + BYE
-    assert list(map(repr, events_of(engine(), [octets]))) == [
+    raw = client_frame(PING, b"a") + client_frame(PONG, b"b") + BYE
+    assert list(map(repr, events_of(engine(), [raw]))) == [
         "<Ping b'a'>",
         "<Pong b'b'>",
         "<PeerClosed 1000 'bye'>",
@@ -194,7 +194,7 @@ FIRST = client_frame(TEXT, b"a", fin=False)
 
 
 @pytest.mark.parametrize(
-    ("octets", "code", "reason"),
+    ("raw", "code", "reason"),
     [
         (client_frame(TEXT, b"a", key=None), 1002, "without a mask"),
         (client_frame(TEXT, b"a", form=126), 1002, "not the shortest"),
@@ -212,14 +212,14 @@ FIRST = client_frame(TEXT, b"a", fin=False)
         (FIRST + client_frame(TEXT), 1002, "before the end"),
         (FIRST + client_frame(BINARY), 1002, "before the end"),
         (FIRST + client_frame(CONTINUATION, rsv=RSV1), 1002, "continuation with"),
-        (client_frame(CLOSE, b"\x03"), 1002, "one octet"),
+        (client_frame(CLOSE, b"\x03"), 1002, "one byte"),
         (client_frame(CLOSE, b"\x03\xee"), 1002, "code 1006"),
         (client_frame(CLOSE, b"\x03\xe8\xff"), 1007, "reason in a Close frame"),
         (client_frame(CLOSE, b"\x03\xe8\xed\xa0\x80"), 1007, "reason in a Close frame"),
     ],
 )
-def test_what_breaks_the_protocol(octets: bytes, code: int, reason: str) -> None:
-    one = engine(HELLO + octets + HELLO)
+def test_what_breaks_the_protocol(raw: bytes, code: int, reason: str) -> None:
+    one = engine(HELLO + raw + HELLO)
     assert one.next_event() == "hello"
     failed = failure(one)
     assert failed.code == code
@@ -247,7 +247,7 @@ def test_broken_compression_is_1007() -> None:
     assert plain(failure(one)) == ("failed", 1007, "compressed data is broken")
 
 
-# UTF-8, octet by octet, against table 3-7 of the Unicode standard.
+# UTF-8, byte by byte, against table 3-7 of the Unicode standard.
 
 TAIL = (0x80, 0xBF)
 WELL_FORMED = [
@@ -263,14 +263,14 @@ WELL_FORMED = [
 ]
 
 
-def allowed_after(octets: bytes) -> set[int]:
-    """The octets that can follow the beginning of a sequence."""
+def allowed_after(raw: bytes) -> set[int]:
+    """The bytes that can follow the beginning of a sequence."""
     allowed = set()
     for row in WELL_FORMED:
-        if len(octets) < len(row) and all(
-            low <= octet <= high for octet, (low, high) in zip(octets, row, strict=False)
+        if len(raw) < len(row) and all(
+            low <= byte <= high for byte, (low, high) in zip(raw, row, strict=False)
         ):
-            low, high = row[len(octets)]
+            low, high = row[len(raw)]
             allowed |= set(range(low, high + 1))
     return allowed
 
@@ -286,22 +286,22 @@ def beginnings() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize("before", [b for b in beginnings() if allowed_after(b)], ids=repr)
-def test_text_is_refused_at_its_first_bad_octet(before: bytes, deflated: bool) -> None:
+def test_text_is_refused_at_its_first_bad_byte(before: bytes, deflated: bool) -> None:
     """RFC 6455 section 8.1; overlong forms, surrogates and what is past U+10FFFF among it."""
     allowed = allowed_after(before)
-    for octet in range(256):
-        payload = "é".encode() + before + bytes((octet,)) + b"\x80" * 20
+    for byte in range(256):
+        payload = "é".encode() + before + bytes((byte,)) + b"\x80" * 20
         if deflated:
-            # A stored block, so that each octet is inflated when it is here.
+            # A stored block, so that each byte is inflated when it is here.
             size = len(payload)
             block = b"\0" + size.to_bytes(2, "little") + (65535 - size).to_bytes(2, "little")
             payload, rsv, header = block + payload, RSV1, 11
         else:
             rsv, header = 0, 6
-        octets = client_frame(TEXT, payload, rsv=rsv)
-        one = engine(octets[: header + 3 + len(before)], Deflate() if deflated else None)
+        raw = client_frame(TEXT, payload, rsv=rsv)
+        one = engine(raw[: header + 3 + len(before)], Deflate() if deflated else None)
         event = one.next_event()
-        if octet in allowed:
+        if byte in allowed:
             assert event is None
         else:
             assert plain(event) == ("failed", 1007, "text is not UTF-8")
@@ -309,23 +309,23 @@ def test_text_is_refused_at_its_first_bad_octet(before: bytes, deflated: bool) -
 
 @pytest.mark.parametrize("text", ["é", "€", "𝄞", "a€b𝄞c"])
 def test_a_character_may_be_cut_anywhere(text: str) -> None:
-    octets = text.encode()
-    for cut in range(len(octets) + 1):
-        first = client_frame(TEXT, octets[:cut], fin=False)
-        last = client_frame(CONTINUATION, octets[cut:])
+    raw = text.encode()
+    for cut in range(len(raw) + 1):
+        first = client_frame(TEXT, raw[:cut], fin=False)
+        last = client_frame(CONTINUATION, raw[cut:])
         assert events_of(engine(), [first, client_frame(PING), last])[1:] == [text]
         assert events_of(engine(), [first + last]) == [text]
 
 
-@pytest.mark.parametrize("octets", [b"\xc3", b"a\xe2\x82", b"\xf0\x9d\x84"])
-def test_text_may_not_end_inside_a_character(octets: bytes) -> None:
-    whole = client_frame(TEXT, octets)
-    fragments = client_frame(TEXT, octets, fin=False) + client_frame(CONTINUATION)
+@pytest.mark.parametrize("raw", [b"\xc3", b"a\xe2\x82", b"\xf0\x9d\x84"])
+def test_text_may_not_end_inside_a_character(raw: bytes) -> None:
+    whole = client_frame(TEXT, raw)
+    fragments = client_frame(TEXT, raw, fin=False) + client_frame(CONTINUATION)
     for data in (whole, fragments, fragments + HELLO):
         assert failure(engine(data)).code == 1007
 
 
-def test_a_bad_octet_in_an_earlier_text_does_not_show_in_the_next() -> None:
+def test_a_bad_byte_in_an_earlier_text_does_not_show_in_the_next() -> None:
     one = engine(client_frame(TEXT, "€".encode()[:2], fin=False))
     assert one.next_event() is None
     one.receive_data(client_frame(CONTINUATION, "€".encode()[2:]) + HELLO)
@@ -336,11 +336,11 @@ def test_a_bad_octet_in_an_earlier_text_does_not_show_in_the_next() -> None:
 
 
 def test_a_frame_is_judged_by_its_header() -> None:
-    octets = client_frame(BINARY, bytes(101))
-    one = engine(octets[:5], frame=100)
+    raw = client_frame(BINARY, bytes(101))
+    one = engine(raw[:5], frame=100)
     assert one.next_event() is None
-    one.receive_data(octets[5:6])
-    assert plain(failure(one)) == ("failed", 1009, "frame longer than 100 octets")
+    one.receive_data(raw[5:6])
+    assert plain(failure(one)) == ("failed", 1009, "frame longer than 100 bytes")
     assert engine(client_frame(BINARY, bytes(100)), frame=100).next_event() == bytes(100)
 
 
@@ -348,7 +348,7 @@ def test_a_message_is_judged_by_the_headers_of_its_frames() -> None:
     first = client_frame(BINARY, bytes(60), fin=False)
     second = client_frame(CONTINUATION, bytes(41))
     one = engine(first + second[:6], message=100)
-    assert plain(failure(one)) == ("failed", 1009, "message longer than 100 octets")
+    assert plain(failure(one)) == ("failed", 1009, "message longer than 100 bytes")
     fits = first + client_frame(CONTINUATION, bytes(40))
     one = engine(fits + fits, message=100)
     assert [one.next_event(), one.next_event()] == [bytes(100)] * 2
@@ -367,9 +367,9 @@ def test_fragments_are_counted() -> None:
 
 @pytest.mark.parametrize("name", ["message", "frame", "fragments"])
 def test_limits_may_be_any_number(name: str) -> None:
-    octets = client_frame(TEXT, b"a", fin=False) + client_frame(CONTINUATION, b"b")
-    assert engine(octets, **{name: 2**62}).next_event() == "ab"
-    assert failure(engine(octets * 2, **{name: 0})).code == 1009
+    raw = client_frame(TEXT, b"a", fin=False) + client_frame(CONTINUATION, b"b")
+    assert engine(raw, **{name: 2**62}).next_event() == "ab"
+    assert failure(engine(raw * 2, **{name: 0})).code == 1009
 
 
 def test_an_idle_engine_keeps_nothing() -> None:
@@ -396,13 +396,13 @@ def peak(one: WebSocketEngine, pieces: Iterator[bytes]) -> int:
         tracemalloc.stop()
 
 
-def test_octets_that_trickle_take_no_more_than_they_are() -> None:
+def test_bytes_that_trickle_take_no_more_than_they_are() -> None:
     size = 60_000
-    octets = client_frame(TEXT, "é".encode() * (size // 2))
-    assert peak(engine(), (octets[at : at + 1] for at in range(len(octets) - 1))) < size * 1.5
+    raw = client_frame(TEXT, "é".encode() * (size // 2))
+    assert peak(engine(), (raw[at : at + 1] for at in range(len(raw) - 1))) < size * 1.5
 
 
-def test_octets_that_wait_take_no_more_than_they_are() -> None:
+def test_bytes_that_wait_take_no_more_than_they_are() -> None:
     one = engine(HELLO)
     tracemalloc.start()
     try:
@@ -413,11 +413,11 @@ def test_octets_that_wait_take_no_more_than_they_are() -> None:
         tracemalloc.stop()
 
 
-def test_no_octet_is_copied_for_each_read_that_follows() -> None:
+def test_no_byte_is_copied_for_each_read_that_follows() -> None:
     """16 MiB in 16,384 reads: a copy for each would be 128 GB, minutes at the speed of memory;
     the limit on tests is one."""
-    octets = client_frame(BINARY, bytes(1 << 24))
-    pieces = (octets[at : at + 1024] for at in range(0, len(octets), 1024))
+    raw = client_frame(BINARY, bytes(1 << 24))
+    pieces = (raw[at : at + 1024] for at in range(0, len(raw), 1024))
     (message,) = events_of(engine(), pieces)
     assert message == bytes(1 << 24)
 
@@ -425,18 +425,18 @@ def test_no_octet_is_copied_for_each_read_that_follows() -> None:
 def test_many_small_frames_in_one_read() -> None:
     """A copy of the rest for each would be 90 GB."""
     count = 160_000
-    octets = client_frame(BINARY, b"x") * count
-    assert events_of(engine(), [octets]) == [b"x"] * count
+    raw = client_frame(BINARY, b"x") * count
+    assert events_of(engine(), [raw]) == [b"x"] * count
 
 
 def test_many_small_reads_before_the_first_look() -> None:
     """While the application decides on the handshake, for example. A copy for each read would be
     160 GB."""
     one = engine()
-    octets = client_frame(BINARY, b"x") * 80_000
-    for octet in octets:
-        one.receive_data(octet.to_bytes(1, "big"))
-    assert one.buffered == len(octets)
+    raw = client_frame(BINARY, b"x") * 80_000
+    for byte in raw:
+        one.receive_data(byte.to_bytes(1, "big"))
+    assert one.buffered == len(raw)
     assert take(one) == [b"x"] * 80_000
 
 
@@ -471,7 +471,7 @@ def test_pings_and_pongs() -> None:
     assert one.send_ping(b"x" * 125) == b"\x89\x7d" + b"x" * 125
     assert one.send_pong(b"y") == b"\x8a\x01y"
     for send in (one.send_ping, one.send_pong):
-        with pytest.raises(ResponseError, match="at most 125 octets, not 126"):
+        with pytest.raises(ResponseError, match="at most 125 bytes, not 126"):
             send(b"x" * 126)
 
 
@@ -533,12 +533,12 @@ def test_codes_that_may_come() -> None:
         assert plain(event)[: len(wanted)] == wanted
 
 
-def test_a_reason_has_at_most_123_octets_of_utf_8() -> None:
+def test_a_reason_has_at_most_123_bytes_of_utf_8() -> None:
     assert (
         server_frames(engine().send_close(1000, "é" * 61 + "x"))[0][2][2:]
         == b"\xc3\xa9" * 61 + b"x"
     )
-    with pytest.raises(ResponseError, match="at most 123 octets of UTF-8, not 124"):
+    with pytest.raises(ResponseError, match="at most 123 bytes of UTF-8, not 124"):
         engine().send_close(1000, "é" * 62)
     with pytest.raises(ResponseError, match=r"close reason is UTF-8.*\\udfff"):
         engine().send_close(1000, "\udfff")
@@ -577,19 +577,19 @@ def compressed(data: bytes) -> bytes:
 
 def test_compressed_and_other_messages_may_alternate() -> None:
     deflate = Deflate()
-    octets = (
+    raw = (
         client_frame(TEXT, deflate.compress(b"a" * 200), rsv=RSV1)
         + HELLO
         + client_frame(BINARY, deflate.compress(b"a" * 200), rsv=RSV1)
     )
-    assert events_of(engine(deflate=Deflate()), [octets]) == ["a" * 200, "hello", b"a" * 200]
+    assert events_of(engine(deflate=Deflate()), [raw]) == ["a" * 200, "hello", b"a" * 200]
 
 
-def test_the_limit_of_a_message_counts_inflated_octets() -> None:
+def test_the_limit_of_a_message_counts_inflated_bytes() -> None:
     fits, long = (client_frame(BINARY, compressed(bytes(n)), rsv=RSV1) for n in (1000, 1001))
     assert engine(fits, Deflate(), message=1000).next_event() == bytes(1000)
     event = failure(engine(long, Deflate(), message=1000))
-    assert plain(event) == ("failed", 1009, "message longer than 1000 octets")
+    assert plain(event) == ("failed", 1009, "message longer than 1000 bytes")
 
 
 @pytest.mark.parametrize("size", [65535, 65536, 65537, 131072, 200_000])
@@ -604,11 +604,11 @@ def test_a_message_that_inflates_in_several_pieces(size: int) -> None:
 
 def test_a_bomb_occupies_no_more_than_the_limit() -> None:
     """64 MiB in 64 KiB."""
-    octets = client_frame(BINARY, compressed(bytes(1 << 26)), rsv=RSV1)
+    raw = client_frame(BINARY, compressed(bytes(1 << 26)), rsv=RSV1)
     limit = 1 << 20
-    assert len(octets) < 80_000
+    assert len(raw) < 80_000
     one = engine(deflate=Deflate(), message=limit)
-    assert peak(one, iter([octets])) < limit * 1.25 + 3 * 65536 + len(octets)
+    assert peak(one, iter([raw])) < limit * 1.25 + 3 * 65536 + len(raw)
     assert one.next_event() is None
 
 
@@ -617,5 +617,5 @@ def test_a_large_compressed_frame_in_one_read() -> None:
     from random import Random
 
     data = Random(1).randbytes(300_000)
-    octets = client_frame(BINARY, compressed(data), rsv=RSV1)
-    assert events_of(engine(deflate=Deflate()), [octets + HELLO]) == [data, "hello"]
+    raw = client_frame(BINARY, compressed(data), rsv=RSV1)
+    assert events_of(engine(deflate=Deflate()), [raw + HELLO]) == [data, "hello"]

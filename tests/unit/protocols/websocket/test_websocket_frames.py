@@ -11,22 +11,22 @@ SIZES = [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 70000]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("key", [KEY, None])
 def test_a_header_is_read_anywhere(size: int, key: bytes | None) -> None:
-    octets = client_frame(2, bytes(size), key=key)
-    head = (2, True, 0, key is not None, len(octets) - size, size)
-    assert read_header(octets, 0) == head
-    assert read_header(b"before" + octets, 6) == head
+    data = client_frame(2, bytes(size), key=key)
+    head = (2, True, 0, key is not None, len(data) - size, size)
+    assert read_header(data, 0) == head
+    assert read_header(b"before" + data, 6) == head
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_header_that_is_not_complete(size: int) -> None:
-    octets = client_frame(1, bytes(size))
-    for end in range(len(octets) - size):
-        assert read_header(octets[:end], 0) is None
-        assert read_header(b"x" + octets[:end], 1) is None
+    data = client_frame(1, bytes(size))
+    for end in range(len(data) - size):
+        assert read_header(data[:end], 0) is None
+        assert read_header(b"x" + data[:end], 1) is None
 
 
 @pytest.mark.parametrize(
-    ("octets", "head"),
+    ("data", "head"),
     [
         (b"\x01\x00", (1, False, 0, False, 2, 0)),
         (b"\xff\x00", (15, True, 0x70, False, 2, 0)),
@@ -37,8 +37,8 @@ def test_a_header_that_is_not_complete(size: int) -> None:
         (b"\x82\xff\x80\0\0\0\0\0\0\0abcd", (2, True, 0, True, 14, 2**63)),
     ],
 )
-def test_a_header_is_told_whatever_it_says(octets: bytes, head: tuple[object, ...]) -> None:
-    assert read_header(octets, 0) == head
+def test_a_header_is_told_whatever_it_says(data: bytes, head: tuple[object, ...]) -> None:
+    assert read_header(data, 0) == head
 
 
 def test_the_key_is_a_number() -> None:

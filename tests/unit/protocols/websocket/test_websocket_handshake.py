@@ -98,9 +98,9 @@ def refused(fields: Fields) -> RequestRefused:
         *(KEY.replace(b"d", b"\xe9"), KEY + b"\n", KEY[:21] + b"===", KEY + KEY, b"=" * 24),
     ],
 )
-def test_a_key_is_16_octets_in_base64(key: bytes) -> None:
+def test_a_key_is_16_bytes_in_base64(key: bytes) -> None:
     error = refused([VERSION, (b"sec-websocket-key", key)])
-    assert (error.status, error.reason) == (400, "Sec-WebSocket-Key is not 16 octets in base64")
+    assert (error.status, error.reason) == (400, "Sec-WebSocket-Key is not 16 bytes in base64")
 
 
 def test_there_is_one_key() -> None:

@@ -40,7 +40,7 @@ def test_the_form_in_use(size: int) -> None:
 
 
 @pytest.mark.parametrize("key", [0, 1, 0xFFFFFFFF, 0x80000000, 0x01020304])
-def test_a_key_turns_with_the_octets(key: int) -> None:
+def test_a_key_turns_with_the_bytes(key: int) -> None:
     data = CHANCE.randbytes(60)
     for size in range(20):
         rest = unmask(data, size, len(data) - size, turn(key, size))
@@ -49,10 +49,10 @@ def test_a_key_turns_with_the_octets(key: int) -> None:
 
 def test_a_frame_in_two_reads_turns_its_key() -> None:
     payload = CHANCE.randbytes(40)
-    octets = client_frame(BINARY, payload, key=b"\x01\x02\x03\xff")
-    for cut in range(len(octets) + 1):
+    data = client_frame(BINARY, payload, key=b"\x01\x02\x03\xff")
+    for cut in range(len(data) + 1):
         one = WebSocketEngine(WebSocketLimits())
-        one.receive_data(octets[:cut])
+        one.receive_data(data[:cut])
         first = one.next_event()
-        one.receive_data(octets[cut:])
+        one.receive_data(data[cut:])
         assert (first or one.next_event()) == payload

@@ -1,4 +1,4 @@
-why = "A text whose last octet is missing may still be UTF-8."
+why = "A text whose last byte is missing may still be UTF-8."
 events = [['lost']]
 ---
 \x81\x83\0\0\0\0\xe2\x82

@@ -1,4 +1,4 @@
-why = "An empty message without its one octet leaves no trace in the next."
+why = "An empty message without its one byte leaves no trace in the next."
 offer = 'permessage-deflate; client_no_context_takeover'
 events = [['text', ''], ['text', 'Hello'], ['lost']]
 ---

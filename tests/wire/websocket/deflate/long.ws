@@ -1,4 +1,4 @@
-why = "A few octets may stand for many."
+why = "A few bytes may stand for many."
 offer = 'permessage-deflate'
 events = [['text', '\{1000:a}'], ['lost']]
 ---
