@@ -1,12 +1,12 @@
 """Bascule: one application server for WSGI and ASGI applications.
 
-    serve(app, **options)   serve until a signal comes
-    Server                  the same inside an event loop of yours
+    serve(app, **options)   serve until a signal ends it
+    Server                  the same, inside an event loop that is running
     Settings                all options, by the names of `bascule serve --help`
-    websocket(request)      the WebSocket of a request, in a view that WSGI calls
+    websocket(request)      the WebSocket of a request, in a view that is called by WSGI
     adapters                WSGIToASGI and ASGIToWSGI, for middleware of the other interface
 
-Nothing is imported before it is asked for: workers pay memory for what they use only.
+Imported lazily: workers need memory only for the parts that they use.
 """
 
 from typing import TYPE_CHECKING

@@ -1,11 +1,11 @@
-"""Addresses to listen on: parsed once from what the operator typed, formatted once for people.
+"""Addresses to listen on: one parser for the operator's input, one format for people.
 
-A text that is nearly an address is refused with a hint at what to type: a name server or the
-kernel would make something of it, and complain about something else.
+    HOST:PORT      127.0.0.1:8000, [::1]:8000, :8000 (all interfaces), localhost (port 8000)
+    unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
+    fd://N         a listening socket that this process inherits
 
-HOST:PORT      127.0.0.1:8000, [::1]:8000, :8000 (all interfaces), localhost (port 8000)
-unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
-fd://N         a listening socket that somebody opened before us
+A text that is nearly an address is refused with a hint at the right one. A name server or the
+kernel would interpret it in another way, and report another error.
 """
 
 import re
@@ -18,7 +18,10 @@ DEFAULT_PORT = 8000
 
 @dataclass(frozen=True, slots=True)
 class TCPAddress:
-    """A TCP endpoint; `host` is a name, an IPv4 or an IPv6 literal without brackets."""
+    """A TCP endpoint.
+
+    host: a name, an IPv4 address, or an IPv6 address without brackets.
+    """
 
     host: str
     port: int
@@ -39,7 +42,7 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class FDAddress:
-    """A listening socket inherited as file descriptor `fd`."""
+    """A listening socket, inherited as the file descriptor `fd`."""
 
     fd: int
 
@@ -50,14 +53,15 @@ class FDAddress:
 Address = TCPAddress | UnixAddress | FDAddress
 
 
-# Characters that no host name has, not even an international one: they show a path or a list.
+# Characters that no host name contains, not even an international one. They show that the text is
+# a path or a list.
 NOT_IN_HOSTS = re.compile(r"[\s,;/\\@?#\"'<>|]")
 
 
 def parse_address(text: str) -> Address:
     """Parse one `--bind` value.
 
-    Raises ValueError with a sentence that says what is wrong with it.
+    Raises ValueError with a message for the operator.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
@@ -77,7 +81,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_tcp_address(text: str) -> TCPAddress:
-    """Parse HOST:PORT, where either half may be left out. Raises ValueError with a sentence."""
+    """Parse HOST:PORT, HOST or :PORT. Raises ValueError with a message for the operator."""
     if "://" in text:
         raise ValueError(f"{text!r} is a URL; give {_of_url(text)}")
     if text.startswith("["):
@@ -100,8 +104,8 @@ def parse_tcp_address(text: str) -> TCPAddress:
 
 
 def _check_host(text: str, host: str, port: str) -> None:
-    """Refuse what looks like something else than a host: the system would take 9197 for the
-    address 0.0.35.237."""
+    """Raise ValueError for a host that was probably meant as something else: the system would use
+    the address 0.0.35.237 for 9197."""
     if host.isdigit() and host != "0":
         if port and "." in port:
             raise ValueError(f"{text!r} has the port in front; give {port}:{host}")
@@ -116,7 +120,7 @@ def _check_host(text: str, host: str, port: str) -> None:
 
 
 def _of_url(url: str) -> str:
-    """What to type instead of a URL."""
+    """Return the address to type instead of a URL."""
     scheme, _, rest = url.partition("://")
     address = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     if scheme not in ("http", "https", "tcp", "ws", "wss") or not address:
@@ -126,9 +130,9 @@ def _of_url(url: str) -> str:
 
 
 def _in_brackets(text: str) -> str:
-    """An IPv6 address, with or without a port behind it, as it is to be typed."""
+    """Return the right form of an IPv6 address, with or without a port."""
     host, _, port = text.rpartition(":")
-    # Behind "::1:" a number of four digits could be either, and is a port where somebody binds.
+    # After "::1:" a number of four digits can be either. In an address to listen on it is a port.
     if re.fullmatch("[0-9]{4,5}", port) and _is_ipv6(host):
         return f"[{host}]:{port}"
     return f"[{text}]:{DEFAULT_PORT}" if _is_ipv6(text) else "[IPV6]:PORT"
@@ -143,8 +147,8 @@ def _is_ipv6(text: str) -> bool:
 
 
 def parse_port(text: str) -> int:
-    """Parse a TCP port, 0 to 65535; 0 lets the system choose. Raises ValueError with a
-    sentence."""
+    """Parse a TCP port, 0 to 65535; 0 lets the system choose one. Raises ValueError with a message
+    for the operator."""
     if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise ValueError(f"{text!r} is not a port; a port is a number from 0 to 65535")
     return int(text)

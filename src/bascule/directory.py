@@ -1,10 +1,10 @@
-"""The current directory, by the path that the user has come by.
+"""The current directory, by the path that the operator used.
 
-Deployments keep each release in a directory of its own and have a symbolic link, `current`, point
-at one of them. The kernel knows only the directory itself, so os.getcwd() says `releases/1` even
-when the link has moved on. The shell keeps the path as it was typed in PWD. A server that
-remembers that path finds the new release when it imports the application again, as Gunicorn's
-users expect; and a directory that was deleted and made anew under the same path, too.
+Deployments keep each release in a directory of its own, and a symbolic link, `current`, points to
+one of them. The kernel knows only the directory itself: os.getcwd() is `releases/1` even after the
+link points elsewhere. The shell keeps the path as it was typed in PWD. A server that remembers
+that path finds the new release when it imports the application again, as users of Gunicorn expect.
+It also finds a directory that was deleted and created again.
 """
 
 import os
@@ -15,7 +15,7 @@ from bascule.variables import PWD
 
 
 def current() -> str:
-    """The current directory. Raises UsageError where it has been deleted."""
+    """Return the current directory. Raises UsageError where it has been deleted."""
     path = os.environ.get(PWD, "")
     if os.path.isabs(path) and is_same(path, os.curdir):
         return path
@@ -29,29 +29,31 @@ def current() -> str:
 
 
 def absolute(path: str) -> str:
-    """The absolute path of one that is relative to the current directory, which is "" as well.
+    """Return the absolute path of a path relative to the current directory; "" is that directory.
 
     Raises UsageError where there is no current directory.
     """
     if os.path.isabs(path):
         return os.path.normpath(path)
     if os.pardir in path.split(os.sep):
-        # Above the directory itself, as the kernel sees it, not above the link.
+        # For the kernel, the parent is that of the directory, not that of the link.
         current()
         return os.path.abspath(path)
     return os.path.normpath(os.path.join(current(), path))
 
 
 def of_script() -> str:
-    """The directory of the script that runs, such as manage.py, as it was named. Python looks for
-    modules there first, by a path without symbolic links."""
+    """Return the directory of the running script, such as manage.py, as it was named.
+
+    Python searches it for modules first, by a path without symbolic links.
+    """
     named = os.path.dirname(absolute(sys.argv[0]))
     return named if is_same(named, sys.path[0]) else absolute(sys.path[0])
 
 
 def settle() -> str:
-    """The current directory, for `come_back`; modules that were looked for there by another path
-    are looked for by this one. Raises UsageError where it has been deleted."""
+    """Return the current directory, for `come_back`. From now on, modules in it are found by this
+    path. Raises UsageError where it has been deleted."""
     path = current()
     if sys.path[:1] == [os.path.realpath(path)]:
         sys.path[0] = path
@@ -59,13 +61,12 @@ def settle() -> str:
 
 
 def come_back(path: str) -> None:
-    """Make what is at this path now the current directory. Raises StartupError where there is
-    nothing any more."""
+    """Change to the directory at this path. Raises StartupError where there is none any more."""
     try:
         if not is_same(path, os.curdir):
             os.chdir(path)
     except PermissionError:
-        # It is still the one that the server was started in; nobody can find out about another.
+        # Keep the directory that the server was started in: another one cannot be found.
         pass
     except OSError as error:
         raise StartupError(

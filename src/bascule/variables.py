@@ -38,7 +38,8 @@ From the shell, a build or a framework:
     TZ                         the time zone; Django overwrites it, the logs keep the first
     BASCULE_PURE               1: use no compiled modules; read by `speed` and setup.py
     BASCULE_REQUIRE_COMPILED   1: a build without compiled modules fails; read by setup.py
-    RUN_MAIN                   Django's autoreloader, to its child: true
+    RUN_MAIN                   true: the child of Django's autoreloader; its name is Django's
+    DJANGO_SETTINGS_MODULE     the settings of a Django project; named in `bascule.django`
 """
 
 SOCKETS_VARIABLE = "BASCULE_INHERITED_SOCKETS"
