@@ -121,7 +121,7 @@ class WsgiCalled:
         self.headers = headers
 
     def rest(self) -> bytes:
-        """What is left of the body."""
+        """The rest of the body."""
         try:
             return b"".join(self.result)
         finally:

@@ -1,4 +1,4 @@
-"""What the ASGI applications of the contract tests are made of."""
+"""The parts of the ASGI applications of the contract tests."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -9,7 +9,7 @@
     stream.read()                                      # a piece of the body, b"" at its end
 
 A further protocol is one more class with the same methods (`support.http2_stepped` for HTTP/2);
-the tests are given the class. What only HTTP/1.1 has (pipelining, half-close) is tested with
+the tests are given the class. Features of HTTP/1.1 alone (pipelining, half-close) are tested with
 `support.http.RawClient`.
 """
 
@@ -43,7 +43,7 @@ def connected(port: int, tls: ssl.SSLContext | None, receive_buffer: int | None)
 
 
 def fill(sock: socket.socket, data: bytes) -> int:
-    """Send until the kernel takes no more for a while; returns the octets it took."""
+    """Send until the kernel takes no more for a while; return the number of bytes."""
     sock.settimeout(A_WHILE)
     sent = 0
     try:
@@ -58,8 +58,8 @@ def fill(sock: socket.socket, data: bytes) -> int:
 class Http1Client:
     """One HTTP/1.1 connection to 127.0.0.1, kept alive between requests.
 
-    tls: a client's context, for https. receive_buffer: octets the kernel takes before the test
-    reads them; small makes a slow reader. Waiting longer than DEADLINE raises TimeoutError.
+    tls: a client's context, for https. receive_buffer: bytes that the kernel takes before the test
+    reads them; a small one makes a slow reader. Waiting longer than DEADLINE raises TimeoutError.
     """
 
     http_version = "1.1"
@@ -96,7 +96,7 @@ class Http1Client:
         self.sock.sendall(data)
 
     def read(self) -> bytes:
-        """What comes next; b"" where the server has closed, by FIN or by RST."""
+        """The next data; b"" if the server has closed, by FIN or by RST."""
         try:
             return self.sock.recv(READ_SIZE)
         except ConnectionResetError:
@@ -160,8 +160,8 @@ class Http1Stream:
         self._client.write(self._body(data, end))
 
     def fill(self, data: bytes) -> int:
-        """Send of a body, whose length was declared, until the kernel takes no more for a while;
-        returns the octets it was."""
+        """Send of a body, whose length was declared, until the kernel takes no more for a while.
+        Return the number of bytes."""
         return fill(self._client.sock, data)
 
     def rest(self, data: bytes) -> None:
@@ -213,7 +213,7 @@ class Http1Stream:
         return response
 
     def read_broken(self) -> bytes:
-        """What comes of the body until the server breaks the response off, as it must."""
+        """The body until the server aborts the response, as it must."""
         pieces = []
         try:
             while piece := self.read():

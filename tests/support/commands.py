@@ -1,4 +1,4 @@
-"""Runs `bascule` commands as somebody at a terminal does."""
+"""Runs `bascule` commands as a user at a terminal does."""
 
 import os
 import subprocess
@@ -48,7 +48,7 @@ def started(
     port: int = 0,
     fds: Sequence[int] = (),
 ) -> Iterator[Server]:
-    """Run a command that serves until it is told to stop; `port` is where it will listen."""
+    """Run a command that serves until it is stopped; `port` is the port that it will use."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bascule", *args],
         cwd=cwd,

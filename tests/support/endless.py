@@ -1,6 +1,6 @@
 """Streams that wait for something to tell, and what must end them.
 
-A site answers with one piece, and then waits for ever. Its `ended` is set when its framework has
+A site answers with one piece, and then waits forever. Its `ended` is set when its framework has
 closed its generator.
 """
 

@@ -1,4 +1,4 @@
-"""What a test and its application, each in a thread of its own, tell each other."""
+"""Signals between a test and its application, each in a thread of its own."""
 
 import asyncio
 from concurrent.futures import Future

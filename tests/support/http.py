@@ -98,7 +98,7 @@ class RawClient:
         self.sock.close()
 
     def half_close(self) -> None:
-        """Send FIN and go on reading."""
+        """Send FIN and continue to read."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def send(self, data: bytes) -> None:
@@ -130,7 +130,7 @@ class RawClient:
         self.send(b"0\r\n" + _field_lines(trailers) + b"\r\n")
 
     def receive(self) -> bytes:
-        """What comes next, at least one octet; b"" where the server closed (FIN or RST)."""
+        """The next data, at least one byte; b"" if the server has closed (FIN or RST)."""
         if self.unread:
             data, self.unread = self.unread, b""
             return data
@@ -141,7 +141,7 @@ class RawClient:
             return b""
 
     def read_at_least(self, count: int) -> bytes:
-        """`count` octets or some more. Raises ConnectionEnded where the server closes before."""
+        """`count` bytes or some more. Raises ConnectionEnded if the server closes before."""
         data = b""
         while len(data) < count:
             data = self._read_more(data)
@@ -181,8 +181,8 @@ class RawClient:
 class _ResponseReader:
     """Reads one response.
 
-    Each has an h11 connection of its own, which is told of a plain request: the one that went out
-    need not be one that h11 would send.
+    Each has an h11 connection of its own, which is given a plain request: h11 might not send the
+    request that went out.
     """
 
     def __init__(self, method: str) -> None:

@@ -58,7 +58,7 @@ class Http2Client:
         return [describe(frame) for frame in self.read(most)]
 
     def body(self, stream: int, most: int = PLENTY) -> bytes:
-        """What comes of one stream's body."""
+        """The body of one stream."""
         return b"".join(
             frame.payload
             for frame in self.read(most)

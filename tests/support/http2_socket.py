@@ -18,7 +18,7 @@ Fields = list[tuple[bytes, bytes]]
 
 @dataclass
 class Answer:
-    """What has come of a response."""
+    """The received part of a response."""
 
     status: int = 0
     fields: dict[bytes, bytes] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class Http2SocketClient:
         self.flush()
 
     def flush(self) -> None:
-        octets = self.h2.data_to_send()
-        if octets:
-            self.socket.sendall(octets)
+        data = self.h2.data_to_send()
+        if data:
+            self.socket.sendall(data)
 
     def ask(
         self, method: str = "GET", path: str = "/", fields: Fields = (), *, end: bool = True
@@ -88,11 +88,11 @@ class Http2SocketClient:
 
     def receive(self) -> bool:
         """Take what comes next; False at the end of the connection."""
-        octets = self.socket.recv(65536)
-        if not octets:
+        data = self.socket.recv(65536)
+        if not data:
             self.closed = True
             return False
-        for event in self.h2.receive_data(octets):
+        for event in self.h2.receive_data(data):
             self.note(event)
         self.flush()
         return True

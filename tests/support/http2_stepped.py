@@ -6,8 +6,8 @@
     stream.response().body
 
 A test that is given the class of a client does not see which one it is. Several streams may be
-open at a time. What comes is checked by h2, as h11 does it there. Windows are opened only by what
-a test reads, so one that does not read is a slow reader.
+open at a time. h2 checks the data of the server, as h11 does there. Windows are opened only by the
+reads of a test, so a test that does not read is a slow reader.
 """
 
 import socket
@@ -32,7 +32,7 @@ FRAME_HEAD = 9
 FRAME_SIZE = 16384
 AT_ONCE = 1 << 20
 
-# What an HTTP/2 client says by frames (RFC 9113 section 8.2.2), if it says it at all.
+# Fields that frames replace in HTTP/2 (RFC 9113 section 8.2.2).
 ONLY_HTTP1 = {"transfer-encoding", "connection", "keep-alive"}
 
 Pairs = list[tuple[bytes, bytes]]
@@ -103,7 +103,7 @@ class Http2SteppedClient:
             pseudo.append((":authority", hosts[0] if hosts else "127.0.0.1"))
             fields = [field for field in fields if field[0] != "host"]
         whole = b"" if more or body is None else body
-        # What fits goes in one segment with the head, as every client sends it.
+        # The first frame goes in one segment with the head, as every client sends it.
         behind = whole[:FRAME_SIZE]
         last = not more and len(behind) == len(whole)
         stream = self.begin(pseudo + fields, end=last, behind=behind)
@@ -128,8 +128,8 @@ class Http2SteppedClient:
         return stream
 
     def flush(self) -> None:
-        if octets := self.h2.data_to_send():
-            self.sock.sendall(octets)
+        if data := self.h2.data_to_send():
+            self.sock.sendall(data)
 
     def pump(self) -> bool:
         """Take what comes next; False where the server has closed, by FIN or by RST."""
@@ -145,8 +145,8 @@ class Http2SteppedClient:
         return True
 
     def _whole_frames(self) -> tuple[bytes, bool]:
-        """What has come whole, without GOAWAY: h2 takes nothing after it, though the streams that
-        are open go on (RFC 9113 section 6.8). And whether there was one."""
+        """The complete frames without GOAWAY, and whether there was one: h2 accepts nothing after
+        it, although open streams continue (RFC 9113 section 6.8)."""
         data, at, taken, goaway = self._unread, 0, [], False
         while len(data) - at >= FRAME_HEAD:
             end = at + FRAME_HEAD + int.from_bytes(data[at : at + 3], "big")
@@ -160,9 +160,9 @@ class Http2SteppedClient:
         self._unread = data[at:]
         return b"".join(taken), goaway
 
-    def take(self, octets: bytes, goaway: bool) -> None:
+    def take(self, data: bytes, goaway: bool) -> None:
         self.told = self.told or goaway
-        for event in self.h2.receive_data(octets):
+        for event in self.h2.receive_data(data):
             stream = self.streams.get(getattr(event, "stream_id", 0) or 0)
             if stream is not None:
                 stream.events.append(event)
@@ -180,7 +180,7 @@ class Http2SteppedClient:
         return sum(len(stream.events) for stream in self.streams.values())
 
     def is_silent(self) -> bool:
-        """Whether nothing has come that was not read. What is about the connection is nothing."""
+        """Whether nothing has come that was not read. Frames of the connection do not count."""
         self.sock.setblocking(False)
         try:
             while self.pump():
@@ -246,7 +246,7 @@ class Http2Stream:
             client.flush()
 
     def fill(self, data: bytes) -> int:
-        """Send until nothing more is taken for a while; returns the octets it was."""
+        """Send until nothing more is taken for a while; return the number of bytes."""
         self.client.sock.settimeout(A_WHILE)
         begin = self.sent
         try:
@@ -310,7 +310,7 @@ class Http2Stream:
         return response
 
     def read_broken(self) -> bytes:
-        """What comes of the body until the server breaks the response off, as it must."""
+        """The body until the server aborts the response, as it must."""
         pieces = []
         try:
             while piece := self.read():

@@ -45,7 +45,7 @@ def accepted(stream: Http2Stream) -> Response:
 
 
 def piece(stream: Http2Stream) -> bytes:
-    """What comes next; b"" at the end of the stream, however it ended."""
+    """The next data; b"" at the end of the stream, however it ended."""
     try:
         return stream.read()
     except ConnectionEnded:

@@ -138,7 +138,7 @@ class Served:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(DEADLINE)
 
     def wait_until_quiet(self) -> None:
-        """Wait until the server has noticed by itself that everybody is gone."""
+        """Wait until the server has noticed by itself that all clients have disconnected."""
         self.run(self._until(lambda: bool(self.hub.quiet)))
 
     def wait_until_unconnected(self) -> None:
@@ -158,7 +158,7 @@ class Served:
         return any(words in line for line in self._log.lines)
 
     def taken_log(self) -> str:
-        """What the server has logged since the last call; the test answers for it."""
+        """The lines that the server has logged since the last call; the test has to check them."""
         lines, self._log.lines = self._log.lines, []
         return "\n".join(lines)
 

@@ -19,7 +19,7 @@ DEADLINE = 20.0
 
 
 class Load:
-    """What has been asked and answered so far."""
+    """The requests and responses so far."""
 
     def __init__(self, port: int, pause: float = 0.0) -> None:
         self.port = port

@@ -1,4 +1,4 @@
-"""What tests need and pip does not bring: programs, and a machine's IPv6.
+"""Requirements of tests that pip does not install: programs, and IPv6.
 
 Where a program is missing its tests are skipped, with the reason. CI must not pass by leaving them
 out: it sets TEST_REQUIRE_ALL=1, and then a missing one is a failure. (A variable that began with

@@ -1,4 +1,4 @@
-"""What a load balancer sends before the client's octets: PROXY headers, well formed or not."""
+"""PROXY headers, which a load balancer sends before the client's bytes, well formed or not."""
 
 import struct
 from ipaddress import ip_address

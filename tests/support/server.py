@@ -36,7 +36,7 @@ class Server:
         self._output = _Output(process)
 
     def output(self) -> str:
-        """What the process wrote to stdout and stderr; all of it once it has ended."""
+        """The output of the process on stdout and stderr; complete once it has ended."""
         return self._output.text()
 
     def wait_for_output(self, text: str, deadline: float = OUTPUT_DEADLINE, times: int = 1) -> str:

@@ -22,15 +22,15 @@ from typing import Any
 THREAD_DEADLINE = 10.0
 ENDLESS = 100_000
 
-# What a client sends when it closes its sending side.
+# Sent by a client that closes its sending side.
 END = b""
 
 
 class FakeLoop(asyncio.SelectorEventLoop):
     """An asyncio loop with a clock that only the test moves.
 
-    now: what `time()` says. errors: what the loop's exception handler was told; a test that ends
-    with any has failed.
+    now: the value of `time()`.
+    errors: the calls of the loop's exception handler; a test that ends with any has failed.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class FakeLoop(asyncio.SelectorEventLoop):
 class FakeTransport:
     """A transport, and the client at its other end.
 
-    received: octets the client has taken. finished: it has seen the end of them (FIN).
+    received: bytes that the client has taken. finished: it has seen the end of them (FIN).
     aborted: the server called `abort`. lost: `connection_lost` has been called.
     is_gone: the client has reset the connection, which only the kernel knows yet.
     reading: whether the server reads. lost_writes: what was written when the connection was gone.
@@ -112,7 +112,7 @@ class FakeTransport:
         self._unsent = bytearray()
         self._inbound: deque[bytes] = deque()
 
-    # What a protocol calls.
+    # Called by a protocol.
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return self.extra.get(name, default)
@@ -168,14 +168,14 @@ class FakeTransport:
             self._unsent.clear()
             self.loop.call_soon(self._lose, None)
 
-    # What the client does.
+    # Actions of the client.
 
     def connect(self, protocol: Any) -> None:
         self.protocol = protocol
         self.loop.run_soon(protocol.connection_made, self)
 
     def send(self, data: bytes) -> None:
-        """Send octets; they reach the server at once, or when it reads again."""
+        """Send data; it reaches the server at once, or when the server reads again."""
         self.send_soon(data)
         self.loop.settle()
 
@@ -189,7 +189,7 @@ class FakeTransport:
         self.send(END)
 
     def read(self, count: int) -> None:
-        """Take `count` octets of what the server has written."""
+        """Take `count` bytes of the server's output."""
         self.loop.run_soon(self._take, count)
 
     def stop_reading(self) -> None:
@@ -214,7 +214,7 @@ class FakeTransport:
 
     @property
     def undelivered(self) -> int:
-        """Octets sent by the client that the server has not read."""
+        """The number of bytes that the client has sent and the server has not read."""
         return sum(map(len, self._inbound))
 
     # Between the two.

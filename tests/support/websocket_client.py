@@ -1,4 +1,4 @@
-"""A WebSocket client for tests: every octet of its frames is the test's.
+"""A WebSocket client for tests, which choose every byte of its frames.
 
     client = WebSocketClient(port)
     client.shake_hands("/chat", [("Sec-WebSocket-Protocol", "a, b")])    # fails unless it is 101
@@ -6,8 +6,8 @@
     client.read_frame()                                                  # Frame(TEXT, b"hello")
     client.read_closed()                                                 # (1000, "")
 
-Nothing is answered by itself, neither Ping nor Close. What a server may never send (a mask, a
-reserved bit that was not negotiated) fails the test.
+Nothing is answered by itself, neither Ping nor Close. A frame that a server may never send
+(masked, or with a reserved bit that was not negotiated) fails the test.
 """
 
 import base64
@@ -126,8 +126,8 @@ def close_content(found: Frame) -> tuple[int | None, str]:
 class WebSocketClient(RawClient):
     """One connection to 127.0.0.1.
 
-    tls: a client's context, for wss. receive_buffer: octets the kernel takes before the test reads
-    them; small makes a slow reader.
+    tls: a client's context, for wss. receive_buffer: bytes that the kernel takes before the test
+    reads them; a small one makes a slow reader.
     """
 
     http_version = "1.1"
@@ -170,7 +170,7 @@ class WebSocketClient(RawClient):
         return self.read_answer()
 
     def fill(self, data: bytes) -> int:
-        """Send until nothing more is taken for a while; returns the octets it was."""
+        """Send until nothing more is taken for a while; return the number of bytes."""
         return fill(self.sock, data)
 
     def read_frame(self) -> Frame:

@@ -1,4 +1,4 @@
-"""What the WSGI applications of the contract tests are made of."""
+"""The parts of the WSGI applications of the contract tests."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -65,8 +65,9 @@ def handshake(target: str = "/", fields: Iterable[tuple[str, str]] = ()) -> byte
 class RawWebSocket:
     """One connection to 127.0.0.1 on which a handshake has been sent.
 
-    behind: what is sent in one piece with the handshake. receive_buffer: octets the kernel takes
-    before the test reads them; small makes a slow reader.
+    behind: data that is sent in one piece with the handshake.
+    receive_buffer: bytes that the kernel takes before the test reads them; a small one makes a
+    slow reader.
     """
 
     def __init__(
