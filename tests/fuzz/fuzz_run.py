@@ -2,7 +2,7 @@
 
 Files are run as they are, to see again what once failed. Without files, the bytes of the wire
 corpus are mutated for some seconds; with atheris installed, `--atheris [libFuzzer options]` does
-it guided by coverage. What fails is only printed, ready to become a case of the corpus.
+it guided by coverage. Failures are only printed, ready to become a case of the corpus.
 """
 
 import argparse

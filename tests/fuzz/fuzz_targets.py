@@ -67,7 +67,7 @@ def http1_engine(data: bytes) -> None:
 
 
 def http1_waiting(data: bytes) -> None:
-    """Nobody waits for the rest of a head that is past a limit already."""
+    """No client waits for the rest of a head that is past a limit already."""
     engine = Http1Engine(LIMITS)
     engine.receive_data(data)
     outcome = Outcome()
@@ -146,8 +146,8 @@ def decode_chunks(pieces: list[bytes]) -> tuple[object, ...]:
 
 
 def http1_response(data: bytes) -> None:
-    """Whatever an application sends is either a ResponseError or exactly one head with exactly
-    the fields it gave, then the body.
+    """Fields of an application raise ResponseError, or become exactly one head with exactly these
+    fields, then the body.
     """
     reason, _, rest = data.partition(b"|")
     parts = rest.split(b"|")
@@ -227,8 +227,8 @@ def websocket(deflated: bool) -> WebSocketEngine:
 
 
 def websocket_offer(data: bytes) -> None:
-    """Whatever the fields of a handshake say, it is refused with 400 or 426, or it can be answered
-    with a subprotocol of it and with an extension that has no byte but those of tokens.
+    """A handshake with any fields is refused with 400 or 426, or it can be answered with a
+    subprotocol of it and with an extension that has only bytes of tokens.
     """
     lines = data.split(b"\r\n")
     names = [b"sec-websocket-" + name for name in (b"protocol", b"extensions", b"key", b"version")]
@@ -296,8 +296,8 @@ def decode_or_refuse(decoder: Decoder, block: bytes) -> object:
 
 
 def forwarded(data: bytes) -> None:
-    """Whatever the fields of proxies say, it is refused with one printable line, or what is told
-    are an address, a host and a path.
+    """Any fields of proxies are refused with one printable line, or name an address, a host and a
+    path.
     """
     fields = [*zip(FORWARDED_NAMES, data.split(b"\r\n"), strict=False)]
     for words in (("10.0.0.0/8", "unix"), ("*",)):

@@ -37,13 +37,11 @@ UNCHECKED = (
     "src/bascule/interfaces",
     "src/bascule/loading",
     "src/bascule/loop",
-    "src/bascule/protocols",
     "src/bascule/supervisor",
     "src/bascule/worker",
     "tests/contract",
     "tests/django",
     "tests/endurance",
-    "tests/fuzz",
     "tests/process",
     "tests/support/http1_oracle.py",
     "tests/support/http1_requests.py",
@@ -60,12 +58,10 @@ UNCHECKED = (
     "tests/unit/loading",
     "tests/unit/loop",
     "tests/unit/observability",
-    "tests/unit/protocols",
     "tests/unit/sockets",
     "tests/unit/supervisor",
     "tests/unit/test_address.py",
     "tests/unit/worker",
-    "tests/wire",
 )
 
 FOLDERS = ("src", "tests", "bench", "scripts", "examples", "docs", ".ci", ".github")

@@ -147,9 +147,7 @@ def decode_lines(text: str) -> bytes:
     lines = text.split("\n")
     for line in lines:
         if line.endswith((" ", "\t")):
-            raise ValueError(
-                f"white space that nobody sees at the end of {line!r}; write \\x20 or \\t"
-            )
+            raise ValueError(f"invisible white space at the end of {line!r}; write \\x20 or \\t")
     return decode("".join(lines))
 
 

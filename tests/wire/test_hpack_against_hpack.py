@@ -75,7 +75,7 @@ def test_their_blocks_are_decoded(
         assert ours.decode(block) == fields
         assert entries(ours) == their_entries(theirs)
         assert ours.table.size == list_size(entries(ours))
-        # What the decoder remembers means the same as what it does not.
+        # A remembered block means the same as another.
         for _ in range(2):
             assert ours.decode(theirs.encode(fields)) == fields
             assert entries(ours) == their_entries(theirs)
@@ -119,7 +119,7 @@ def test_secrets_are_marked_for_whoever_passes_them_on(
 def decode_with_both(blocks: list[bytes], table_size: int) -> str | None:
     """The same lists and tables, as far as both go; the error that ended it."""
     ours, theirs = Decoder(table_size, **EVERYTHING), their_decoder()
-    # Theirs starts with a table of 4,096 bytes, and is told as by a peer.
+    # Theirs starts with a table of 4,096 bytes, and gets another size as from a peer.
     theirs.max_allowed_table_size = table_size
     theirs.header_table_size = min(table_size, 4096)
     for block in blocks:

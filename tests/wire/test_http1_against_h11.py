@@ -1,4 +1,4 @@
-"""The engine and h11, another reading of the same RFCs, look at the same bytes.
+"""The engine and h11, another reading of the same RFCs, read the same bytes.
 
 Requests that h11 writes, the engine must read as they were meant. Requests that something happened
 to are given to both.

@@ -100,7 +100,7 @@ def test_nothing_after_a_refusal(case: Case) -> None:
 
 @pytest.mark.parametrize("case", REPEATABLE, ids=by_name)
 def test_pipelined_twice(case: Case) -> None:
-    """What one request leaves behind must not show in the next (RFC 9112 section 9.3.2)."""
+    """One request leaves no trace in the next (RFC 9112 section 9.3.2)."""
     for words, pieces in cuts(case.data + case.data, case.name):
         with noting(words):
             outcome = feed(case.engine(), pieces)
@@ -115,7 +115,7 @@ def test_answered_before_the_body(case: Case) -> None:
     """An application may answer without reading: the body is thrown away, the rest is found."""
     outcome = feed(case.engine(), random_pieces(case.data, case.name), early=True)
     # A client that waits for 100 (Continue) may not send its body after an answer, and of a
-    # chunked body nobody knows how much is to come, so the connection ends there.
+    # chunked body the rest has no known length, so the connection ends there.
     waits = [number for number, wanted in enumerate(case.requests) if ends_early(wanted)]
     wanted = case.requests[: waits[0] + 1] if waits else case.requests
     assert [seen.target for seen in outcome.requests] == [request.target for request in wanted]

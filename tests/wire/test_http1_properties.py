@@ -1,4 +1,4 @@
-"""What holds for every sequence of bytes, however it is cut."""
+"""Properties of every sequence of bytes, however it is cut."""
 
 import re
 
@@ -14,7 +14,7 @@ from support.wire import Exchanged, Outcome, feed
 LIMITS = RequestLimits(
     request_line=60, head=200, fields=6, body=80, chunk_line=20, trailer=40, discard=30
 )
-# What an engine may keep that it has not handed out: the longest thing it must see whole.
+# Bytes that an engine may keep and has not handed out: the longest thing it must see whole.
 MOST_KEPT = 200
 
 pieces_of_garbage = st.one_of(st.binary(max_size=20), st.sampled_from(CONFUSING), mangled())
@@ -41,7 +41,7 @@ def test_no_bytes_raise_or_fill_memory(data: st.DataObject) -> None:
     raw = data.draw(streams)
     outcome = outcome_of(data.draw(cut(raw)), LIMITS)
     assert outcome.events_after_the_end == []
-    # Behind a last request the bytes wait for nobody; before it, only what is not yet complete.
+    # Behind a last request the bytes have no reader; before it, only what is not yet complete.
     if outcome.closed is not None:
         assert outcome.most_buffered <= MOST_KEPT
     for one in outcome.requests:

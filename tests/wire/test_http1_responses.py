@@ -1,4 +1,4 @@
-"""What the engine sends, h11 reads as the application meant it, whatever the framing."""
+"""Responses of the engine in any framing, which h11 reads as the application meant them."""
 
 from dataclasses import dataclass, field
 
@@ -64,7 +64,7 @@ answers = st.builds(
 
 @dataclass
 class Heard:
-    """What the client made of it."""
+    """The response as the client has read it."""
 
     hints: list[Fields] = field(default_factory=list)
     status: int = 0

@@ -21,7 +21,7 @@ ROUNDS = 100_000
 
 @dataclass
 class Told:
-    """What one side has learned of a message."""
+    """The parts of a message that one side has received."""
 
     fields: Fields = field(default_factory=list)
     informed: list[bytes] = field(default_factory=list)

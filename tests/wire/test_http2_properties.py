@@ -1,4 +1,4 @@
-"""What holds for every sequence of bytes and frames that an HTTP/2 client may send, however it is
+"""Properties of every sequence of bytes and frames that an HTTP/2 client may send, however it is
 cut."""
 
 import re

@@ -25,7 +25,7 @@ from support.websocket_messages import CODES, Message, Plain, closes, controls, 
 BOTH = pytest.mark.parametrize("make", [WebsocketsClient, WsprotoClient])
 FEWER = settings(EXAMPLES, max_examples=80)
 
-# What a client may offer about compression; None is nothing.
+# The offers of a client about compression; None is nothing.
 offers = st.one_of(
     st.none(),
     st.fixed_dictionaries(

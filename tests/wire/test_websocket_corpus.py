@@ -75,7 +75,7 @@ def test_nothing_has_to_follow_for_the_end(case: WebSocketCase) -> None:
 
 @pytest.mark.parametrize("case", BETWEEN_MESSAGES, ids=by_name)
 def test_a_stream_twice(case: WebSocketCase) -> None:
-    """What one message leaves behind must not show in the next."""
+    """One message leaves no trace in the next."""
     for pieces in cuts(case.data * 2, case.name):
         check(case, feed_websocket(case.engine(), pieces)[0], case.events[:-1] + case.events)
 

@@ -1,4 +1,4 @@
-"""What holds for every sequence of bytes that a WebSocket client may send, however it is cut."""
+"""Properties of every sequence of bytes that a WebSocket client may send, however it is cut."""
 
 import re
 import zlib

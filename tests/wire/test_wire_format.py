@@ -42,7 +42,7 @@ def test_line_breaks_of_the_file_mean_nothing() -> None:
 
 
 def test_unseen_white_space_is_an_error() -> None:
-    with pytest.raises(ValueError, match="nobody sees"):
+    with pytest.raises(ValueError, match="invisible white space"):
         decode_lines("GET \n/")
 
 

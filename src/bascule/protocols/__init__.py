@@ -1,2 +1,2 @@
-"""Sans-IO engines: bytes in, events out. Nothing here knows a socket, a clock, a loop or a
+"""Sans-IO engines: bytes in, events out. No module here knows a socket, a clock, a loop or a
 logger."""

@@ -1,9 +1,9 @@
-"""What an engine says about the bytes it was given. The same for every HTTP version.
+"""The events that engines make of bytes, the same for every HTTP version.
 
 A request arrives as one `Request`, then any number of `BodyData`, then one `BodyEnd`. A request
 without a body has `Request.ended` set and nothing follows. `Refused` is the last event of a
-connection: nothing that came after it on the wire is looked at (CVE-2024-49768 is what happens
-otherwise).
+connection: bytes behind it on the wire are ignored (CVE-2024-49768 shows the attack that is
+possible otherwise).
 
 On an HTTP/2 connection the events of its streams come mixed, each with its `stream_id`. There
 `Refused` is the last event of a stream, and so is `StreamReset`; `ConnectionFailed` is the last of
@@ -31,21 +31,23 @@ class Request:
     query: the part after the "?", without it.
     http_version: "1.0", "1.1" or "2".
     fields: (name, value) pairs in wire order, names in lower case, values without surrounding
-    white space.
+        white space.
     content_length: the declared length of the body in bytes, -1 where none was declared.
     ended: there is no body.
     expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110
-    section 10.1.1).
+        section 10.1.1).
     stream_id: the HTTP/2 stream, 0 in HTTP/1.1.
     websocket: the client's side of the handshake where the request asks for a WebSocket, else
-    None.
+        None.
 
-    What trusted proxies say is added by the connection, before an interface sees the request:
-    forwarding: whether fields of proxies may be among `fields`; an engine that has looked says
-    False.
-    endpoint: the two ends as the proxies tell them (an Endpoint of the interfaces), None where the
-    connection's are meant.
-    root_path: the path that a proxy has taken off the target, "" where none is told.
+    forwarding: whether fields of proxies may be among `fields`; False where an engine has found
+        that there are none.
+
+    The connection adds statements of trusted proxies before an interface sees the request:
+
+    endpoint: the two ends as the proxies name them (an Endpoint of the interfaces), None for those
+        of the connection.
+    root_path: the path that a proxy has taken off the target, "" where it names none.
     """
 
     __slots__ = (
@@ -137,8 +139,8 @@ class Closed:
 
 
 class Refused:
-    """The request breaks the protocol or a limit: answer `status` with `fields` in the head, say
-    `reason`, close; on an HTTP/2 stream only that stream ends."""
+    """The request breaks the protocol or a limit: answer with `status`, `fields` in the head and
+    `reason` as the body, then close; on an HTTP/2 stream only that stream ends."""
 
     __slots__ = ("fields", "reason", "status", "stream_id")
 
@@ -158,8 +160,8 @@ class StreamReset:
     """An HTTP/2 stream has ended early (RFC 9113 section 5.4.2): nothing more comes of it, and
     nothing can be sent on it.
 
-    code: the error code (RFC 9113 section 7). by_peer: the client has reset it; else it was reset
-    here, because of what `reason` says.
+    code: the error code (RFC 9113 section 7).
+    by_peer: the client has reset it; else it was reset here, for `reason`.
     """
 
     __slots__ = ("by_peer", "code", "reason", "stream_id")
@@ -201,7 +203,7 @@ class Ping:
 
 
 class Pong:
-    """The answer to a Ping, or a sign of life that nobody asked for (RFC 6455 section 5.5.3)."""
+    """The answer to a Ping, or an unsolicited sign of life (RFC 6455 section 5.5.3)."""
 
     __slots__ = ("payload",)
 

@@ -1,14 +1,14 @@
-"""What proxies say about a request: X-Forwarded-* and Forwarded (RFC 7239).
+"""Statements of proxies about a request: X-Forwarded-* and Forwarded (RFC 7239).
 
     ForwardedReader.read    fields -> Told, or ForwardedError
 
-The fields are those of a request that came from a trusted peer; who that is, and what becomes of
-the fields of everybody else, is decided in `connections`.
+The fields are those of a request that came from a trusted peer; `connections` decides which peers
+these are, and drops the fields of all others.
 
-Each proxy adds to the right end of a list whom it got the request from. So the list is read from
-the right: an entry that is itself a trusted proxy's is skipped, and the first that is not is the
-client. What stands to the left of it came from that client, and is not looked at. Where all are
-trusted the leftmost is the client.
+Each proxy adds the address of its own client to the right end of a list. So the list is read from
+the right: an entry that is itself a trusted proxy's is skipped, and the first other entry is the
+client. Entries to the left of it came from that client, and are ignored. Where all are trusted the
+leftmost is the client.
 
     X-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.0.0.2      with 10.0.0.0/8 trusted: 198.51.100.7
 
@@ -41,7 +41,7 @@ PORT = re.compile(rb"[1-9][0-9]{0,4}")
 NAMELESS = re.compile(rb"(?:unknown|_[A-Za-z0-9._\-]+)(?::[A-Za-z0-9._\-]+)?", re.IGNORECASE)
 BRACKETED = re.compile(rb"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?")
 WITH_PORT = re.compile(rb"([0-9.]+):([0-9]{1,5})")
-# What nginx calls a client on a UNIX socket.
+# The name that nginx gives to a client on a UNIX socket.
 UNIX_CLIENT = b"unix:"
 # RFC 7239 section 4. Values that are not quoted may have colons and brackets, as many proxies
 # write them; no separator is among those.
@@ -53,7 +53,7 @@ PAIR = re.compile(
 ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 HIGHEST_PORT = 65535
-# Bytes of what is wrong that are shown.
+# Bytes of a wrong value that are shown.
 MOST_QUOTED = 60
 # How many answers are remembered, to values of how many bytes together: 300 KiB at most.
 ANSWERS_REMEMBERED = 1024
@@ -63,18 +63,20 @@ Client = tuple[str, int] | None
 
 
 class ForwardedError(Exception):
-    """What trusted peers say about a request is malformed or contradictory; the message says how,
-    in printable characters."""
+    """Fields of trusted peers are malformed or contradictory; the message says how, in printable
+    characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is known by them; empty where nothing is said.
+    """The content of the fields; attributes are empty where the fields are silent.
 
-    names_client: whether a client is named; `client` is then its address and port, 0 where the
-    port is not told, or None where it is one without an address. scheme: "http" or "https". host:
-    an authority (RFC 9110 section 7.2), port: of the server, both as clients know them. prefix:
-    the path that was taken off the target, without a slash at its end.
+    names_client: whether a client is named.
+    client: its address and port, 0 where the port is not named; None where it has no address.
+    scheme: "http" or "https".
+    host: an authority (RFC 9110 section 7.2), as clients know it.
+    port: of the server, as clients know it.
+    prefix: the path that was taken off the target, without a slash at its end.
     """
 
     names_client: bool = False
@@ -96,7 +98,8 @@ class Node:
 class ForwardedReader:
     """Reads the fields; one for a worker.
 
-    names: of the fields that are believed. trusted: the proxies.
+    names: of the fields that are used.
+    trusted: the proxies.
     """
 
     def __init__(self, names: Iterable[bytes], trusted: TrustedPeers) -> None:
@@ -107,8 +110,8 @@ class ForwardedReader:
         self.known: dict[tuple[tuple[bytes, bytes], ...], Told] = {}
 
     def read(self, fields: Fields) -> Told | None:
-        """What the fields say; None where there is none of them. Raises ForwardedError and
-        nothing else."""
+        """The content of the fields; None where there is none of them. Raises only
+        ForwardedError."""
         names = self.names
         said = tuple([field for field in fields if field[0] in names])
         if not said:
@@ -123,7 +126,7 @@ class ForwardedReader:
         return told
 
     def understand(self, said: Iterable[tuple[bytes, bytes]]) -> Told:
-        """The same, of believed fields that are not remembered."""
+        """The same, of fields that are not remembered."""
         found: dict[bytes, list[bytes]] = {}
         for name, value in said:
             found.setdefault(name, []).append(value)
@@ -155,7 +158,7 @@ class ForwardedReader:
     def walk(self, chain: list[bytes]) -> tuple[Client, int]:
         """The client, and its place in the list."""
         client: Client = None
-        first = 0 if self.trusted.everybody else len(chain) - 1
+        first = 0 if self.trusted.trusts_all else len(chain) - 1
         for index in range(min(first, len(chain) - 1), -1, -1):
             node = self.read_node(chain[index])
             client = node.client
@@ -190,18 +193,18 @@ class ForwardedReader:
     # Forwarded.
 
     def read_standard(self, value: bytes) -> Told:
-        """RFC 7239 section 4: what the element says that tells of the client."""
+        """RFC 7239 section 4: the content of the element that describes the client."""
         elements = parse_elements(value)
         if not elements:
             return Told()
-        first = 0 if self.trusted.everybody else len(elements) - 1
+        first = 0 if self.trusted.trusts_all else len(elements) - 1
         client: Client = None
         index = first
         while True:
             element = elements[index]
             if b"for" not in element:
-                # Whoever wrote this does not say whom it got the request from, so nothing to the
-                # left of it can be told from what a client made up.
+                # The proxy that wrote this does not name its client, so entries to the left of it
+                # may have been made up by a client.
                 client = None
                 break
             node = self.read_node(element[b"for"])
@@ -226,7 +229,7 @@ def split_host(authority: bytes) -> tuple[bytes, int]:
 
 
 def quoted(value: bytes) -> str:
-    """A value for the log, where it is not to be long."""
+    """A value for the log, cut off where it is long."""
     return f"{value[:MOST_QUOTED]!r}{'...' if len(value) > MOST_QUOTED else ''}"
 
 
@@ -238,7 +241,7 @@ def members(values: list[bytes]) -> list[bytes]:
 
 
 def entry_beside(name: bytes, entries: list[bytes], length: int, index: int) -> bytes:
-    """The entry of a list that tells of the client. Raises ForwardedError."""
+    """The entry of a list that belongs to the client. Raises ForwardedError."""
     if not entries:
         return b""
     if len(entries) == length:

@@ -14,7 +14,7 @@ dictionary that only grows to `NAMES_REMEMBERED`, so a peer that invents names c
                         otherwise
     PROXY               in an environ it is HTTP_PROXY, which many clients of HTTP take for the
                         proxy to use (CVE-2016-5385): dropped unless the operator says otherwise
-    FORWARDING          what proxies tell of the client: only theirs to say (CVE-2022-2255)
+    FORWARDING          statements of proxies about the client (CVE-2022-2255)
 """
 
 import re
@@ -53,8 +53,8 @@ KINDS = {
     b"proxy": PROXY,
 }
 
-# Fields by which somebody is told who the client is and what it asked for. An application, or a
-# middleware of it, that believes one of them must not get it from a client.
+# Fields by which proxies name the client and describe its request. An application or a middleware
+# that relies on one of them must not get it from a client.
 FORWARDING_NAMES = frozenset(
     # RFC 7239 and RFC 9440, the standards.
     b"forwarded client-cert client-cert-chain "
@@ -109,7 +109,7 @@ SPACE = 0x20
 
 
 class NameCache:
-    """What is known about field names as they were written: (name in lower case, kind)."""
+    """Field names as they were written, with (name in lower case, kind) of each."""
 
     __slots__ = ("known",)
 

@@ -10,7 +10,7 @@ from here, and so does docs/limits.md.
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-# What an engine may take in one turn of the loop, until its connection sets another number.
+# The frames that an engine takes in one turn of the loop, until its connection sets a number.
 UNLIMITED_TURN = 2**62
 
 

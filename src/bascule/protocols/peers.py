@@ -1,9 +1,9 @@
-"""Whom a server believes: a list of addresses and networks, and who is in it.
+"""Trusted peers: a list of addresses and networks, and whether an address is in it.
 
     192.0.2.7, 2001:db8::7    one address
     10.0.0.0/8, fd00::/8      a network
-    unix                      whoever connects to a UNIX socket: who may, its permissions say
-    *                         everybody
+    unix                      all peers on a UNIX socket, whose permissions limit who connects
+    *                         all peers
 
 IPv4 and IPv4 mapped into IPv6 (::ffff:192.0.2.7, RFC 4291 section 2.5.5.2) are the same address
 here, since a socket that listens on both families shows clients as the latter.
@@ -19,9 +19,9 @@ from ipaddress import (
     ip_network,
 )
 
-EVERYBODY = "*"
+ALL_PEERS = "*"
 UNIX = "unix"
-# How many addresses are remembered with the answer; a client behind a proxy comes more than once.
+# The number of addresses that are remembered with the answer; most clients come more than once.
 ADDRESSES_REMEMBERED = 1024
 # 0.0.0.0 to 255.255.255.255 mapped into IPv6, as a network.
 MAPPED_BITS = 96
@@ -31,30 +31,33 @@ IPNetwork = IPv4Network | IPv6Network
 
 
 class TrustedPeers:
-    """The list, read. everybody: `*` is in it. unix: so is everybody on a UNIX socket."""
+    """The list, read.
 
-    __slots__ = ("everybody", "known", "networks", "unix")
+    trusts_all: `*` is in it.
+    unix: all peers on a UNIX socket are in it.
+    """
+
+    __slots__ = ("known", "networks", "trusts_all", "unix")
 
     def __init__(self, words: Iterable[str]) -> None:
         """words: as above. Raises ValueError with the end of a sentence."""
-        self.everybody = False
+        self.trusts_all = False
         self.unix = False
         self.networks: list[IPNetwork] = []
         self.known: dict[str, bool] = {}
         for word in words:
-            if word == EVERYBODY:
-                self.everybody = self.unix = True
+            if word == ALL_PEERS:
+                self.trusts_all = self.unix = True
             elif word == UNIX:
                 self.unix = True
             else:
                 self.networks.append(parse_network(word))
 
     def includes(self, address: str) -> bool:
-        """Whether an address, as text, is in the list. What is no address is in it only with
-        `*`."""
+        """Whether an address, as text, is in the list. Any other text is in it only with `*`."""
         answer = self.known.get(address)
         if answer is None:
-            answer = self.everybody or self.find(address)
+            answer = self.trusts_all or self.find(address)
             if len(self.known) >= ADDRESSES_REMEMBERED:
                 self.known.clear()
             self.known[address] = answer

@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2: what a load balancer sends before the client's bytes.
+"""The PROXY protocol, versions 1 and 2: a header of a load balancer before the client's bytes.
 
     ProxyReader.feed    bytes of a connection -> how many of them are the header's
 
@@ -43,7 +43,7 @@ POLYNOMIAL = 0x82F63B78
 
 
 class ProxyHeaderError(Exception):
-    """What a peer sends is no PROXY header, or a wrong one; the message says how, as the end of a
+    """A peer sends no PROXY header, or a wrong one; the message says how, as the end of a
     sentence, in printable characters."""
 
 
@@ -67,8 +67,8 @@ UNKNOWN_ENDS = ProxiedEnds(None, None)
 class ProxyReader:
     """Reads one header, in whatever pieces it comes.
 
-    done: it is complete. ends: what it says; None where the connection is the proxy's own (LOCAL,
-    a check of health).
+    done: it is complete.
+    ends: its content; None where the connection is the proxy's own (LOCAL, a check of health).
     """
 
     __slots__ = ("done", "ends", "head")
@@ -80,11 +80,11 @@ class ProxyReader:
 
     @property
     def begun(self) -> bool:
-        """Something of the header has come."""
+        """Part of the header has come."""
         return bool(self.head)
 
     def feed(self, shown: bytes) -> int:
-        """Look at bytes that come next, at least one. Returns how many of them are part of the
+        """Read the bytes that come next, at least one. Returns how many of them are part of the
         header, from the first on. Raises ProxyHeaderError."""
         head = self.head + shown
         if begins_alike(head, SIGNATURE):
@@ -139,7 +139,7 @@ def parse_line(line: bytes) -> ProxiedEnds:
     """Section 2.1: exactly one space between parts, decimal ports. Raises ProxyHeaderError."""
     parts = line.decode("latin-1").split(" ")
     if parts[1] == "UNKNOWN":
-        # Whatever else it has is to be ignored.
+        # The rest of the line is to be ignored.
         return UNKNOWN_ENDS
     if len(parts) != 6 or parts[1] not in ("TCP4", "TCP6"):
         raise ProxyHeaderError("sends a malformed PROXY line")
@@ -224,7 +224,7 @@ def crc32c(data: bytes) -> int:
 
 @cache
 def crc_table() -> list[int]:
-    """What each byte does to the sum."""
+    """The change of the sum by each byte."""
     table = []
     for value in range(256):
         for _ in range(8):

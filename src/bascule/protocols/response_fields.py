@@ -1,8 +1,8 @@
-"""The fields of responses, the same for every HTTP version: those of the server itself, and what
-an application may say.
+"""The fields of responses, the same for every HTTP version: those of the server itself, and checks
+of those of applications.
 
 A response never carries a byte that could end a field early (CVE-2020-7695, CVE-2018-1000164),
-nor two lengths that contradict each other. What breaks a rule raises ResponseError.
+nor two lengths that contradict each other. A field that breaks a rule raises ResponseError.
 """
 
 from bascule.errors import ResponseError
@@ -67,7 +67,7 @@ def check_reason(reason: bytes) -> None:
 
 
 def declared_length(value: bytes, before: int) -> int:
-    """A Content-Length of the application's, `before` being what an earlier one said. Raises
+    """A Content-Length of the application's; `before` is the value of an earlier one. Raises
     ResponseError."""
     length = parse_length(value.strip(b" \t"))
     if length == NO_LENGTH:

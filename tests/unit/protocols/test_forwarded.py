@@ -1,4 +1,4 @@
-"""What proxies say: X-Forwarded-*, Forwarded (RFC 7239), and both."""
+"""Statements of proxies: X-Forwarded-*, Forwarded (RFC 7239), and both."""
 
 import re
 
@@ -73,12 +73,12 @@ def refusal(*fields: tuple[str, str], trusted: tuple[str, ...] = PROXIES) -> str
         # Several lines are one list.
         (["6.6.6.6", "198.51.100.7", "10.0.0.2"], ("198.51.100.7", 0)),
         (["198.51.100.7", "10.0.0.2"], ("198.51.100.7", 0)),
-        # What the client made up is not looked at, so it may be anything.
+        # Entries that the client made up are ignored, so they may be anything.
         (["<script>, 198.51.100.7"], ("198.51.100.7", 0)),
         (["\x80, 1.2.3.4.5, 198.51.100.7, 10.0.0.2"], ("198.51.100.7", 0)),
         # Empty members of a list do not count.
         ([", 198.51.100.7,, 10.0.0.2 ,"], ("198.51.100.7", 0)),
-        # Whoever the proxy does not name.
+        # A client that the proxy does not name.
         (["unknown"], None),
         (["198.51.100.7, unknown, 10.0.0.2"], None),
         (["198.51.100.7, UNKNOWN"], None),
@@ -246,7 +246,7 @@ def test_malformed_prefix(value: str) -> None:
             Told(True, ("198.51.100.7", 0), "https"),
         ),
         ("for=10.0.0.3;proto=https, for=10.0.0.2", Told(True, ("10.0.0.3", 0), "https")),
-        # A trusted proxy that does not say whom it serves: what is left of it is nobody's.
+        # A trusted proxy that does not name its client: entries to the left of it are not used.
         ("for=6.6.6.6;host=evil.example, proto=https, for=10.0.0.2", Told(True, None, "https")),
         ("", Told()),
         (" , ;", Told()),

@@ -1,4 +1,4 @@
-"""Who is trusted: addresses, networks, and the two words."""
+"""Trusted peers: addresses, networks, and the two words."""
 
 import ipaddress
 

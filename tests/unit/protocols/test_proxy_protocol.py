@@ -37,7 +37,7 @@ def read(data: bytes, size: int = 65536) -> tuple[ProxyReader, bytes]:
 
 
 def ends_of(header: bytes) -> ProxiedEnds | None:
-    """What a header says, the same in every cut, with nothing behind it touched."""
+    """The content of a header, the same in every cut, with nothing behind it touched."""
     found = []
     for size in (1, 2, 7, 16, 65536):
         reader, left = read(header + REST, size)
@@ -193,7 +193,7 @@ def test_malformed_binary(header: bytes, reason: str) -> None:
 
 
 def test_too_long_a_header_is_refused_by_its_length() -> None:
-    """Nobody waits for it."""
+    """No connection waits for it."""
     assert "of 65535 bytes" in refusal(SIGNATURE + b"\x21\x11\xff\xff")
 
 

@@ -13,7 +13,7 @@ from bascule.protocols.headers import FIELD_VALUE, FORBIDDEN_TRAILERS, MAX_LENGT
 from bascule.protocols.limits import RequestLimits
 
 # chunk-size [ chunk-ext ], RFC 9112 sections 7.1 and 7.1.1. White space is only where there is an
-# extension behind it. Nothing gives back what it has matched, so a line is looked at once.
+# extension behind it. All parts are possessive, so a line is read once.
 NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 QUOTED_STRING = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 BWS = rb"[ \t]*+"
@@ -23,7 +23,7 @@ CHUNK_LINE = re.compile(
     rb"(?:" + BWS + rb"=" + BWS + rb"(?:" + NAME + rb"+|" + QUOTED_STRING + rb"))?)*+"
 )
 
-# Chunks that one call of `decode` looks at. Those of one byte take a microsecond or two each, and
+# Chunks that one call of `decode` reads. Those of one byte take a microsecond or two each, and
 # one read brings tens of thousands of them.
 CHUNKS_AT_ONCE = 64
 
@@ -35,11 +35,12 @@ DONE = 4
 
 
 class ChunkedDecoder:
-    """Fed with what is buffered, takes what it can.
+    """Takes as much of the buffered bytes as it can.
 
-    pieces: decoded bytes that were not collected yet. total: bytes decoded in all.
-    done: the body is complete, `trailers` are known. cut_short: `decode` has looked at as much as
-    it may at once, and there may be more.
+    pieces: decoded bytes that were not collected yet.
+    total: bytes decoded in all.
+    done: the body is complete, `trailers` are known.
+    cut_short: `decode` has read as many chunks as it may at once, and there may be more.
     """
 
     __slots__ = (

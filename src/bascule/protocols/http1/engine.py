@@ -7,8 +7,8 @@ peer sends.
     send_head, send_data, send_trailers   return what to write; raise ResponseError for the
                                           application's mistakes
 
-One request at a time: the next pipelined request is not looked at before the response of this one
-is complete and its body has been read. That alone keeps responses in order (RFC 9112 section
+One request at a time: the next pipelined request is not read before the response of this one is
+complete and its body has been read. That alone keeps responses in order (RFC 9112 section
 9.3.2) and bounds the read-ahead to the bytes that the connection lets in, which it can ask for
 with `buffered`.
 
@@ -17,7 +17,7 @@ with `buffered`.
     FIXED       hands out what is there             ENDED
     CHUNKS      hands out what decodes              ENDED
     ENDED       waits for the response              HEAD, or OVER if the connection will not stay
-    OVER        nothing, for ever
+    OVER        nothing, ever
 """
 
 from bascule.errors import RequestRefused
@@ -53,8 +53,8 @@ SHORTEST_LINE = 3
 class Http1Engine:
     """One connection's worth of HTTP/1.1, server side.
 
-    cut_short: the last call of `next_event` has looked at as many chunks as it may at once, and
-    there are more. The caller decides when to go on.
+    cut_short: the last call of `next_event` has read as many chunks as it may at once, and there
+        are more. The caller decides when to continue.
     """
 
     __slots__ = (
@@ -103,10 +103,10 @@ class Http1Engine:
         self.cut_short = False
         self.state = HEAD
 
-    # What comes in.
+    # Input.
 
     def receive_data(self, data: bytes) -> None:
-        """Keep bytes until `next_event` is asked for them; none behind the end."""
+        """Keep bytes until `next_event` is called; none behind the end."""
         if self.state == OVER:
             return
         if self.position >= len(self.buffer):
@@ -123,7 +123,7 @@ class Http1Engine:
 
     @property
     def buffered(self) -> int:
-        """Bytes that were received and not looked at yet."""
+        """The number of bytes that were received and not taken yet."""
         return len(self.buffer) - self.position
 
     @property
@@ -206,7 +206,7 @@ class Http1Engine:
             raise RequestRefused(400, "a TLS handshake on a port that speaks plain HTTP")
 
     def check_partial_head(self) -> None:
-        """Refuse what can be refused before the head is complete, so that nobody waits for a
+        """Refuse as much as possible before the head is complete, so that no client waits for a
         deadline."""
         buffer = self.buffer
         size = len(buffer) - self.position
@@ -240,7 +240,7 @@ class Http1Engine:
 
     def request_line(self) -> tuple[str, bytes, str]:
         """(method, target, version) of the request whose head is being received or was refused,
-        for the log: "-" for what cannot be told."""
+        for the log: "-" for a part that is not known."""
         longest = self.limits.request_line
         start = self.buffer[self.position : self.position + longest + 2]
         line, ended, _ = start.partition(b"\r\n")
@@ -303,7 +303,7 @@ class Http1Engine:
         self.cut_short = decoder.cut_short
         return decoder.take()
 
-    # What goes out.
+    # Output.
 
     def send_continue(self) -> bytes:
         """100 (Continue), when the client still waits for it (RFC 9110 section 10.1.1)."""
@@ -326,8 +326,8 @@ class Http1Engine:
     ) -> bytes:
         """The response head with the first piece of its body. Raises ResponseError."""
         if self.waits_for_continue:
-            # The client may or may not send the body now; nobody can tell where the next request
-            # begins.
+            # The client may or may not send the body now, so the beginning of the next request
+            # cannot be found.
             self.writer.keep_alive = False
         elif self.state < ENDED and self.may_leave_too_much():
             # The client learns it now (RFC 9112 section 9.6), and not from a connection that
@@ -346,7 +346,8 @@ class Http1Engine:
 
     def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> bytes:
         """The end of the body with trailer fields, which only chunked bodies can carry, and which
-        go only to clients that asked for them (RFC 9110 section 6.5.1). Raises ResponseError.
+        are sent only to clients that asked for them (RFC 9110 section 6.5.1). Raises
+        ResponseError.
         """
         return self.writer.trailers(fields, self.wants_trailers())
 
@@ -359,12 +360,12 @@ class Http1Engine:
         return b"trailers" in [one.strip(b" \t").lower() for one in b",".join(lists).split(b",")]
 
     def send_file_prefix(self, size: int, end: bool) -> bytes | None:
-        """What to write before `size` bytes of a file, or None when none may be written. Raises
-        ResponseError."""
+        """The bytes to write before `size` bytes of a file, or None when none may be written.
+        Raises ResponseError."""
         return self.writer.file_prefix(size, end)
 
     def send_file_suffix(self, size: int, end: bool) -> bytes:
-        """What to write behind them."""
+        """The bytes to write behind them."""
         return self.writer.file_suffix(size, end)
 
     def send_switching(self, fields: list[tuple[bytes, bytes]]) -> bytes:
@@ -375,14 +376,14 @@ class Http1Engine:
         return head
 
     def take_rest(self) -> bytes:
-        """What was received behind the head, for the protocol that was switched to."""
+        """The bytes received behind the head, for the protocol that was switched to."""
         rest = self.buffer[self.position :]
         self.buffer = b""
         self.position = self.scanned = 0
         return rest
 
     def begin_refusal(self) -> None:
-        """The next response answers what was refused: it is the last on this connection."""
+        """The next response is a refusal, and the last on this connection."""
         self.state = OVER
         self.waits_for_continue = False
         self.writer.begin(False, False, False)
@@ -413,7 +414,7 @@ class Http1Engine:
 
     @property
     def ends_with_connection(self) -> bool:
-        """The client takes the end of the connection for that of the response."""
+        """The end of the connection is the end of the response."""
         return self.writer.framing == UNTIL_CLOSE
 
     @property

@@ -1,9 +1,9 @@
 """Reads one complete request head (RFC 9112 sections 2 to 5).
 
 The request line is taken apart here, because it must have exactly three parts; llhttp, the parser
-of Node.js, checks every byte of the field lines. What remains is meaning: framing, Host, Expect,
-Connection, the form of the target. The first thing that is wrong is kept in `refusal` rather than
-raised through llhttp's callbacks.
+of Node.js, checks every byte of the field lines. Meaning remains: framing, Host, Expect,
+Connection, the form of the target. The first fault is kept in `refusal` rather than raised through
+llhttp's callbacks.
 
 A head is only given to `read` when it is complete, so a parser is never left in the middle of one.
 """
@@ -56,8 +56,11 @@ class HeadReader:
     """Turns the bytes of a head into a `Request`; one for each connection, used again for every
     request on it.
 
-    After `read`, `chunked` says how the body is framed, `keep_alive` whether the client wants the
-    connection to stay, `upgrade` what it would like to switch to.
+    After `read`:
+
+    chunked: whether the body is framed in chunks.
+    keep_alive: whether the client wants the connection to stay.
+    upgrade: the protocol that the client would like to switch to.
     """
 
     __slots__ = (
@@ -185,8 +188,8 @@ class HeadReader:
         self.fields.append((entry[0], value))
 
     def note(self, kind: int, value: bytes) -> bool:
-        """A name that means something to the server; returns whether the application sees the
-        field."""
+        """Note a name that means something to the server; returns whether the application sees
+        the field."""
         if kind == HOST:
             if self.host is not None:
                 self.refuse(400, "more than one Host field")
@@ -258,7 +261,7 @@ class HeadReader:
             self.refusal = RequestRefused(status, reason)
 
     def finish(self, method: str, target: bytes) -> Request:
-        """What can only be judged when all fields are known."""
+        """Judge the rules that need all fields."""
         if self.seen_fields > self.most_fields:
             raise RequestRefused(431, f"more than {self.limits.fields} field lines")
         if self.chunked:
@@ -300,7 +303,7 @@ class HeadReader:
     def read_upgrade(self, request: Request) -> None:
         """The one protocol that can be switched to; every other Upgrade is ignored (RFC 9110
         section 7.8)."""
-        # Not before somebody asks: hashlib alone would be a megabyte of every worker.
+        # Imported lazily: most workers never see a WebSocket, and hashlib alone takes a megabyte.
         from bascule.protocols.websocket.handshake import is_websocket_upgrade, read_offer
 
         if not is_websocket_upgrade(request.method, request.http_version, request.fields):

@@ -1,7 +1,7 @@
 """Frames one response (RFC 9112 section 6) and checks what the application says about it.
 
-The client never gets a corrupt message: whatever the application sends that HTTP does not allow
-raises ResponseError at the call that did it, before a byte of that call is written.
+The client never gets a corrupt message: where the application breaks HTTP, the call that did it
+raises ResponseError before a byte of that call is written.
 
     body                how it is framed
     NOTHING             HEAD, 204 and 304 have none, whatever the application sends
@@ -53,9 +53,10 @@ COPIED_BODY = 16384
 class ResponseWriter:
     """The bytes of one response after another on one connection.
 
-    complete: the response is finished. keep_alive: the connection can carry another one.
-    unsent: a body too large to copy, to be written behind what the last call returned; the caller
-    takes it.
+    complete: the response is finished.
+    keep_alive: the connection can carry another one.
+    unsent: a body too large to copy, to be written behind the bytes that the last call returned;
+        the caller takes it.
     dropped_body: the application sent a body where there can be none.
     """
 
@@ -224,8 +225,8 @@ class ResponseWriter:
             # RFC 9110 section 8.6: no Content-Length in a 204.
             return NOTHING, b"", 0
         if self.head_only or status == 304:
-            # A whole body that HEAD leaves out has the length that GET would tell. One that a 304
-            # cannot have has none: it is not what a 200 would send (RFC 9110 section 8.6).
+            # A whole body that HEAD leaves out has the length of the one for GET. A body that a
+            # 304 cannot have has none: it is not that of a 200 (RFC 9110 section 8.6).
             if length == NO_LENGTH and end and size and status != 304:
                 length = size
             return NOTHING, length_line(length) if length >= 0 else b"", 0
@@ -244,8 +245,8 @@ class ResponseWriter:
         return CHUNKED, b"transfer-encoding: chunked\r\n", 0
 
     def data(self, data: bytes, end: bool) -> bytes:
-        """A piece of the body, framed. Raises ResponseError when it does not fit what was
-        declared."""
+        """A piece of the body, framed. Raises ResponseError when it does not fit the declared
+        length."""
         framing = self.framing
         if self.complete or not self.started:
             raise ResponseError("body outside a response")
@@ -273,7 +274,7 @@ class ResponseWriter:
         self.remaining -= size
 
     def file_prefix(self, size: int, end: bool) -> bytes | None:
-        """What goes before `size` bytes that the kernel will send; None when there is no body to
+        """The bytes before `size` bytes that the kernel will send; None when there is no body to
         send at all."""
         if self.complete or not self.started:
             raise ResponseError("body outside a response")
@@ -284,7 +285,7 @@ class ResponseWriter:
         return b"%x\r\n" % size if self.framing == CHUNKED and size else b""
 
     def file_suffix(self, size: int, end: bool) -> bytes:
-        """What goes behind them."""
+        """The bytes behind them."""
         self.complete = end
         if self.framing != CHUNKED:
             return b""

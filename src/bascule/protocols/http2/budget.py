@@ -1,4 +1,4 @@
-"""What a peer may do without sending or reading anything of use.
+"""Limits of the work that a peer can cause without sending or reading anything of use.
 
 Resets, pings and empty frames cost the peer a few bytes and the server some work; all of them have
 a use, so none can be forbidden. A budget is spent by them, and earned back by frames of responses,
@@ -13,11 +13,11 @@ from bascule.errors import FrameRefused
 from bascule.protocols.http2.frames import ENHANCE_YOUR_CALM
 from bascule.protocols.limits import Http2Limits
 
-# What a response is worth in the budget of frames, and a frame of it.
+# The worth of a response in the budget of frames, and of a frame of it.
 RESPONSE_EARNS = 8
 FRAME_EARNS = 2
-# WINDOW_UPDATE frames that are free, because they acknowledge what was sent: so many for each DATA
-# frame, and one for each so many bytes of it. A client acknowledges to the stream and to the
+# WINDOW_UPDATE frames that are free, because they acknowledge DATA: the number for each DATA
+# frame, and the bytes of it for each further one. A client acknowledges to the stream and to the
 # connection, so the second number lets it do both each time it has read 1 KiB. No client does so
 # more often: Go waits for 4 KiB, the Python library h2 for 1 KiB at least, others for a good part
 # of their windows. Clients read smaller pieces only where the frames are small, such as those of

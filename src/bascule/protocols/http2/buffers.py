@@ -1,7 +1,7 @@
 """Bytes written into a buffer, and made of one.
 
-What the loops of header compression need and Python cannot say in a form that compiles well, so
-each function is there twice, as in protocols/websocket/masking.py: buffers.pxd has the inline
+The loops of header compression need them, and Python cannot say them in a form that compiles well.
+So each function is there twice, as in protocols/websocket/masking.py: buffers.pxd has the inline
 twins that compiled modules use. This module itself is never compiled.
 
 Buffers are `bytearray`s here. In the twins they are pointers and nothing is checked: the caller

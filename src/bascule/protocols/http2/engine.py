@@ -21,8 +21,8 @@ the calls that connections make:
 
     connections -> engine -> requests, settings -> streams -> outbox -> budget
 
-Whatever is to be sent, answers to pings as much as responses, is gathered and taken at once, after
-all that one read has brought: one write for all of it.
+All output, answers to pings as much as responses, is gathered and taken at once, after all that
+one read has brought: one write for all of it.
 
     state         what is expected                          goes to
     SETTINGS_DUE  the preface, then SETTINGS (section 3.4)  FRAMES
@@ -30,9 +30,9 @@ all that one read has brought: one write for all of it.
     ENDED         nothing: the client has closed its side; responses still go out
     OVER          nothing, ever: the connection has failed
 
-What breaks the protocol ends one stream or the connection, as RFC 9113 section 5.4 has it:
-StreamRefused and FrameRefused are raised by the part that finds it, and made into RST_STREAM or
-GOAWAY, and an event, in `next_event`. RequestRefused is a request that is understood and answered.
+A breach of the protocol ends one stream or the connection (RFC 9113 section 5.4): the part that
+finds it raises StreamRefused or FrameRefused, and `next_event` makes RST_STREAM or GOAWAY of it,
+and an event. RequestRefused is a request that is understood and answered.
 
 Nothing that a peer sends is kept here but one incomplete frame, the parts of one header block, and
 the numbers of Http2Limits.
@@ -153,7 +153,7 @@ class Http2Engine:
         self.cut_short = False
         self.outbox.outgoing += opening_frames(own, limits.head, websockets)
 
-    # What comes in.
+    # Input.
 
     def receive_data(self, data: bytes) -> None:
         """Keep bytes until `next_event` is called; none behind the end."""
@@ -224,7 +224,7 @@ class Http2Engine:
         return None
 
     def closed(self) -> Http2Event | None:
-        """The end of the bytes. Streams go on being answered, but no body will end any more."""
+        """The end of the bytes. Streams are still answered, but no body will end any more."""
         if not self.eof:
             return None
         clean = self.reader.buffered() == 0 and self.requests.block.stream_id == 0
@@ -369,7 +369,7 @@ class Http2Engine:
         self.reader.clear()
         return ConnectionFailed(code, reason)
 
-    # What the connection wants.
+    # Requests of the connection.
 
     def replenish(self, seconds: float) -> None:
         """Let so much time pass: some of what the peer has spent is forgiven."""
@@ -398,11 +398,11 @@ class Http2Engine:
         if not stream.closed and self.state != OVER:
             self.streams.reset(stream.id, code)
 
-    # What goes out.
+    # Output.
 
     def take_outgoing(self, most: int) -> bytearray:
-        """What is to be written, its caller's own: control frames and heads, all of them, and
-        bodies as far as the windows and `most` bytes let them."""
+        """The bytes to write, which are the caller's from now on: all control frames and heads,
+        and bodies as far as the windows and `most` bytes let them."""
         outbox = self.outbox
         if outbox.scheduler.ready:
             self.send_waiting(most)
@@ -420,7 +420,7 @@ class Http2Engine:
             outbox.relieve(stream)
 
     def take_relieved(self) -> list[Stream]:
-        """The streams whose writers may go on."""
+        """The streams whose writers may continue."""
         return self.outbox.take_relieved()
 
     def send_continue(self, stream: Stream) -> None:
@@ -472,8 +472,8 @@ class Http2Engine:
             self.put(stream, data if on_wire else b"", end)
 
     def send_trailers(self, stream: Stream, fields: Fields) -> None:
-        """The end of the body with trailer fields, which go only to clients that asked for them
-        (RFC 9110 section 6.5.1). Raises ResponseError."""
+        """The end of the body with trailer fields, which are sent only to clients that asked for
+        them (RFC 9110 section 6.5.1). Raises ResponseError."""
         made = self.responses.trailers(stream, fields)
         on_wire = count(stream, 0, True)
         stream.complete = True

@@ -1,10 +1,10 @@
 """The receiving side of flow control (RFC 9113 sections 5.2 and 6.9): how much the peer may still
-send, and when it is told that it may send more.
+send, and when a WINDOW_UPDATE allows more.
 
-A window opens only as bytes are consumed: by the application, or because nobody wants them. It is
-announced in steps of half its size, so a WINDOW_UPDATE is paid once for many DATA frames. Each
+A window opens only as bytes are consumed: by the application, or because they have no reader. It
+is announced in steps of half its size, so a WINDOW_UPDATE is paid once for many DATA frames. Each
 time a whole window has been consumed it doubles, up to a cap: a fast reader gets the width that a
-long way to the client needs, and a slow one makes nobody keep more than it was given at first.
+long way to the client needs, and for a slow one no more is kept than the window had at first.
 """
 
 from bascule.protocols.http2.frames import LARGEST_WINDOW
@@ -13,9 +13,11 @@ from bascule.protocols.http2.frames import LARGEST_WINDOW
 class ReceiveWindow:
     """One window, of a stream or of the connection.
 
-    left: bytes that the peer may still send. size: what it may send without an answer. most: how
-    large that may become. owed: consumed, and not announced yet. turned: consumed since the size
-    last changed.
+    left: bytes that the peer may still send.
+    size: bytes that it may send without an answer.
+    most: the largest that `size` may become.
+    owed: bytes consumed, and not announced yet.
+    turned: bytes consumed since the size last changed.
     """
 
     __slots__ = ("left", "most", "owed", "size", "turned")

@@ -10,7 +10,7 @@
     |                   Frame Payload (0...)                      ...
     +---------------------------------------------------------------+
 
-Frames are read by the engine, in place. Nothing is judged here.
+FrameReader reads frames, in place. No rule about frames is checked here.
 """
 
 from collections.abc import Sequence
@@ -168,5 +168,5 @@ def settings_frame(settings: Sequence[tuple[int, int]]) -> bytes:
 
 
 def goaway_frame(last_id: int, code: int, words: bytes) -> bytes:
-    """A GOAWAY frame with words for whoever debugs the peer (RFC 9113 section 6.8)."""
+    """A GOAWAY frame with words for debugging (RFC 9113 section 6.8)."""
     return frame(GOAWAY, 0, 0, TWO_NUMBERS.pack(last_id, code) + words)

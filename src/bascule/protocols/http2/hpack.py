@@ -13,7 +13,7 @@ for what it does to the table, and nothing of it is kept: HeaderListTooLong.
 
 A block that leaves the table as it is means the same until the table changes, and a list that
 does is encoded the same. Both directions keep the last few of those; browsers and applications
-say the same again and again, and then a block costs one look into a dictionary.
+send the same again and again, and then a block costs one look-up in a dictionary.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from collections.abc import Sequence
 from bascule.protocols.http2 import buffers, hpack_table, huffman
 from bascule.protocols.http2.hpack_table import DynamicTable, Field, SearchableTable
 
-# What is kept of each direction: so many blocks, none that is longer or has more fields. A peer
-# that fills all of it with what is only there once takes 70 KiB.
+# The number of blocks kept of each direction, and their longest size and most fields. A peer that
+# fills all of it with blocks that come only once takes 70 KiB.
 BLOCKS_REMEMBERED = 16
 LONGEST_BLOCK_REMEMBERED = 256
 MOST_REMEMBERED_FIELDS = 32
-# How many of the fields that were sent as literals are known when they come again.
+# The number of fields sent as literals that are recognized when they come again.
 CANDIDATES = 64
 
 # RFC 7541 section 5.1 lets a decoder limit integers. No index, length or size is larger, so there
@@ -46,7 +46,7 @@ LARGEST_SCRATCH = 2048
 INDEX = 0
 # Each has another value, or one that is old after a second: it would only push others out.
 PASSING = 1
-# RFC 7541 section 7.1.3: never indexed, nor by those who pass it on.
+# RFC 7541 section 7.1.3: never indexed, also by intermediaries.
 SECRET = 2
 # The same for a short value, which could be guessed byte by byte from the length of blocks.
 COOKIE = 3
@@ -94,13 +94,14 @@ class HeaderListTooLong(ValueError):
 class Decoder:
     """Decodes the field blocks of one direction of a connection, each whole, in their order.
 
-    max_table_size: bytes of the dynamic table, in the measure of RFC 7541 section 4.1, that our
-    SETTINGS_HEADER_TABLE_SIZE allows the peer. It holds at once; until the peer knows of another,
-    it is 4,096. max_list_size: the longest list in the measure of RFC 9113 section 6.5.2: bytes
-    of names and values and 32 for each field. max_fields: most fields of a list.
+    allowed: bytes of the dynamic table, in the measure of RFC 7541 section 4.1, that our
+        SETTINGS_HEADER_TABLE_SIZE allows the peer. The table begins with no more than 4,096.
+    max_list_size: the longest list in the measure of RFC 9113 section 6.5.2: bytes of names and
+        values and 32 for each field.
+    max_fields: most fields of a list.
 
-    What a decoder keeps is the table, a few short blocks, and while it decodes the list and a
-    buffer for one string.
+    A decoder keeps the table, a few short blocks, and while it decodes the list and a buffer for
+    one string.
     """
 
     __slots__ = (
@@ -287,12 +288,13 @@ class Decoder:
 class Encoder:
     """Encodes the lists of fields of one direction of a connection, in their order.
 
-    max_table_size: bytes that our dynamic table may have, whatever the peer allows. Until the
-    peer says something else it allows 4,096.
+    max_table_size: bytes that our dynamic table may have, even where the peer allows more. Until
+        its SETTINGS come, it allows 4,096.
 
-    A field is indexed when it comes for the second time. What changes with every message, a length
-    or a date, never is: it would push out what stays the same. Authorization,
-    Proxy-Authorization, Set-Cookie and short cookies are marked as never to be indexed by anybody.
+    A field is indexed when it comes for the second time. A field that changes with every message,
+    a length or a date, never is: it would push out others that stay the same. Authorization,
+    Proxy-Authorization, Set-Cookie and short cookies are marked as never to be indexed, also by
+    intermediaries.
     """
 
     __slots__ = (
@@ -308,7 +310,7 @@ class Encoder:
     def __init__(self, max_table_size: int = hpack_table.DEFAULT_SIZE) -> None:
         self.max_table_size = max_table_size
         self.table = SearchableTable(hpack_table.DEFAULT_SIZE)
-        # The size that the peer knows of, and the smallest since it was told.
+        # The size that the peer knows of, and the smallest since the last update.
         self.told = hpack_table.DEFAULT_SIZE
         self.lowest = hpack_table.DEFAULT_SIZE
         # False when the same list would be encoded otherwise next time, or should not be kept.
@@ -320,8 +322,8 @@ class Encoder:
         self.set_max_table_size(hpack_table.DEFAULT_SIZE)
 
     def set_max_table_size(self, size: int) -> None:
-        """The peer's SETTINGS_HEADER_TABLE_SIZE is `size`. The next block tells what the table's
-        size has become by it."""
+        """The peer's SETTINGS_HEADER_TABLE_SIZE is `size`. The next block announces the
+        size that the table has by it."""
         size = min(size, self.max_table_size)
         self.lowest = min(self.lowest, size)
         self.table.resize(size)

@@ -72,9 +72,9 @@ STATIC: list[Field] = [
     (b"www-authenticate", b""),
 ]
 STATIC_LAST = 61
-# The size of both tables before either end has said anything (RFC 9113 section 6.5.2).
+# The size of both tables until SETTINGS change it (RFC 9113 section 6.5.2).
 DEFAULT_SIZE = 4096
-# RFC 7541 section 4.1: what an entry counts for beside its bytes.
+# RFC 7541 section 4.1: the size of an entry beside its bytes.
 ENTRY_OVERHEAD = 32
 FIRST_ROOM = 16
 
@@ -82,8 +82,10 @@ FIRST_ROOM = 16
 class DynamicTable:
     """The dynamic table as a ring: any entry is found, added or dropped in constant time.
 
-    limit: the largest size, in the measure of RFC 7541 section 4.1. size: the size now, never
-    larger. count: entries. added: how many there have been in all.
+    limit: the largest size, in the measure of RFC 7541 section 4.1.
+    size: the size now, never larger.
+    count: the number of entries.
+    added: how many there have been in all.
     """
 
     __slots__ = ("added", "count", "limit", "ring", "room", "size")

@@ -4,7 +4,7 @@ Only the lengths of the codes are written down here. The code is canonical: in t
 lengths, and of symbols within a length, each code is the one before plus one, with zeros behind
 it where codes become longer. So the tables are made from the lengths.
 
-Decoding looks at 30 bits at a time, which is the longest code. Codes of up to eight bits, those
+Decoding takes 30 bits at a time, which is the longest code. Codes of up to eight bits, those
 of nearly everything that fields are written in, are found by their first eight bits in ROOT; of
 the longer ones there are so few that the length is searched for.
 """

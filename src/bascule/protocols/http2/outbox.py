@@ -32,7 +32,7 @@ from bascule.protocols.http2.stream import SEND_HIGH_WATER, SEND_LOW_WATER, Stre
 
 
 class Outbox:
-    """What waits to be written.
+    """Frames and bodies that wait to be written.
 
     outgoing: bytes for the next write.
     encoder: compresses fields.
@@ -72,7 +72,7 @@ class Outbox:
         return outgoing
 
     def take_relieved(self) -> list[Stream]:
-        """The streams whose writers may go on."""
+        """The streams whose writers may continue."""
         relieved = self.relieved
         if relieved:
             self.relieved = []
@@ -131,7 +131,7 @@ class Outbox:
         return stream
 
     def relieve(self, stream: Stream) -> None:
-        """Let the writer of a stream go on, if it was told to wait and need not any more."""
+        """Let the writer of a stream continue, if it waits and need not any more."""
         if stream.congested and stream.queued <= SEND_LOW_WATER:
             stream.congested = False
             self.relieved.append(stream)
@@ -179,7 +179,7 @@ class Outbox:
             self.scheduler.add(stream)
 
     def drop(self, stream: Stream) -> None:
-        """Forget what waits in a stream: it is closed."""
+        """Forget the data that waits in a stream: it is closed."""
         self.scheduler.remove(stream)
         stream.congested = False
         stream.queue = None

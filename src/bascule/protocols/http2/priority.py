@@ -1,7 +1,7 @@
-"""Extensible priorities (RFC 9218): how they are written, and who is served next.
+"""Extensible priorities (RFC 9218): how they are written, and which stream is served next.
 
 The priorities of RFC 7540 are not used: every connection begins with
-SETTINGS_NO_RFC7540_PRIORITIES, and PRIORITY frames are only looked at for their form.
+SETTINGS_NO_RFC7540_PRIORITIES, and PRIORITY frames are only checked for their form.
 
 Order among the streams that could send (RFC 9218 section 10): the lower urgency first. Within one
 urgency, a stream that is not incremental is served to its end, in the order in which streams had
@@ -17,15 +17,15 @@ from bascule.protocols.http2.stream import Stream
 URGENCIES = 8
 DEFAULT_URGENCY = 3
 
-# The members of a dictionary (RFC 8941 section 3.2) as far as they concern anybody: a key, and a
+# The members of a dictionary (RFC 8941 section 3.2) as far as they are used here: a key, and a
 # value that is an integer or a boolean. Others are passed over, with their values.
 MEMBER = re.compile(rb"[ \t]*([a-z*][a-z0-9_\-.*]*)(?:=([^,;]*))?((?:;[^,]*)?)[ \t]*")
 URGENCY = re.compile(rb"[0-7]")
 
 
 def parse_priority(value: bytes) -> tuple[int, bool]:
-    """(urgency, incremental) of a Priority field or frame. What cannot be read has its default, as
-    if it were not there (RFC 9218 section 4)."""
+    """(urgency, incremental) of a Priority field or frame. A member that cannot be read has its
+    default, as if it were not there (RFC 9218 section 4)."""
     urgency, incremental = DEFAULT_URGENCY, False
     for member in value.split(b","):
         match = MEMBER.fullmatch(member)
@@ -44,7 +44,7 @@ def parse_priority(value: bytes) -> tuple[int, bool]:
 class Scheduler:
     """The streams that have something to send and a window to send it.
 
-    ready: how many.
+    ready: the number of them.
     """
 
     __slots__ = ("levels", "ready")

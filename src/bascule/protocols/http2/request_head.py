@@ -1,12 +1,12 @@
 """Reads the fields of a request (RFC 9113 section 8) into a Request.
 
-Two kinds of fault end here. What RFC 9113 section 8.1.1 calls malformed raises StreamRefused: the
-stream is reset with PROTOCOL_ERROR, because whoever wrote it does not speak HTTP/2, or tries to
-make two parties read two requests. What is well-formed but not wanted here raises RequestRefused
-and is answered, with the status that HTTP/1.1 gives it.
+Two kinds of fault end here. A request that is malformed (RFC 9113 section 8.1.1) raises
+StreamRefused: the stream is reset with PROTOCOL_ERROR, because the client does not speak HTTP/2,
+or tries to make two parties read two requests. A request that is well-formed but not wanted here
+raises RequestRefused and is answered, with the status that HTTP/1.1 gives it.
 
-What an application sees is the same as of HTTP/1.1: `:authority` is its Host field, crumbs of a
-cookie are one field (section 8.2.3), and the policy about names is that of protocols.headers.
+Applications see the same as over HTTP/1.1: `:authority` is the Host field, crumbs of a cookie are
+one field (section 8.2.3), and the policy about names is that of protocols.headers.
 """
 
 import re
@@ -50,7 +50,7 @@ COLON = 0x3A
 PATH = re.compile(rb"[!\"$-~]+")
 SCHEMES = frozenset((b"http", b"https"))
 
-# What cannot be in a message that carries no connection (RFC 9113 section 8.2.2).
+# Fields that describe a connection, which a stream is not (RFC 9113 section 8.2.2).
 CONNECTION_SPECIFIC = frozenset((CONNECTION, TRANSFER_ENCODING, UPGRADE, HOP_BY_HOP))
 
 TOKENS = NameCache()
@@ -89,7 +89,7 @@ def check_values(fields: list[tuple[bytes, bytes]]) -> None:
 
 
 class RequestReader:
-    """Reads one head after another; what it holds is about the last one.
+    """Reads one head after another; its attributes describe the last one.
 
     priority: the value of its Priority field (RFC 9218 section 5), or None.
     """
@@ -179,8 +179,8 @@ class RequestReader:
             raise malformed(f"more than one {name.decode('ascii')}")
 
     def note(self, kind: int, name: bytes, value: bytes) -> bool:
-        """A name that means something to the server; returns whether the application sees the
-        field where it stands."""
+        """Note a name that means something to the server; returns whether the application sees
+        the field where it stands."""
         if kind == COOKIE_FIELD:
             if self.cookies is None:
                 self.cookies = [value]
@@ -226,7 +226,7 @@ class RequestReader:
         return True
 
     def finish(self, ended: bool) -> Request:
-        """What can only be judged when all fields are known."""
+        """Judge the rules that need all fields, and make the request."""
         raw_method = self.method
         if raw_method is None:
             raise malformed("no :method")
@@ -338,12 +338,12 @@ class RequestReader:
             raise RequestRefused(400, "a WebSocket handshake on a stream that has ended")
         if self.content_length != NO_LENGTH:
             raise RequestRefused(400, "a WebSocket handshake with a body")
-        # Not before somebody asks: hashlib alone would be a megabyte of every worker.
+        # Imported lazily: most workers never see a WebSocket, and hashlib alone takes a megabyte.
         from bascule.protocols.websocket.handshake import read_stream_offer
 
         request.websocket = read_stream_offer(request.fields)
         request.method = "GET"
-        # What comes on the stream is no body of the handshake.
+        # The bytes that come on the stream are no body of the handshake.
         request.ended = True
 
     def read_trailers(self, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -1,8 +1,8 @@
 """Requests out of frames: HEADERS, CONTINUATION and DATA become Request, BodyData and BodyEnd.
 
-The frame at hand is in the FrameReader. A header block is decoded whatever becomes of its stream,
-because the table of the connection goes on with it (RFC 9113 section 4.3); then it is a request,
-a trailer section, or belongs to a stream that is closed. Of a body every byte counts against both
+The frame at hand is in the FrameReader. Every header block is decoded, even for a stream that is
+closed, because it changes the table of the connection (RFC 9113 section 4.3); then it is a request
+or a trailer section, or is ignored. Of a body every byte counts against both
 windows (section 6.9.1), is given back at once where nothing reads it, and otherwise when the
 application has read it.
 

@@ -1,8 +1,8 @@
 """The fields of a response, and how its body is bounded (RFC 9113 section 8.1 and 8.3.2).
 
-The rules are HTTP/1.1's, with the same errors at the same calls: an application cannot tell, and
-need not, which version it answers. What HTTP/2 has no place for (`Connection`, `Transfer-Encoding`
-and their like, section 8.2.2) is left out, as HTTP/1.1 leaves it to the server.
+The rules are HTTP/1.1's, with the same errors at the same calls: an application need not know
+which version it answers. Fields that HTTP/2 has no place for (`Connection`, `Transfer-Encoding`
+and their like, section 8.2.2) are left out, as HTTP/1.1 leaves them to the server.
 
     body            when                            what is checked
     NOTHING         HEAD, 204, 304                  it is dropped
@@ -178,7 +178,7 @@ class ResponseFields:
 
 
 def check_size(stream: Stream, size: int, end: bool) -> None:
-    """Raises ResponseError when a piece of `size` bytes does not fit what was declared."""
+    """Raise ResponseError when a piece of `size` bytes does not fit the declared length."""
     if stream.complete or not stream.started:
         raise ResponseError("body outside a response")
     if stream.framing == LENGTH:
@@ -205,9 +205,9 @@ def count(stream: Stream, size: int, end: bool) -> bool:
 
 
 def check_all(fields: Fields, given: Fields) -> None:
-    """Look at all values at once; at each only where something is wrong. Also take off what is
-    white space at their ends (RFC 9113 section 8.2.1): nghttp2 refuses a response that has any,
-    which in HTTP/1.1 is no part of the value."""
+    """Check all values at once; each only where one is wrong. Also take off white space at their
+    ends (RFC 9113 section 8.2.1): nghttp2 refuses a response that has any, which in HTTP/1.1 is no
+    part of the value."""
     values = b"".join([field[1] for field in fields])
     if len(values.translate(None, FORBIDDEN_BYTES)) != len(values):
         check_values(given)

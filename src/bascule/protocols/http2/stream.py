@@ -1,5 +1,5 @@
-"""One stream (RFC 9113 section 5.1): a request and its response, their windows, and what waits to
-be sent.
+"""One stream (RFC 9113 section 5.1): a request and its response, their windows, and the data that
+waits to be sent.
 
     remote_ended    the client has sent END_STREAM: the request is complete
     local_ended     END_STREAM has been written: the response is complete on the wire
@@ -15,7 +15,7 @@ from bascule.protocols.headers import NO_LENGTH
 from bascule.protocols.http2.flow import ReceiveWindow
 
 # Bytes of a response that wait in a stream before its writer should pause, and below which it may
-# go on. A connection's transport has as much again.
+# continue. A connection's transport has as much again.
 SEND_HIGH_WATER = 65536
 SEND_LOW_WATER = 16384
 
@@ -26,22 +26,33 @@ OPEN_ENDED = 2
 
 
 class Stream:
-    """id: its identifier. opened_at, ended_at, heard_at: the age of the connection when the stream
-    was opened, when its response was complete, and when something of the rest of its request came.
-    content_length, received: bytes of the request body that were declared, and that have come.
-    unconsumed: those of them that fill the window. discards: what still comes of the request body
-    has no reader. discarded: bytes of that. wants_trailers: the client takes trailer fields.
+    """The state of one stream.
+
+    id: its identifier.
+    opened_at: the age of the connection when the stream was opened.
+    ended_at: its age when the response was complete.
+    heard_at: its age when the last piece of the rest of the request came.
+    content_length: bytes of the request body that were declared.
+    received: bytes of it that have come.
+    unconsumed: those of them that fill the window.
+    discards: the rest of the request body has no reader.
+    discarded: bytes of that rest.
+    wants_trailers: the client takes trailer fields.
+    waits_for_continue: the client waits for 100 (Continue).
     tunnel: a WebSocket has been accepted on it, so each side ends on its own.
 
-    send_window: bytes that the peer takes, which its SETTINGS may make negative. queue: pieces of
-    the response that wait for windows, `queued` bytes in all; `offset` bytes of the first are
-    sent. ending: END_STREAM comes behind them, and before it `trailers`. congested: the writer
-    should wait.
+    send_window: bytes that the peer takes, which its SETTINGS may make negative.
+    queue, queued: pieces of the response that wait for windows, and their bytes.
+    offset: bytes of the first piece that are sent.
+    ending: END_STREAM comes behind them.
+    trailers: fields that come before END_STREAM.
+    congested: the writer should wait.
 
-    started, complete: the application has sent the head, and all. framing, remaining: how the
-    response body is bounded, and what is missing of its Content-Length. head_only: the request was
-    HEAD. dropped_body: the application sent a body where there can be none. waits_for_continue:
-    the client waits for 100 (Continue).
+    started, complete: the application has sent the head, and all.
+    framing, remaining: how the response body is bounded, and the bytes that its Content-Length
+        still wants.
+    head_only: the request was HEAD.
+    dropped_body: the application sent a body where there can be none.
 
     urgency, incremental, scheduled: see priority.
     """
@@ -134,7 +145,7 @@ class Stream:
             self.congested = True
 
     def dequeue(self, most: int) -> bytes:
-        """The next piece of what waits, at most `most` bytes long."""
+        """The next piece of the data that waits, at most `most` bytes long."""
         queue = self.queue
         if queue is None or not queue:
             return b""

@@ -50,7 +50,7 @@ REST_IN_ALL = 30.0
 
 
 class StreamTable:
-    """The streams, and what a connection knows about all of them.
+    """The streams, and the state that they share.
 
     open: the streams that are open, by their identifiers.
     answered: streams whose responses are complete, and whose requests are not.
@@ -264,7 +264,7 @@ class StreamTable:
         return StreamReset(stream_id, code, f"reset by the client: {error_name(code)}", True)
 
     def reset(self, stream_id: int, code: int) -> None:
-        """Write RST_STREAM; what the client has sent before it learns of it will be ignored."""
+        """Write RST_STREAM; frames that the client has sent before it learns of it are ignored."""
         add_rst_stream(self.outbox.outgoing, stream_id, code)
         stream = self.open.get(stream_id)
         if stream is not None:
@@ -274,7 +274,7 @@ class StreamTable:
             del self.reset_here[next(iter(self.reset_here))]
 
     def close(self, stream: Stream) -> None:
-        """Nothing more comes or goes; what was not read does not fill the window any more."""
+        """Close a stream: its unread bytes do not fill the window any more."""
         stream.closed = True
         self.outbox.drop(stream)
         self.open.pop(stream.id, None)
@@ -284,9 +284,9 @@ class StreamTable:
             stream.unconsumed = 0
 
     def check_closed(self, stream_id: int) -> None:
-        """HEADERS or DATA of a stream that is closed (RFC 9113 section 5.1): what the client sent
-        before it learned of our RST_STREAM, or GOAWAY, is ignored; it may not go on after its own
-        end. Raises FrameRefused."""
+        """HEADERS or DATA of a stream that is closed (RFC 9113 section 5.1): frames that the
+        client sent before it learned of our RST_STREAM, or GOAWAY, are ignored; frames behind its
+        own end are not allowed. Raises FrameRefused."""
         unwanted = self.drain_acked and stream_id > self.last_id
         if not unwanted and stream_id not in self.reset_here:
             raise FrameRefused(STREAM_CLOSED, f"stream {stream_id} is closed")
@@ -302,8 +302,8 @@ class StreamTable:
             self.end_requests()
 
     def drain(self) -> None:
-        """Ask for no new requests. What the client has sent before it learns of that is still
-        served (RFC 9113 section 6.8): a first GOAWAY names no last stream, and the real one
+        """Ask for no new requests. Those that the client has sent before it learns of that are
+        still served (RFC 9113 section 6.8): a first GOAWAY names no last stream, and the real one
         follows when a ping sent behind it has come back."""
         if self.draining or self.failed:
             return

@@ -1,7 +1,7 @@
 """permessage-deflate of one connection (RFC 7692 section 7), both directions.
 
-    feed(bytes, end), then inflate(room) until it returns nothing    what comes in
-    compress(bytes)                                                  what goes out
+    feed(data, end), then inflate(room) until it returns nothing    input
+    compress(data)                                                  output
 
 Both sides of zlib are made when they are first needed, because most connections of a server that
 offers compression are idle, and where a context is not taken over they are let go after each
@@ -86,8 +86,8 @@ class Deflate:
         return payload[: -len(TAIL)]
 
     def feed(self, data: bytes, end: bool) -> None:
-        """Bytes of a compressed message; `end` says that they are the last. What was fed before
-        has been inflated."""
+        """Bytes of a compressed message; `end` says that they are the last. The bytes fed before
+        have been inflated."""
         if data:
             self.unended = True
         # A sender that leaves an empty message empty, instead of the one byte of RFC 7692 section
@@ -132,12 +132,12 @@ class Deflate:
 
     def end_stream(self, rest: bytes) -> None:
         """A block with BFINAL ends a deflate stream, not the message (RFC 7692 section 7.2.3.4).
-        What follows is a stream of its own, which cannot refer back to this one.
+        The rest is a stream of its own, which cannot refer back to this one.
         """
         self.decompressor = None
         self.full = False
-        # RFC 7692 has the sender begin an empty block without BFINAL, which the tail ends. Those
-        # who finish a zlib stream and send what comes out do not know that.
+        # RFC 7692 has the sender begin an empty block without BFINAL, which the tail ends. Senders
+        # that finish a zlib stream and send its output leave that block out.
         self.unread = b"" if self.end and rest == TAIL else rest
         self.unended = bool(rest)
 

@@ -13,7 +13,7 @@ the application is decided above.
     state     next_event() does                                  goes to
     HEADER    looks for a frame header; takes control frames     PAYLOAD, OVER
     PAYLOAD   takes what is there of a data frame                HEADER
-    OVER      nothing, for ever
+    OVER      nothing, ever
 
 Control frames wait in the buffer until they are whole; they are short. The payload of a data frame
 does not wait: what has come of it is unmasked, inflated and, of a text, checked as UTF-8 at once.
@@ -74,8 +74,8 @@ def may_close_with(code: int) -> bool:
 class WebSocketEngine:
     """One WebSocket after its handshake.
 
-    turn: how many more frames, or pieces of their payloads, are looked at in this turn of the
-    loop. cut_short: `next_event` has stopped because there were none left.
+    turn: how many more frames, or pieces of their payloads, are taken in this turn of the loop.
+    cut_short: `next_event` has stopped because there were none left.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class WebSocketEngine:
         self.header = FrameHeader()
         self.buffer = b""
         self.position = 0
-        # What came while `buffer` was not used up.
+        # Bytes that came while `buffer` was not used up.
         self.pending: bytearray | None = None
         self.eof = False
         self.turn = UNLIMITED_TURN
@@ -132,10 +132,10 @@ class WebSocketEngine:
         self.message: bytearray | None = None
         self.unfinished = b""
 
-    # What comes in.
+    # Input.
 
     def receive_data(self, data: bytes) -> None:
-        """Keep bytes until `next_event` is asked for them; none behind the end."""
+        """Keep bytes until `next_event` is called; none behind the end."""
         if self.state == OVER:
             return
         if self.pending is not None:
@@ -152,7 +152,7 @@ class WebSocketEngine:
 
     @property
     def buffered(self) -> int:
-        """Bytes that were received and not looked at yet."""
+        """The number of bytes that were received and not taken yet."""
         pending = 0 if self.pending is None else len(self.pending)
         return len(self.buffer) - self.position + pending
 
@@ -177,11 +177,11 @@ class WebSocketEngine:
         return None
 
     def refill(self) -> bool:
-        """Nothing can be made of what is in the buffer: put what came later behind it. False when
-        nothing did."""
+        """Put the bytes that came later behind those in the buffer, which are no frame yet. False
+        when none came."""
         pending = self.pending
         if pending is not None:
-            # What is left is less than a header or a control frame.
+            # The rest is less than a header or a control frame.
             self.buffer = self.buffer[self.position :] + pending
             self.position = 0
             self.pending = None
@@ -203,7 +203,7 @@ class WebSocketEngine:
         return Failed(code, reason)
 
     def end(self) -> None:
-        """Nothing is looked at any more; let go of it."""
+        """Take nothing any more, and release what is kept."""
         self.state = OVER
         self.buffer = self.unfinished = b""
         self.position = 0
@@ -273,7 +273,7 @@ class WebSocketEngine:
     # Data frames (RFC 6455 sections 5.4 and 5.6).
 
     def begin_frame(self, header: FrameHeader) -> None:
-        """What the header says must fit what came before, and the limits."""
+        """Begin a data frame, which must fit the frames before it, and the limits."""
         if header.opcode == CONTINUATION:
             self.continue_message(header)
         else:
@@ -315,7 +315,7 @@ class WebSocketEngine:
         return MessageRefused(1009, f"message longer than {self.limits.message} bytes")
 
     def take_payload(self) -> WebSocketEvent | None:
-        """What is there of the payload; the message, when this completes it."""
+        """Take the bytes of the payload that have come; the message, when they complete it."""
         start = self.position
         size = len(self.buffer) - start
         inflater = self.inflater
@@ -340,7 +340,7 @@ class WebSocketEngine:
         return self.end_message(gathered) if ends else None
 
     def inflate(self, inflater: Deflate, data: bytes, ends: bool) -> bytearray:
-        """Gather what a piece of a compressed message stands for, at most one byte past the
+        """Gather the data of a piece of a compressed message, at most one byte past the
         limit."""
         inflater.feed(data, ends)
         while True:
@@ -377,7 +377,7 @@ class WebSocketEngine:
         self.unfinished = b""
         return str(data, "utf-8") if is_text else bytes(data)
 
-    # What goes out.
+    # Output.
 
     def send_text(self, text: str) -> bytes:
         """A text message in one frame. Raises ResponseError."""

@@ -7,8 +7,7 @@
      N V V V          S
        1 2 3          K
 
-Nothing is judged here: what a header may say depends on the frames before it, which the engine
-knows.
+No rule is checked here: the engine does that, which knows the frames before.
 """
 
 from struct import Struct
@@ -45,9 +44,11 @@ SHORT_HEADERS: dict[int, list[bytes]] = {}
 class FrameHeader:
     """A frame header as it stands on the wire. One is used for every frame of a connection.
 
-    rsv: the three reserved bits where they stand, so RSV1 is 0x40. size: bytes of the header
-    itself. length: bytes of the payload, below 2**64. minimal: the length is written in the
-    shortest form. key: the masking key as a number, 0 without MASK.
+    rsv: the three reserved bits where they stand, so RSV1 is 0x40.
+    size: bytes of the header itself.
+    length: bytes of the payload, below 2**64.
+    minimal: the length is written in the shortest form.
+    key: the masking key as a number, 0 without MASK.
     """
 
     __slots__ = ("fin", "key", "length", "masked", "minimal", "opcode", "rsv", "size")

@@ -1,12 +1,12 @@
 """The opening handshake over HTTP/1.1 (RFC 6455 section 4.2) and over HTTP/2 (RFC 8441 section 5),
 and the negotiation of permessage-deflate (RFC 7692 section 5.1).
 
-    is_websocket_upgrade -> read_offer     when the request is read: what the client would like
-    negotiate, response_fields             when the application has accepted: what it gets
+    is_websocket_upgrade -> read_offer     when the request is read: the offer of the client
+    negotiate, response_fields             when the application has accepted: the answer
 
-A request that is no handshake in the first sense is an ordinary request, because a server may
-ignore Upgrade (RFC 9110 section 7.8). One that is a handshake, but a wrong one, is refused. What
-is wrong with an extension is never a reason to refuse: it is declined, and nothing is compressed.
+A request that does not ask for a WebSocket is an ordinary request, because a server may ignore
+Upgrade (RFC 9110 section 7.8). A handshake that is wrong is refused. A wrong extension is never a
+reason to refuse: it is declined, and nothing is compressed.
 """
 
 import base64
@@ -37,28 +37,29 @@ CLIENT_NO_CONTEXT = b"client_no_context_takeover"
 SERVER_WINDOW = b"server_max_window_bits"
 CLIENT_WINDOW = b"client_max_window_bits"
 
-# RFC 7692 section 7.1.2.1. zlib makes no window of 256 bytes, so what asks for one is declined;
-# it reads one.
+# RFC 7692 section 7.1.2.1. zlib makes no window of 256 bytes, so an offer of one is declined
+# for sending; zlib reads one.
 SMALLEST_WINDOW = 8
 SMALLEST_OWN_WINDOW = 9
-# What is chosen for both sides where the client leaves a choice: 4 KiB where zlib would take 32.
+# Chosen for both sides where the client leaves a choice: 4 KiB where zlib would take 32.
 # The windows are most of the memory of a connection that compresses, and messages are small.
 WINDOW = 12
 WINDOW_BITS: dict[bytes | None, int] = {
     b"%d" % bits: bits for bits in range(SMALLEST_WINDOW, LARGEST_WINDOW_BITS + 1)
 }
 
-# What the application cannot say about a connection that switches.
+# Fields of a connection that switches, which are the server's to write.
 DROPPED_NAMES = frozenset((b"connection", b"upgrade", b"transfer-encoding", b"content-length"))
 
 Parameters = list[tuple[bytes, bytes | None]]
 
 
 class Offer:
-    """What the client offers in its handshake.
+    """The offer of a client in its handshake.
 
-    key: to be answered with a hash of it. subprotocols: in the order in which the client prefers
-    them. extensions: the values of Sec-WebSocket-Extensions, one for each line.
+    key: to be answered with a hash of it.
+    subprotocols: in the order in which the client prefers them.
+    extensions: the values of Sec-WebSocket-Extensions, one for each line.
     """
 
     __slots__ = ("extensions", "key", "subprotocols")
@@ -156,7 +157,7 @@ def negotiate(offer: Offer, compress: bool) -> tuple[Deflate | None, bytes | Non
 
 def read_extensions(values: list[bytes]) -> list[tuple[bytes, Parameters]]:
     """The extensions of the list with their parameters (RFC 6455 section 9.1); none at all when
-    it is malformed, for then nobody knows what was meant."""
+    it is malformed."""
     extensions = []
     for element in b",".join(values).split(b","):
         if not element.strip(b" \t"):
@@ -182,8 +183,8 @@ def read_parts(element: bytes) -> Parameters | None:
 
 
 def accept_deflate(parameters: Parameters) -> tuple[Deflate, bytes] | None:
-    """The answer to one offer, or None to decline it: it has a parameter that is there twice, that
-    nobody knows, or whose value is not valid or cannot be met (RFC 7692 sections 5.1 and 7.1).
+    """The answer to one offer, or None to decline it: it has a parameter that is there twice or
+    not known, or whose value is not valid or cannot be met (RFC 7692 sections 5.1 and 7.1).
 
     A parameter that was not offered is not answered with either. For those about the server RFC
     7692 would allow it; clients have been written that do not.

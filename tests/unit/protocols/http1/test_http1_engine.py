@@ -183,7 +183,7 @@ def test_what_is_thrown_away_is_counted_for_each_request() -> None:
 
 
 def test_a_body_may_be_refused_after_the_answer() -> None:
-    """What is thrown away is still parsed: nobody may guess where the next request begins."""
+    """A body that is dropped is still parsed: the next request begins exactly behind it."""
     one = engine(CHUNKED)
     request(one)
     answer(one)
@@ -324,7 +324,7 @@ def test_close_asked_for_by_the_application() -> None:
 
 
 def test_nothing_is_kept_behind_the_end() -> None:
-    """What arrives after the last request is nobody's: it must not fill memory either."""
+    """Bytes behind the last request have no reader: they must not fill memory either."""
     one = engine(b"GET / HTTP/1.1\r\n\r\n")
     assert refusal(one).status == 400
     for _ in range(100):
@@ -484,7 +484,7 @@ def test_a_long_request_line_in_a_long_head() -> None:
 
 
 def test_the_writer_is_reached() -> None:
-    """What response.py promises is there through the engine."""
+    """The promises of response.py hold through the engine."""
     one = engine(b"GET / HTTP/1.1\r\nHost: a\r\nTE: deflate, trailers\r\n\r\n")
     request(one)
     assert b"103" in one.send_informational(103, [])

@@ -149,7 +149,7 @@ def test_304_keeps_the_length_of_the_representation() -> None:
     assert b"content-length: 77" in lines(respond(304, [(b"content-length", b"77")]))
 
 
-# What the server adds, and what it takes away.
+# Fields that the server adds or takes away.
 
 
 def defaults() -> ResponseDefaults:
@@ -259,7 +259,7 @@ def test_a_reason_phrase_is_kept() -> None:
     assert lines(respond(200, reason=b"Tr\xe8s bien"))[0] == b"HTTP/1.1 200 Tr\xe8s bien"
 
 
-# What an application may not say.
+# Fields that an application may not send.
 
 EVIL = [b"a\r\nx-evil: 1", b"a\n", b"\ra", b"a\rb", b"\n", b"a\0b", b"\0", b"\r\n\r\n<html>"]
 

@@ -20,7 +20,7 @@ def check(table: DynamicTable, model: list[Field]) -> None:
     assert table.count == len(model)
     assert table.size == list_size(model)
     assert [table.entry(index) for index in range(table.count + 2)] == [*model, None, None]
-    # What was dropped is not held on to.
+    # A dropped entry is not kept alive.
     assert sum(one is not None for one in table.ring) == len(model)
 
 

@@ -314,7 +314,7 @@ def test_reads_that_end_inside_frames_lose_nothing() -> None:
 
 
 def test_what_was_awaited_of_a_frame_does_not_keep_back_the_next_ones() -> None:
-    """The rest of a long frame comes with short ones behind it, while nothing is looked at."""
+    """The rest of a long frame comes with short ones behind it, while no frame is taken."""
     client = Http2Client(own=Http2Limits(unsent=40, frames=10**6))
     client.request(1, h2.POST, end=False)
     long = h2.data(1, b"x" * 5000)

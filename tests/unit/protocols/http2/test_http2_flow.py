@@ -21,7 +21,7 @@ def opened(client: Http2Client) -> dict[int, int]:
     return sums
 
 
-# What is received.
+# Receiving.
 
 
 def test_the_opening_gives_the_windows() -> None:
@@ -82,7 +82,7 @@ def test_what_nobody_reads_does_not_close_the_connection() -> None:
     assert engine.streams.window.left + engine.streams.window.owed == engine.streams.window.size
 
 
-# What is sent.
+# Sending.
 
 
 def test_a_body_waits_for_its_window() -> None:
@@ -112,7 +112,7 @@ def test_a_closed_connection_window_stops_all() -> None:
     client.engine.send_head(second, 200, [], b"y", True)
     assert client.answers() == ["headers 3"]
     assert client.read() == []
-    # What needs no window goes.
+    # Frames that need no window are sent.
     client.engine.send_head(client.request(5), 204, [], b"", True)
     assert client.answers() == ["headers 5"]
     client.send(h2.window_update(0, 100))

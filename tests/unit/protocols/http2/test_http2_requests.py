@@ -37,7 +37,7 @@ class Side:
         self.frames.next_frame()
 
     def take(self, frame: bytes) -> Any:
-        """What comes of one frame."""
+        """The event of one frame."""
         self.frames.receive_data(frame)
         assert self.frames.next_frame()
         kind = h2.KINDS[self.frames.kind]

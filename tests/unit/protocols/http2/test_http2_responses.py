@@ -64,7 +64,7 @@ TRIMMED = [(b"x-css", b"a: b;"), (b"x-tab", b"c d"), (b"x-nothing", b""), (b"x-f
 
 
 def test_white_space_around_values_is_no_part_of_them() -> None:
-    """RFC 9113 section 8.2.1. nghttp refuses a response that has it, Node is told of none."""
+    """RFC 9113 section 8.2.1. nghttp refuses a response that has it, Node gets none."""
     client = Http2Client()
     stream = client.request(1, [*h2.GET, (b"te", b"trailers")])
     engine = client.engine
@@ -329,7 +329,7 @@ def upload(client: Http2Client, size: int, *, end: bool = False) -> int:
 
 
 def test_a_request_may_end_behind_its_answer() -> None:
-    """Clients that send all of it before they look at the answer lose the answer of a stream that
+    """Clients that send all of it before they read the answer lose the answer of a stream that
     is reset before."""
     client = answered_early()
     assert upload(client, 300_000, end=True) == 300_000

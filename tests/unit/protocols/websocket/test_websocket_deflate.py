@@ -57,7 +57,7 @@ def refused(one: Deflate, pieces: Iterable[bytes]) -> tuple[int, str]:
         bytes((0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00)),
         # Two blocks.
         bytes((0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00)),
-        # A block with BFINAL, and nothing behind it: what zlib makes when it is told to finish.
+        # A block with BFINAL, and nothing behind it: what zlib makes when it has to finish.
         bytes((0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00)),
     ],
     ids=["deflated", "stored", "final", "two blocks", "finished"],
@@ -143,7 +143,7 @@ def test_no_piece_is_larger_than_the_room(size: int, room: int) -> None:
     assert inflate(one, cut(message, len(message) // 2), room) == bytes(size)
 
 
-# What goes out.
+# Output.
 
 
 def texts(seed: int) -> list[bytes]:

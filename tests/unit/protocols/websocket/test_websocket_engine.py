@@ -1,6 +1,6 @@
 """protocols/websocket/engine.py: what it says when, what it keeps meanwhile, and what it writes.
 
-What any client can send, and what comes of it, is in tests/wire/websocket.
+Frames that any client can send are in tests/wire/websocket, with their events.
 """
 
 import tracemalloc
@@ -188,7 +188,7 @@ def test_events_say_what_they_are() -> None:
     assert repr(one.next_event()) == "<Lost>"
 
 
-# What breaks the protocol.
+# Breaches of the protocol.
 
 FIRST = client_frame(TEXT, b"a", fin=False)
 
@@ -440,7 +440,7 @@ def test_many_small_reads_before_the_first_look() -> None:
     assert take(one) == [b"x"] * 80_000
 
 
-# What goes out.
+# Output.
 
 
 def test_messages_are_written_as_frames() -> None:

@@ -64,7 +64,7 @@ def test_what_is_an_ordinary_request(method: str, version: str, fields: Fields) 
     assert not is_websocket_upgrade(method, version, fields)
 
 
-# What the client offers.
+# The offer of the client.
 
 
 def test_an_offer() -> None:
@@ -138,7 +138,7 @@ def test_subprotocols_are_different() -> None:
     assert read_offer([*OFFER, (b"sec-websocket-protocol", b"a, A")]).subprotocols == ["a", "A"]
 
 
-# What is agreed about compression.
+# The agreement about compression.
 
 
 @pytest.mark.parametrize(
