@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HOT_MODULES = (
+    "bascule.pep3333",
     "bascule.protocols.events",
     "bascule.protocols.headers",
     "bascule.protocols.response_fields",

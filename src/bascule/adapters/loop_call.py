@@ -12,13 +12,13 @@ import os
 from asyncio import CancelledError, Future
 from collections.abc import Iterable, Iterator
 from contextvars import copy_context
-from http import HTTPStatus
 from queue import SimpleQueue
 from typing import Any
 
 from bascule.adapters.background import Background
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.leaving import forget_frames, is_disconnect
+from bascule.pep3333 import status_line
 from bascule.types import Environ, Message, Scope, StartResponse
 
 INPUT_PIECE = 65536
@@ -43,8 +43,6 @@ END = 5
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )
-
-REASONS: dict[int, str] = {}
 
 
 class LoopCall:
@@ -419,18 +417,6 @@ def has_no_body(environ: Environ) -> bool:
         and "HTTP_TRANSFER_ENCODING" not in environ
         and environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
     )
-
-
-def status_line(code: int) -> str:
-    """ "200 OK" for 200: WSGI wants a reason phrase."""
-    line = REASONS.get(code)
-    if line is None:
-        try:
-            line = f"{code} {HTTPStatus(code).phrase}"
-        except ValueError:
-            line = f"{code} Unknown"
-        REASONS[code] = line
-    return line
 
 
 def text_fields(head: Message) -> list[tuple[str, str]]:

@@ -4,26 +4,18 @@ import asyncio
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from bascule.pep3333 import field_name
 from bascule.types import Environ, Headers, Scope
 
 ASGI_VERSION = "3.0"
 # With a later version, frameworks that stream do not listen for the client's leaving any more.
 HTTP_SPEC_VERSION = "2.3"
 WEBSOCKET_SPEC_VERSION = "2.5"
-REMEMBERED_NAMES = 1024
 # Seconds between two looks at an event that only threads can wait for.
 LOOK_EVERY = 0.2
 
 # RFC 3986 section 3.3: what a path may have unquoted.
 PATH_SAFE = "/!$&'()*+,;=:@~"
-
-# Names of header fields by their keys. "" for those that servers fill in from elsewhere.
-NAMES: dict[str, bytes] = {
-    "CONTENT_LENGTH": b"content-length",
-    "CONTENT_TYPE": b"content-type",
-    "HTTP_CONTENT_LENGTH": b"",
-    "HTTP_CONTENT_TYPE": b"",
-}
 
 WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
@@ -102,25 +94,14 @@ def raw_path(environ: Environ, octets: bytes) -> bytes:
 
 
 def fields(environ: Environ) -> Headers:
-    """The header fields. What WSGI has joined stays joined."""
+    """Return the header fields. Fields that WSGI has joined stay joined."""
     found = []
     for key, value in environ.items():
-        name = NAMES.get(key)
-        if name is None:
-            if not key.startswith("HTTP_"):
-                continue
-            name = learn_name(key)
+        name = field_name(key)
         # An empty CONTENT_TYPE is how CGI says that there is none.
         if name and (value or key.startswith("HTTP_")):
             found.append((name, value.encode("latin-1")))
     return found
-
-
-def learn_name(key: str) -> bytes:
-    name = key[5:].lower().replace("_", "-").encode("latin-1")
-    if len(NAMES) < REMEMBERED_NAMES:
-        NAMES[key] = name
-    return name
 
 
 def address(host: str | None, port: Any) -> tuple[str, int] | None:

@@ -22,21 +22,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bascule.adapters.environ import scope_environ
-from bascule.adapters.response import (
-    FORBIDS_LENGTH,
-    close,
-    encode_field,
-    join,
-    links_of,
-    path_of,
-    read_status,
-)
+from bascule.adapters.response import FORBIDS_LENGTH, links_of, path_of
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.interfaces.wsgi.input import BodyStream
 from bascule.interfaces.wsgi.pool import ThreadPool
+from bascule.pep3333 import FileWrapper, close, encode_field, join, kernel_file, read_status
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
-from bascule.wrapper import FileWrapper, kernel_file
 
 # Bytes a thread may be ahead of `send`: two usual pieces, so that the next is made while one
 # leaves.
@@ -435,14 +427,17 @@ class ThreadedCall:
                 exc_info = None
         elif self.status:
             raise ResponseError("start_response was called a second time without exc_info")
-        code = read_status(status)
+        # ASGI has no place for a reason phrase.
+        code, _ = read_status(status)
         fields = []
         has_length = False
         for name, value in headers:
-            field = encode_field(name, value)
-            if field[0] == b"content-length":
+            encoded, data = encode_field(name, value)
+            # ASGI wants names in lower case.
+            lowered = encoded.lower()
+            if lowered == b"content-length":
                 has_length = True
-            fields.append(field)
+            fields.append((lowered, data))
         self.status = code
         self.fields = fields
         self.has_length = has_length

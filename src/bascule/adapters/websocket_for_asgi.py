@@ -18,13 +18,13 @@ from bascule.adapters.loop_call import (
     READ,
     LoopCall,
     Response,
-    status_line,
     text_fields,
     wake,
 )
 from bascule.adapters.scope import websocket_scope
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.leaving import forget_frames, is_disconnect
+from bascule.pep3333 import status_line
 from bascule.types import Environ, Message, StartResponse
 
 NORMAL_CLOSURE = 1000

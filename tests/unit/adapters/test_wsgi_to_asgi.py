@@ -943,9 +943,9 @@ def test_importing_it_imports_no_server() -> None:
         "adapters",
         "errors",
         "interfaces",
+        "pep3333",
         "speed",
         "types",
-        "wrapper",
     }
     assert {name for name in found if name.startswith("bascule.interfaces.")} == {
         "bascule.interfaces.leaving",

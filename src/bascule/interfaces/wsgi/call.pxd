@@ -4,10 +4,9 @@ from bascule.interfaces.wsgi.environ cimport connection_environ, request_environ
 from bascule.interfaces.endpoint cimport Endpoint
 from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
 from bascule.interfaces.wsgi.pool cimport ThreadPool
+from bascule.pep3333 cimport close, encode_field, join, read_status
 from bascule.protocols.events cimport Request
 
-cdef dict STATUSES
-cdef dict NAMES
 cdef object END
 cdef object LIST_ITERATOR
 
@@ -76,7 +75,3 @@ cdef class ResultIterator:
     cdef public object iterator
 
     cdef advance(self)
-
-cdef tuple learn_status(object status)
-@cython.locals(encoded=bytes, data=bytes)
-cpdef tuple encode_field(object name, object value)

@@ -10,7 +10,6 @@ import logging
 import os
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from time import perf_counter, sleep
 from typing import Any
 
@@ -28,9 +27,9 @@ from bascule.interfaces.stopping import Stopping
 from bascule.interfaces.wsgi.body import BodyBuffer
 from bascule.interfaces.wsgi.environ import connection_environ, request_environ
 from bascule.interfaces.wsgi.pool import ThreadPool
+from bascule.pep3333 import FileWrapper, close, encode_field, join, kernel_file, read_status
 from bascule.protocols.events import Request
 from bascule.types import Environ, ExcInfo, WSGIApp
-from bascule.wrapper import FileWrapper, kernel_file
 
 logger = logging.getLogger("bascule.wsgi")
 
@@ -42,16 +41,10 @@ END: Any = object()
 LIST_ITERATOR: type = type(iter([]))
 WAITED_TOO_LONG = b"the request has waited for too long\n"
 TOO_MANY_WAIT = b"too many requests are waiting\n"
-REMEMBERED = 1024
 # As many as connections, by default.
 QUEUE_LIMIT = 10_000
 # Empty pieces that are taken behind a complete body, for the sake of the code behind them.
 MOST_EMPTY = 16
-
-# Status lines and field names of applications repeat; both are remembered as the engine wants
-# them.
-STATUSES: dict[str, tuple[int, bytes]] = {}
-NAMES: dict[str, bytes] = {}
 
 
 class WsgiExchange(Exchange):
@@ -174,9 +167,7 @@ class WsgiExchange(Exchange):
                 exc_info = None
         elif self.status:
             raise ResponseError("start_response was called a second time without exc_info")
-        known = STATUSES.get(status)
-        if known is None:
-            known = learn_status(status)
+        known = read_status(status)
         fields: list[tuple[bytes, bytes]] = []
         length = NO_LENGTH
         for name, value in headers:
@@ -502,60 +493,6 @@ class ResultIterator:
             # Not at once: what cannot be iterated has a close() all the same.
             self.iterator = iter(self.iterable)
         return next(self.iterator, END)
-
-
-def join(pieces: Iterable[bytes]) -> bytes:
-    """The pieces of a list as one. Raises ResponseError."""
-    try:
-        return b"".join(pieces)
-    except TypeError as error:
-        raise ResponseError(f"body pieces must be bytes: {error}") from None
-
-
-def close(iterable: object) -> None:
-    closer = getattr(iterable, "close", None)
-    if closer is not None:
-        closer()
-
-
-def learn_status(status: str) -> tuple[int, bytes]:
-    """Take "200 OK" apart; the usual reason phrase is left to the engine. Raises ResponseError."""
-    if not isinstance(status, str):
-        raise ResponseError(f"status is {type(status).__name__}, not a string such as '200 OK'")
-    code, _, reason = status.partition(" ")
-    if not (len(code) == 3 and code.isascii() and code.isdigit()):
-        raise ResponseError(f"status {status!r} does not begin with three digits")
-    try:
-        known = (int(code), own_reason(int(code), reason.strip()).encode("latin-1"))
-    except UnicodeEncodeError:
-        raise ResponseError(f"status {status!r} is not latin-1") from None
-    if len(STATUSES) < REMEMBERED:
-        STATUSES[status] = known
-    return known
-
-
-def own_reason(code: int, reason: str) -> str:
-    """The reason phrase, or nothing when it is the one that the status code has anyway."""
-    try:
-        return "" if HTTPStatus(code).phrase == reason else reason
-    except ValueError:
-        return reason
-
-
-def encode_field(name: str, value: str) -> tuple[bytes, bytes]:
-    """A header as the engine wants it. Raises ResponseError."""
-    encoded = NAMES.get(name)
-    try:
-        if encoded is None:
-            encoded = name.encode("latin-1")
-            if len(NAMES) < REMEMBERED:
-                NAMES[name] = encoded
-        data = value.encode("latin-1")
-    except (AttributeError, UnicodeEncodeError):
-        raise ResponseError(f"header {name!r}: {value!r} is not latin-1 text") from None
-    if 10 in data or 13 in data or 0 in data:
-        raise ResponseError(f"value of header {name!r} has a line break or a NUL: {value!r}")
-    return encoded, data
 
 
 def read_length(value: bytes) -> int:

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from bascule.errors import ResponseError, UsageError, WebSocketClosed
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocketMessage
-from bascule.interfaces.wsgi.call import encode_field
 from bascule.interfaces.wsgi.operations import BINARY, PING, TEXT
+from bascule.pep3333 import encode_field
 from bascule.protocols.websocket.engine import close_payload
 from bascule.protocols.websocket.frames import LONGEST_CONTROL
 from bascule.types import Environ
