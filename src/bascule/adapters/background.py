@@ -7,27 +7,25 @@ process that was forked has no threads but one, so there it is made anew.
 import asyncio
 import atexit
 import contextvars
-import logging
 import os
 import threading
 import weakref
-from asyncio import Future, Task
+from asyncio import Task
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
-from bascule.adapters.scope import ASGI_VERSION
 from bascule.errors import StartupError
-from bascule.types import ASGI3App, Message
-
-logger = logging.getLogger("bascule.adapters")
+from bascule.interfaces.asgi.lifespan import Lifespan
+from bascule.types import ASGI3App, Receive, Scope, Send
 
 # How long the end of the process waits for lifespan shutdown, and before that for calls that are
 # still running: what they do behind their response is not lost, and none keeps the process.
 SHUTDOWN_PATIENCE = 10.0
 CALL_PATIENCE = 3.0
 
-# How long a lifespan may go on after it has answered.
-LAST_WORDS = 0.1
+# Seconds in which a lifespan may end by itself after its answer.
+GRACE = 0.1
 
 # What runs in the parent process. Closing its loop here would take the parent's descriptors out of
 # the epoll set that both share, and collecting it would warn of tasks that were not finished.
@@ -112,9 +110,15 @@ class Background:
         self.tasks.add(task)
 
     async def _startup(self) -> None:
-        lifespan = Lifespan(self.app)
-        if await lifespan.startup():
-            self._lifespan = lifespan
+        lifespan = Lifespan(partial(contained, self.app), hint="")
+        try:
+            # Not in the context of the request that happens to be the first.
+            await lifespan.startup(contextvars.Context())
+        except StartupError:
+            await lifespan.abandon(GRACE)
+            raise
+        self._lifespan = lifespan
+        if lifespan.supported:
             self.state = lifespan.state
 
     async def _shutdown(self) -> None:
@@ -122,7 +126,7 @@ class Background:
             await asyncio.wait(self.tasks, timeout=CALL_PATIENCE)
         await self._cancel_calls()
         if self._lifespan is not None:
-            await self._lifespan.shutdown()
+            await self._lifespan.shutdown(GRACE)
 
     async def _cancel_calls(self) -> None:
         # A turn of the loop, in which those begin that wait for it.
@@ -133,90 +137,12 @@ class Background:
             await asyncio.wait(self.tasks, timeout=CALL_PATIENCE)
 
 
-class Lifespan:
-    """The lifespan call of an application (ASGI lifespan specification 2.0)."""
-
-    def __init__(self, app: ASGI3App) -> None:
-        self.app = app
-        self.state: dict[str, Any] = {}
-        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
-        self.answer: Future[Message] = asyncio.get_running_loop().create_future()
-        self.task: Task[None] | None = None
-        self.received = False
-        self.has_failed = False
-
-    async def startup(self) -> bool:
-        """False where the application has no lifespan. Raises StartupError."""
-        # Not in the context of the request that happens to be the first.
-        loop = asyncio.get_running_loop()
-        self.task = loop.create_task(
-            self.run(), context=contextvars.Context(), name="asgi-lifespan"
-        )
-        message = await self.ask("lifespan.startup")
-        if message["type"] == "lifespan.startup.failed":
-            await self.end(self.task)
-            raise StartupError(
-                f"lifespan startup failed: {message.get('message') or 'no reason given'}"
-            )
-        return bool(message["type"] == "lifespan.startup.complete")
-
-    async def shutdown(self) -> None:
-        """A failure is logged: there is nothing left to stop."""
-        assert self.task is not None
-        if self.task.done():
-            return
-        self.answer = asyncio.get_running_loop().create_future()
-        message = await self.ask("lifespan.shutdown")
-        await self.end(self.task)
-        if message["type"] == "lifespan.shutdown.failed":
-            logger.error(
-                "lifespan shutdown failed: %s", message.get("message") or "no reason given"
-            )
-
-    async def end(self, task: "Task[None]") -> None:
-        """It has said its last word. One that waits for more waits for ever."""
-        await asyncio.wait([task], timeout=LAST_WORDS)
-        task.cancel()
-        await asyncio.wait([task])
-
-    async def ask(self, kind: str) -> Message:
-        """Tell the application, and wait for what it says to it."""
-        self.incoming.put_nowait({"type": kind})
-        return await self.answer
-
-    async def run(self) -> None:
-        scope = {
-            "type": "lifespan",
-            "asgi": {"version": ASGI_VERSION, "spec_version": "2.0"},
-            "state": self.state,
-        }
-        try:
-            await self.app(scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            # That is how an application says that it has no lifespan. One that has asked what is
-            # wanted of it has probably failed, so it is not kept quiet. One that has said that it
-            # failed may raise besides.
-            if self.received and not self.has_failed:
-                logger.warning(
-                    "the application raised in its lifespan; requests are served all the same",
-                    exc_info=error,
-                )
-        finally:
-            if not self.answer.done():
-                self.answer.set_result({"type": "lifespan.unsupported"})
-
-    async def receive(self) -> Message:
-        message = await self.incoming.get()
-        self.received = True
-        return message
-
-    async def send(self, message: Message) -> None:
-        if message["type"].endswith(".failed"):
-            self.has_failed = True
-        if not self.answer.done():
-            self.answer.set_result(message)
+async def contained(app: ASGI3App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Call an application so that it cannot end the loop, and with it all other calls."""
+    try:
+        await app(scope, receive, send)
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"the ASGI application raised {type(error).__name__}") from error
 
 
 class Backgrounds:

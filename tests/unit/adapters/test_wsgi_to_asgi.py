@@ -948,6 +948,8 @@ def test_importing_it_imports_no_server() -> None:
         "types",
     }
     assert {name for name in found if name.startswith("bascule.interfaces.")} == {
+        "bascule.interfaces.asgi",
+        "bascule.interfaces.asgi.lifespan",
         "bascule.interfaces.leaving",
         "bascule.interfaces.wsgi",
         "bascule.interfaces.wsgi.pool",

@@ -2,16 +2,19 @@
 shutdown after the last.
 
     mode    application without lifespan support         startup that fails
-    auto    goes on without                              stops the server, shown clearly
-    on      stops the server                             stops the server
-    off     is never asked
+    auto    is served without                            stops the server with an error
+    on      stops the server with an error               stops the server with an error
+    off     is called for requests only
 
-An application that raises before it has said anything does not support lifespan: that is how the
+An application that raises before it has sent anything does not support lifespan: that is how the
 specification tells the two apart.
+
+The server uses this, and the adapter that stands in for one (`bascule.adapters.background`).
 """
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import Any
 
 from bascule.errors import StartupError
@@ -19,18 +22,29 @@ from bascule.types import ASGI3App, Message
 
 logger = logging.getLogger("bascule.lifespan")
 
+INSIST = " (--lifespan on makes this fatal)"
+# Seconds for a task that has been cancelled: it may refuse to end.
+CANCELLED = 1.0
+
 
 class NotLifespan(RuntimeError):
-    """The application answered a lifespan scope as if it were something else."""
+    """The application answered a lifespan scope as if it were another scope."""
 
 
 class Lifespan:
-    """One application's lifespan in one worker. `state` is what each request's scope gets a copy
-    of."""
+    """The lifespan of one application in one event loop.
 
-    def __init__(self, app: ASGI3App, mode: str = "auto") -> None:
+    app: the application.
+    mode: "auto", "on" or "off", see above.
+    hint: appended to the warning about an application that raised.
+    state: filled by the application; the scope of each request gets a copy.
+    supported: whether startup is complete, so that there will be a shutdown.
+    """
+
+    def __init__(self, app: ASGI3App, mode: str = "auto", hint: str = INSIST) -> None:
         self.app = app
         self.mode = mode
+        self.hint = hint
         self.state: dict[str, Any] = {}
         self.supported = False
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
@@ -39,15 +53,18 @@ class Lifespan:
         self._received = False
         self._task: asyncio.Task[None] | None = None
 
-    async def startup(self) -> None:
-        """Run the application's startup. Raises StartupError when it fails."""
+    async def startup(self, context: Context | None = None) -> None:
+        """Run the application's startup. Raises StartupError when it fails.
+
+        context: for the application; a copy of the current one if it is None.
+        """
         if self.mode == "off":
             return
         loop = asyncio.get_running_loop()
         self._started = loop.create_future()
         self._stopped = loop.create_future()
         self._to_app.put_nowait({"type": "lifespan.startup"})
-        self._task = loop.create_task(self._run(), name="bascule lifespan")
+        self._task = loop.create_task(self._run(), name="bascule lifespan", context=context)
         await asyncio.wait((self._started, self._task), return_when=asyncio.FIRST_COMPLETED)
         if self._started.done():
             self._started.result()
@@ -56,8 +73,9 @@ class Lifespan:
             self._judge_silence(self._task)
 
     def _judge_silence(self, task: "asyncio.Task[None]") -> None:
-        """The application returned or raised without an answer to lifespan.startup."""
-        error = task.exception()
+        """Judge an application that has returned or raised without an answer to
+        lifespan.startup."""
+        error = error_of(task)
         if self.mode == "on":
             raise StartupError(
                 "--lifespan on, but the application does not support lifespan"
@@ -65,32 +83,42 @@ class Lifespan:
         if error is None or isinstance(error, NotLifespan) or not self._received:
             logger.debug("the application does not support lifespan")
             return
-        # The specification asks to go on. That this was meant to be a startup is likely, so it is
-        # not kept quiet.
+        # The specification requires to serve it. A startup that failed is the likely cause,
+        # so the error is logged.
         logger.warning(
-            "the application raised during lifespan startup; it is served all the same "
-            "(--lifespan on makes this fatal)",
+            "the application raised during lifespan startup; it is served all the same%s",
+            self.hint,
             exc_info=error,
         )
 
-    async def shutdown(self) -> None:
-        """Run the application's shutdown; a failure is logged, because there is nothing left to
-        stop."""
+    async def shutdown(self, grace: float = 0.0) -> None:
+        """Run the application's shutdown. A failure is logged, because there is nothing left to
+        stop.
+
+        grace: seconds in which the application may end after its answer, before it is cancelled.
+        """
         if not self.supported or self._task is None or self._stopped is None:
             return
         self._to_app.put_nowait({"type": "lifespan.shutdown"})
         await asyncio.wait((self._stopped, self._task), return_when=asyncio.FIRST_COMPLETED)
-        error = self._stopped.exception() if self._stopped.done() else self._task.exception()
+        error = self._stopped.exception() if self._stopped.done() else error_of(self._task)
         if error is not None:
             logger.error("lifespan shutdown failed: %s", error, exc_info=error)
+        if grace:
+            await asyncio.wait((self._task,), timeout=grace)
         self._task.cancel()
         await asyncio.wait((self._task,))
 
-    async def abandon(self) -> None:
-        """Cancel what is left of the application's lifespan, whether it was shut down or not."""
+    async def abandon(self, grace: float = 0.0) -> None:
+        """Cancel the rest of the application's lifespan, after a shutdown or without one.
+
+        grace: as of `shutdown`.
+        """
         if self._task is not None:
+            if grace:
+                await asyncio.wait((self._task,), timeout=grace)
             self._task.cancel()
-            await asyncio.wait((self._task,), timeout=1.0)
+            await asyncio.wait((self._task,), timeout=CANCELLED)
 
     async def _run(self) -> None:
         scope = {
@@ -124,3 +152,9 @@ class Lifespan:
             )
         else:
             future.set_result(None)
+
+
+def error_of(task: "asyncio.Task[None]") -> BaseException | None:
+    """Return what a task that is done has raised. A task that was cancelled has cancelled itself:
+    `Task.exception` would raise its CancelledError here, as if the server were cancelled."""
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
