@@ -272,6 +272,12 @@ def test_commands_that_check_nothing_import_nothing(site: Path) -> None:
         "bascule.django",
         "bascule.django.apps",
         "bascule.django.checks",
+        "bascule.django.checks.databases",
+        "bascule.django.checks.deployment",
+        "bascule.django.checks.messages",
+        "bascule.django.checks.middleware",
+        "bascule.django.checks.settings",
+        "bascule.django.databases",
     }
     assert not {name for name in names if name.startswith("bascule.settings")}
 

@@ -16,6 +16,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 
 from bascule.django.handlers.builtin import never, rule_for
+from bascule.django.routing.views import is_for_loop
 
 # Includes within includes multiply; to look at more would take as long as to start.
 MOST_VIEWS = 10_000
@@ -38,6 +39,11 @@ def views() -> list[View]:
             break
         found.setdefault(id(callback), View(callback, name_of_view(callback)))
     return list(found.values())
+
+
+def async_views() -> list[View]:
+    """Return the views that the ASGI side calls."""
+    return [view for view in views() if is_for_loop(view.callback)]
 
 
 def callbacks(entry: Any) -> Iterator[Any]:
