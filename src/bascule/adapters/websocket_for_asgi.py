@@ -45,10 +45,10 @@ def serve_websocket(
     background: Background, environ: Environ, start_response: StartResponse
 ) -> Iterable[bytes]:
     """One WebSocket; the thread returns when it is closed, or with the response that denies it."""
-    return SocketCall(background, environ).begin(start_response)
+    return WebSocketLoopCall(background, environ).begin(start_response)
 
 
-class SocketCall(LoopCall):
+class WebSocketLoopCall(LoopCall):
     """One WebSocket of the ASGI application."""
 
     def __init__(self, background: Background, environ: Environ) -> None:

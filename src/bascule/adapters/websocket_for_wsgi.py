@@ -50,7 +50,7 @@ async def serve_websocket(
     message = await receive()
     if message["type"] != "websocket.connect":
         return
-    call = SocketThread(plan, pool, scope, receive, send)
+    call = WebSocketThreadedCall(plan, pool, scope, receive, send)
     if places.taken >= places.limit:
         await call.deny(
             503, [(b"content-type", b"text/plain"), (b"retry-after", b"1")], b"no thread is left\n"
@@ -72,7 +72,7 @@ class HowItEnded:
         self.stop_code = SERVICE_RESTART
 
 
-class SocketThread(ThreadedCall):
+class WebSocketThreadedCall(ThreadedCall):
     """One WebSocket of the WSGI application.
 
     taken: the application has begun to use it, so what it answers besides is not sent.

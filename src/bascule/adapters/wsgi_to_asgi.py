@@ -2,7 +2,7 @@
 
     WSGIToASGI    the application that the server calls
 
-One request is a `ThreadedCall`, a WebSocket a `SocketThread` (websocket_for_wsgi).
+One request is a `ThreadedCall`, a WebSocket a `WebSocketThreadedCall` (websocket_for_wsgi).
 """
 
 import weakref
