@@ -172,7 +172,7 @@ def field_name(key: str) -> bytes:
     return name
 
 
-# What the application returns
+# The result of the application
 
 
 def join(pieces: Iterable[bytes]) -> bytes:

@@ -278,6 +278,7 @@ def test_commands_that_check_nothing_import_nothing(site: Path) -> None:
         "bascule.django.checks.middleware",
         "bascule.django.checks.settings",
         "bascule.django.databases",
+        "bascule.django.time_zone",
     }
     assert not {name for name in names if name.startswith("bascule.settings")}
 
