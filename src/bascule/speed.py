@@ -48,6 +48,7 @@ HOT_MODULES = (
     "bascule.observability.access",
     "bascule.interfaces.endpoint",
     "bascule.interfaces.exchange",
+    "bascule.interfaces.responding",
     "bascule.interfaces.asgi.awaitables",
     "bascule.interfaces.asgi.call",
     "bascule.interfaces.asgi.http",

@@ -416,7 +416,7 @@ class WebSocketConnection(WebSocketCarrier):
     def give_up(self, reason: str) -> None:
         """The client is not there any more; the application hears why."""
         self.hub.warn("websocket lost", f"{printable_peer(self.endpoint)}: {reason}")
-        if not self.session.ended and not self.session.pending:
+        if not self.session.closed and not self.session.pending:
             self.session.reason = reason
         self.abort()
 

@@ -21,7 +21,7 @@ cdef class WebSocketSession:
     cdef public bint owed
     cdef public bint pending
     cdef public bint echo
-    cdef public bint ended
+    cdef public bint closed
     cdef public int code
     cdef public str reason
     cdef public int stop_code
@@ -33,7 +33,7 @@ cdef class WebSocketSession:
     cpdef lose(self)
     cpdef stop(self)
     cpdef resume_writing(self)
-    cpdef finish(self)
+    cpdef note_closed(self)
     cpdef take(self)
     cpdef proceed(self)
     cpdef send_text(self, str text)

@@ -82,7 +82,7 @@ class WebSocketSession:
     text), the one written by the loop, the other by the reader, who may be in a thread.
     owed: the application has taken a message and not come back for the next, so it may still want
     to answer. Written by the reader.
-    pending: an end from the client that waits for its turn. ended: it is over for the application,
+    pending: an end from the client that waits for its turn. closed: it is over for the application,
     which is to hear `code` and `reason` when it has read what waits.
     stop_code: the code of the Close frame when the server stops.
     in_place: no task is running, so one that is woken may go on at once. Set by the carrier.
@@ -91,10 +91,10 @@ class WebSocketSession:
     __slots__ = (
         "call",
         "carrier",
+        "closed",
         "code",
         "consumed",
         "echo",
-        "ended",
         "held",
         "in_place",
         "messages",
@@ -117,7 +117,7 @@ class WebSocketSession:
         self.owed = False
         self.pending = False
         self.echo = False
-        self.ended = False
+        self.closed = False
         self.code = ABNORMAL_CLOSURE
         self.reason = ""
         self.stop_code = SERVICE_RESTART
@@ -152,14 +152,14 @@ class WebSocketSession:
 
     def conclude(self) -> None:
         """Answer the client's end now: nothing is owed any more, or for too long."""
-        if self.pending and not self.ended and self.carrier is not None:
+        if self.pending and not self.closed and self.carrier is not None:
             self.carrier.close(self.code, "" if self.echo else self.reason)
-            self.finish()
+            self.note_closed()
 
     def lose(self) -> None:
         """The connection is gone. What waits can still be read."""
-        if not self.ended:
-            self.finish()
+        if not self.closed:
+            self.note_closed()
 
     def stop(self) -> None:
         """The server stops."""
@@ -170,15 +170,15 @@ class WebSocketSession:
         """The carrier is no longer congested."""
         self.call.resume_writing()
 
-    def finish(self) -> None:
+    def note_closed(self) -> None:
         """It is over for the application, too."""
-        self.ended = True
+        self.closed = True
         self.call.disconnect()
 
     # From the call.
 
     def take(self) -> WebSocketMessage | None:
-        """The next message, or None where there is none yet, or none any more (`ended`)."""
+        """The next message, or None where there is none yet, or none any more (`closed`)."""
         if self.messages:
             self.owed = True
             message = self.messages.popleft()
@@ -195,7 +195,7 @@ class WebSocketSession:
         """The application has read what waited: let the carrier read on."""
         if self.held:
             self.held = False
-            if self.carrier is not None and not self.ended:
+            if self.carrier is not None and not self.closed:
                 self.carrier.proceed()
 
     def send_text(self, text: str) -> None:
@@ -218,8 +218,8 @@ class WebSocketSession:
         Raises ResponseError for what may not be on the wire."""
         if self.pending:
             self.conclude()
-        elif self.carrier is not None and not self.ended:
+        elif self.carrier is not None and not self.closed:
             self.carrier.close(code, reason)
             self.code = code
             self.reason = reason
-            self.finish()
+            self.note_closed()

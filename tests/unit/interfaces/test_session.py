@@ -110,7 +110,7 @@ def test_the_size_of_what_was_read_does_not_count(session):
 def test_an_end_is_answered_at_once_where_nothing_is_owed(session):
     session.end(4000, "bye", True)
     assert told(session) == [(4000, "")]
-    assert session.ended
+    assert session.closed
     assert session.call.disconnected
 
 
@@ -127,7 +127,7 @@ def test_an_end_waits_behind_messages(session, taken):
         session.take()
     session.end(1000, "", True)
     assert told(session) == []
-    assert not session.ended
+    assert not session.closed
     while session.take() is not None:
         assert told(session) == []
     assert told(session) == [(1000, "")]
@@ -150,7 +150,7 @@ def test_an_end_is_concluded_once(session):
 def test_nothing_is_concluded_before_there_is_an_end(session):
     session.conclude()
     assert told(session) == []
-    assert not session.ended
+    assert not session.closed
 
 
 def test_a_close_while_an_end_waits_answers_that(session):
@@ -164,17 +164,17 @@ def test_a_close_while_an_end_waits_answers_that(session):
 def test_a_close_that_is_refused_changes_nothing(session):
     with pytest.raises(ResponseError):
         session.close(1, "")
-    assert not session.ended
+    assert not session.closed
     assert session.code == ABNORMAL_CLOSURE
     session.close(1000, "well")
     assert told(session) == [(1000, "well")]
-    assert (session.code, session.reason, session.ended) == (1000, "well", True)
+    assert (session.code, session.reason, session.closed) == (1000, "well", True)
 
 
 def test_a_loss(session):
     session.receive_message("a")
     session.lose()
-    assert session.ended
+    assert session.closed
     assert session.call.disconnected
     assert session.code == ABNORMAL_CLOSURE
     assert [session.take(), session.take()] == ["a", None]

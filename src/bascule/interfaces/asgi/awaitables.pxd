@@ -1,6 +1,6 @@
-from bascule.interfaces.exchange cimport Exchange
+from bascule.interfaces.responding cimport RespondingExchange
 
-cdef class AwaitedCall(Exchange):
+cdef class AwaitedCall(RespondingExchange):
     cdef public list waiters
 
     cpdef next_message(self)

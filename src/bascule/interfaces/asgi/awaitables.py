@@ -19,11 +19,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bascule.interfaces.asgi import am_send
-from bascule.interfaces.exchange import Exchange
+from bascule.interfaces.responding import RespondingExchange
 from bascule.types import Message
 
 
-class AwaitedCall(Exchange):
+class AwaitedCall(RespondingExchange):
     """A call that tasks wait for.
 
     waiters: the wake-ups of the tasks that wait, in the order in which they are resumed.

@@ -14,7 +14,7 @@ cdef class AsgiCall(AwaitedCall):
     cpdef scope(self)
     cpdef judge_return(self)
     cpdef fail(self, str what, object error)
-    cpdef finish(self)
+    cpdef note_return(self)
     cpdef bint is_unheard(self) except -1
     cpdef Wakeup wait(self)
     cpdef Wakeup wait_first(self)

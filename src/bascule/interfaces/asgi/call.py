@@ -125,9 +125,9 @@ class AsgiCall(AwaitedCall):
         else:
             self.judge_return()
         finally:
-            self.finish()
+            self.note_return()
 
-    def finish(self) -> None:
+    def note_return(self) -> None:
         """The application runs no more."""
         self.interface.running -= 1
         self.interface.started.discard(self)

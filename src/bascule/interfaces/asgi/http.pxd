@@ -5,8 +5,22 @@ from bascule.interfaces.asgi.awaitables cimport DrainAwaitable, ReadyAwaitable, 
 from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.protocols.events cimport Request
 
+cdef int BEFORE_TRAILERS
+cdef int BODY
+cdef int BODY_END
+cdef int COMPLETE
+cdef int DROP
+cdef int DROP_END
+cdef int DROPPING
+cdef int END
+cdef int HEAD
+cdef int HEAD_KEPT
+cdef int HINT
+cdef int IDLE
+cdef int SENDING
+cdef int TRAILERS
+
 cdef class AsgiExchange(AsgiCall):
-    cdef public int state
     cdef int status
     cdef list fields
     cdef list response_trailers
@@ -28,14 +42,15 @@ cdef class AsgiExchange(AsgiCall):
     cdef bint is_event_stream(self) except -1
     cdef end_for_stop(self)
     cdef keep_head(self, object message)
-    @cython.locals(more=bint, end=bint)
+    @cython.locals(step=int)
     cdef send_body(self, object message)
-    cdef carrier_respond(self, bytes body, bint end)
+    cdef int body_step(self, bint more) except -1
+    cdef send_head(self, int step, bytes body)
     cdef drop_body(self)
-    cdef carrier_send(self, bytes body, bint end)
     cdef send_other(self, object kind, object message)
     cdef send_trailers(self, object message)
     cdef send_path(self, object message)
     cdef announce(self, object size)
     cdef send_zerocopy(self, object message)
-    cdef carrier_send_file(self, object file, long long offset, long long count, bint more)
+    @cython.locals(step=int)
+    cdef send_open_file(self, object file, object offset, object count, bint more)

@@ -23,7 +23,6 @@ import os
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
-from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.asgi.awaitables import (
     READY,
     DrainAwaitable,
@@ -38,16 +37,24 @@ from bascule.interfaces.asgi.call import (
     mark_async,
 )
 from bascule.interfaces.exchange import FORSAKEN_AFTER, Carrier, Exchange
+from bascule.interfaces.response_states import (
+    BEFORE_TRAILERS,
+    BODY,
+    BODY_END,
+    COMPLETE,
+    DROP,
+    DROP_END,
+    DROPPING,
+    END,
+    HEAD,
+    HEAD_KEPT,
+    HINT,
+    IDLE,
+    SENDING,
+    TRAILERS,
+)
 from bascule.protocols.events import Request
 from bascule.types import Message, Scope
-
-# How far the response is.
-IDLE = 0
-HEAD_KEPT = 1  # http.response.start was received; the head leaves with the first body message
-SENDING = 2
-BEFORE_TRAILERS = 3
-COMPLETE = 4
-DROPPING = 5  # complete for the client; the application still sends a body that is dropped
 
 # Seconds for which an application that was told http.disconnect may go on sending: it has to reach
 # the task that sends, through every middleware in between.
@@ -62,14 +69,13 @@ BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocop
 # RFC 9110 section 15.3.5 and 15.4.5: these have no body, whatever the method.
 BODILESS = (204, 304)
 
-EXPECTED = (
-    "before http.response.start",
-    "between http.response.start and the body",
-    "in the middle of the body",
-    "where http.response.trailers were announced",
-    "after the response",
-    "after the response",
-)
+# Where a message is not expected, by state.
+EXPECTED = {
+    IDLE: "before http.response.start",
+    HEAD_KEPT: "between http.response.start and the body",
+    SENDING: "in the middle of the body",
+    BEFORE_TRAILERS: "where http.response.trailers were announced",
+}
 
 
 class AsgiExchange(AsgiCall):
@@ -91,7 +97,6 @@ class AsgiExchange(AsgiCall):
         "listening",
         "quiet_since",
         "response_trailers",
-        "state",
         "status",
         "stop_due",
         "stop_told",
@@ -148,29 +153,24 @@ class AsgiExchange(AsgiCall):
         ):
             self.end_for_stop()
         elif self.finished_sending:
-            self.state = COMPLETE
-            self.carrier.abort()
+            self.break_off()
         else:
             self.fail("returned without completing its response", None)
 
     def fail(self, what: str, error: BaseException | None) -> None:
-        """The application will not finish the response: a 500 if there is time, else an aborted
-        connection."""
-        if error is not None or not self.is_unheard():
-            self.log_failure(what, error)
-        if self.is_unheard() or self.state >= COMPLETE:
-            return
-        if self.state <= HEAD_KEPT:
-            self.state = COMPLETE
-            self.carrier.respond(500, PLAIN_TEXT, b"Internal Server Error", True)
-        else:
-            self.state = COMPLETE
-            self.carrier.abort()
+        """Log that the application will not complete the response, and finish it."""
+        is_heard = not self.is_unheard()
+        try:
+            if error is not None or is_heard:
+                self.log_failure(what, error)
+        finally:
+            if is_heard:
+                self.give_up()
 
-    def finish(self) -> None:
+    def note_return(self) -> None:
         """The application runs no more."""
         self.set_deserted(False)
-        AsgiCall.finish(self)
+        AsgiCall.note_return(self)
 
     # When nobody is there any more, or will be soon.
 
@@ -212,7 +212,8 @@ class AsgiExchange(AsgiCall):
             return READY if self.dropped % DROPPED_A_TURN else YieldAwaitable()
         if kind == "http.response.trailers" or (kind in BODIES and not self.trailers_follow):
             # A stop of the server waits for the work that applications do behind their responses.
-            self.state = COMPLETE
+            if self.allows(DROP_END):
+                self.commit(DROP_END)
             self.set_deserted(False)
         return READY
 
@@ -264,12 +265,13 @@ class AsgiExchange(AsgiCall):
         complete with each event; of anything else the client must see that something is
         missing."""
         if not self.is_event_stream():
-            self.state = COMPLETE
-            self.carrier.abort()
+            self.break_off()
         elif self.state == HEAD_KEPT:
-            self.carrier_respond(b"", True)
+            self.send_head(END, b"")
+        elif self.state == BEFORE_TRAILERS:
+            self.end_with([])
         else:
-            self.carrier_send(b"", True)
+            self.send_piece(END, b"")
 
     # From the application.
 
@@ -310,9 +312,9 @@ class AsgiExchange(AsgiCall):
         if self.disconnected or state == DROPPING:
             nobody: ReadyAwaitable | YieldAwaitable = self.send_to_nobody(kind, message)
             return nobody
-        if kind == "http.response.body" and HEAD_KEPT <= state <= SENDING:
+        if kind == "http.response.body" and self.allows(BODY):
             self.send_body(message)
-        elif kind == "http.response.start" and state == IDLE:
+        elif kind == "http.response.start" and self.allows(HEAD):
             self.keep_head(message)
         else:
             self.send_other(kind, message)
@@ -330,81 +332,65 @@ class AsgiExchange(AsgiCall):
         else:
             self.fields = fields if type(fields) is list else list(fields)
         self.trailers_follow = message.get("trailers", False)
-        self.state = HEAD_KEPT
+        self.commit(HEAD)
 
     def send_body(self, message: Message) -> None:
         """http.response.body."""
         body = message.get("body", b"")
         if type(body) is not bytes:
             body = checked_body(body)
-        more = message.get("more_body", False)
-        end = not more and not self.trailers_follow
+        step = self.body_step(message.get("more_body", False))
         self.has_sent = True
         if self.state == HEAD_KEPT:
-            self.carrier_respond(body, end)
+            self.send_head(step, body)
         else:
-            self.carrier_send(body, end)
-        if not more and self.trailers_follow and self.state == SENDING:
-            self.state = BEFORE_TRAILERS
+            self.send_piece(step, body)
+            if step == END:
+                self.wake_reader()
 
-    def carrier_respond(self, body: bytes, end: bool) -> None:
-        """Send the head. If the application got it wrong nothing was sent, and it may still answer
-        otherwise."""
-        self.state = COMPLETE if end else SENDING
-        try:
-            self.carrier.respond(self.status, self.fields, body, end)
-        except BaseException:
-            self.state = IDLE
-            raise
-        if end:
+    def body_step(self, more: bool) -> int:
+        """Return the step that a message with bytes of the body is."""
+        if more:
+            return BODY
+        return BODY_END if self.trailers_follow else END
+
+    def send_head(self, step: int, body: bytes) -> None:
+        """Send the head with the first bytes of the body."""
+        self.respond(step, self.status, self.fields, body)
+        if step == END:
             self.wake_reader()
         elif self.request.method == "HEAD" or self.status in BODILESS:
             self.drop_body()
 
     def drop_body(self) -> None:
-        """The response is complete with its head (RFC 9110 section 9.3.2), whatever follows."""
-        self.state = DROPPING
-        self.carrier.send(b"", True)
+        """End the response, which is complete with its head (RFC 9110 section 9.3.2), whatever
+        follows."""
+        self.send_piece(DROP, b"")
         if not self.listening:
             self.set_deserted(True)
         self.wake_reader()
 
-    def carrier_send(self, body: bytes, end: bool) -> None:
-        """Send body. The state changes first: with the end of a response the carrier is somebody
-        else's."""
-        if end:
-            self.state = COMPLETE
-        try:
-            self.carrier.send(body, end)
-        except BaseException:
-            self.state = SENDING
-            raise
-        if end:
-            self.wake_reader()
-
     def send_other(self, kind: str, message: Message) -> None:
-        """Everything that is not the usual start and body."""
-        state = self.state
-        if state >= COMPLETE:
+        """Handle all messages but the usual start and body."""
+        if self.state >= COMPLETE:
             raise RuntimeError(f"{kind!r} after the response was complete")
-        if kind == "http.response.trailers" and state == BEFORE_TRAILERS:
+        if kind == "http.response.trailers" and self.allows(TRAILERS):
             self.send_trailers(message)
-        elif kind == "http.response.pathsend" and state in (HEAD_KEPT, SENDING):
+        elif kind == "http.response.pathsend" and self.allows(BODY):
             self.send_path(message)
-        elif kind == "http.response.zerocopysend" and state in (HEAD_KEPT, SENDING):
+        elif kind == "http.response.zerocopysend" and self.allows(BODY):
             self.send_zerocopy(message)
-        elif kind == "http.response.early_hint" and state in (IDLE, HEAD_KEPT):
+        elif kind == "http.response.early_hint" and self.allows(HINT):
             self.carrier.inform(103, [(b"link", link) for link in message.get("links", ())])
         else:
-            raise RuntimeError(f"{kind!r} is not expected {EXPECTED[state]}")
+            raise RuntimeError(f"{kind!r} is not expected {EXPECTED[self.state]}")
 
     def send_trailers(self, message: Message) -> None:
         """http.response.trailers; several are joined until the last."""
         self.response_trailers += message.get("headers", ())
         if not message.get("more_trailers", False):
             trailers, self.response_trailers = self.response_trailers, []
-            self.carrier.send_trailers(trailers)
-            self.state = COMPLETE
+            self.end_with(trailers)
             self.wake_reader()
 
     def send_path(self, message: Message) -> None:
@@ -418,7 +404,7 @@ class AsgiExchange(AsgiCall):
         except BaseException:
             file.close()
             raise
-        self.carrier_send_file(file, 0, size, False)
+        self.send_open_file(file, 0, size, False)
 
     def announce(self, size: int) -> None:
         """Send the kept head before a file whose length is known; declare the length if nobody
@@ -429,9 +415,9 @@ class AsgiExchange(AsgiCall):
             if self.status != 304:
                 self.fields = [*self.fields, (b"content-length", b"%d" % size)]
         elif declared != [b"%d" % size]:
-            self.state = IDLE
+            self.take_back(IDLE)
             raise ResponseError(f"a file of {size} bytes with a Content-Length of {declared[0]!r}")
-        self.carrier_respond(b"", False)
+        self.send_head(BODY, b"")
 
     def send_zerocopy(self, message: Message) -> None:
         """http.response.zerocopysend: a part of a file that the application keeps open."""
@@ -445,43 +431,37 @@ class AsgiExchange(AsgiCall):
         if offset < 0 or count < 0:
             raise ResponseError(f"a file with the offset {offset} and the count {count}")
         more = message.get("more_body", False)
-        end = not more and not self.trailers_follow
         # Everything that can fail comes before the head.
         file = os.fdopen(os.dup(kept.fileno()), "rb", buffering=0)
         try:
             if self.state == HEAD_KEPT:
-                if end:
+                if self.body_step(more) == END:
                     self.announce(count)
                 else:
-                    self.carrier_respond(b"", False)
+                    self.send_head(BODY, b"")
         except BaseException:
             file.close()
             raise
-        self.carrier_send_file(file, offset, count, more)
+        self.send_open_file(file, offset, count, more)
 
-    def carrier_send_file(self, file: Any, offset: int, count: int, more: bool) -> None:
-        """Send a file, which is the carrier's from then on. As `carrier_send`."""
-        end = not more and not self.trailers_follow
+    def send_open_file(self, file: Any, offset: int, count: int, more: bool) -> None:
+        """Send a file, and close it when it cannot be sent."""
+        step = self.body_step(more)
         if self.state == DROPPING:
-            # The head was all there is.
+            # The head was the whole response.
             file.close()
-            if end:
-                self.state = COMPLETE
+            if step == END:
+                self.commit(DROP_END)
                 self.set_deserted(False)
             return
         self.has_sent = True
-        if end:
-            self.state = COMPLETE
         try:
-            self.carrier.send_file(file, offset, count, end)
+            self.send_part(step, file, offset, count)
         except BaseException:
-            self.state = SENDING
             file.close()
             raise
-        if end:
+        if step == END:
             self.wake_reader()
-        elif not more:
-            self.state = BEFORE_TRAILERS
 
     def whereabouts(self) -> str:
         return "sending" if self.state >= SENDING else AsgiCall.whereabouts(self)

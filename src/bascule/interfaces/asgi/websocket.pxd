@@ -6,17 +6,26 @@ from bascule.interfaces.exchange cimport Carrier
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
 from bascule.protocols.events cimport Request
 
-cdef Carrier SWITCHED
+cdef Carrier NO_CARRIER
+cdef int BODY
+cdef int BROKEN
+cdef int CLOSE
+cdef int COMPLETE
+cdef int END
+cdef int HEAD
+cdef int HEAD_KEPT
+cdef int IDLE
+cdef int SENDING
+cdef int SWITCH
+cdef int SWITCHED
 
 cdef class AsgiWebSocket(AsgiCall):
     cdef public WebSocketSession session
-    cdef public int state
     cdef bint connect_told
     cdef int status
     cdef list fields
 
-    cpdef finish(self)
-    cdef break_off(self)
+    cpdef note_return(self)
     @cython.locals(session=WebSocketSession, wakeup=Wakeup)
     cpdef wake_reader(self)
     @cython.locals(session=WebSocketSession)
@@ -26,7 +35,9 @@ cdef class AsgiWebSocket(AsgiCall):
     cdef send_other(self, object kind, object message)
     @cython.locals(session=WebSocketSession)
     cdef accept(self, object message)
+    @cython.locals(step=int)
     cdef send_denial(self, object message)
-    cdef deny(self, int status, list fields, bytes body, bint end)
+    @cython.locals(before=int)
+    cdef close(self, object message)
     @cython.locals(carrier=WebSocketCarrier)
     cpdef bint is_congested(self) except -1

@@ -1,15 +1,16 @@
 # cython: binding=True
 """ASGI WebSockets (ASGI 3.0, WebSocket specification 2.5): one WebSocket, one call.
 
-    state         meaning                                      messages that are in order
-    CONNECTING    the handshake is not answered                accept, close, http.response.start
-    DENIAL_KEPT   http.response.start was received             http.response.body
-    DENYING       the denial's head is out, its body is not    http.response.body
-    OPEN          accepted                                     send, close
-    CLOSED        closed by the application, or denied         none
+    state of the response   meaning                                    messages that are in order
+    IDLE                    the handshake is not answered              accept, close,
+                                                                       http.response.start
+    HEAD_KEPT               http.response.start was received           http.response.body
+    SENDING                 the head of the denial response has left   http.response.body
+    SWITCHED                accepted                                   send, close
+    COMPLETE                closed by the application, or denied       none
 
-A client that goes away cancels nothing: `receive` says websocket.disconnect with the code and the
-reason, `send` raises OSError. What the client sent before that is received first.
+A client that disconnects cancels nothing: `receive` returns websocket.disconnect with the code and
+the reason, `send` raises OSError. Messages that the client sent before are received first.
 """
 
 from bascule.errors import ResponseError
@@ -28,32 +29,41 @@ from bascule.interfaces.asgi.call import (
     mark_async,
 )
 from bascule.interfaces.exchange import Carrier
+from bascule.interfaces.response_states import (
+    BODY,
+    BROKEN,
+    CLOSE,
+    COMPLETE,
+    END,
+    HEAD,
+    HEAD_KEPT,
+    IDLE,
+    SENDING,
+    SWITCH,
+    SWITCHED,
+)
 from bascule.interfaces.session import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocketSession
 from bascule.protocols.events import Request
 from bascule.types import Message, Scope
 
-CONNECTING = 0
-DENIAL_KEPT = 1
-DENYING = 2
-OPEN = 3
-CLOSED = 4
+# Where a message is not expected, by state.
+EXPECTED = {
+    IDLE: "before the handshake was accepted",
+    HEAD_KEPT: "between websocket.http.response.start and its body",
+    SENDING: "in the middle of the body of a denial",
+    SWITCHED: "in an accepted WebSocket",
+    COMPLETE: "after the WebSocket was closed",
+    BROKEN: "after the WebSocket was closed",
+}
 
-EXPECTED = (
-    "before the handshake was accepted",
-    "between websocket.http.response.start and its body",
-    "in the middle of the body of a denial",
-    "in an accepted WebSocket",
-    "after the WebSocket was closed",
-)
-
-# Stands for the HTTP connection once that is a WebSocket: nothing of it need be kept.
-SWITCHED = Carrier()
+# Stands in for the HTTP connection once that is a WebSocket, so that it is not kept alive.
+NO_CARRIER = Carrier()
 
 
 class AsgiWebSocket(AsgiCall):
     """One WebSocket of an ASGI application, from its handshake on."""
 
-    __slots__ = ("connect_told", "fields", "session", "state", "status")
+    __slots__ = ("connect_told", "fields", "session", "status")
 
     def __init__(
         self, interface: AsgiCaller, request: Request, carrier: Carrier, most_messages: int
@@ -73,7 +83,7 @@ class AsgiWebSocket(AsgiCall):
         self.waiters = []
         self.task = None
         self.session = WebSocketSession(self, most_messages)
-        self.state = CONNECTING
+        self.state = IDLE
         self.connect_told = False
         self.status = 0
         self.fields: list[tuple[bytes, bytes]] = []
@@ -91,48 +101,40 @@ class AsgiWebSocket(AsgiCall):
         return scope
 
     def judge_return(self) -> None:
-        """The application returned: an open WebSocket is closed, an unanswered one answered."""
+        """Close a WebSocket that is open, and see that the handshake was answered."""
         state = self.state
-        if state == OPEN:
+        if state == SWITCHED:
             self.session.close(NORMAL_CLOSURE, "")
-        elif state == DENYING:
+        elif state == SENDING:
             self.break_off()
-        elif state == CLOSED or self.disconnected:
+        elif state >= COMPLETE or self.disconnected:
             return
         elif self.finished_sending:
-            # It was told that the client is gone.
+            # `receive` has said that the client is gone.
             self.break_off()
         else:
             self.fail("returned without answering the WebSocket handshake", None)
 
     def fail(self, what: str, error: BaseException | None) -> None:
-        """The application will not go on: 500 if the handshake is unanswered, else 1011."""
-        if error is not None or not self.disconnected:
-            self.log_failure(what, error)
-        if self.disconnected:
-            return
-        state = self.state
-        if state == OPEN:
-            self.session.close(INTERNAL_ERROR, "")
-        elif state == DENYING:
-            self.break_off()
-        elif state != CLOSED:
-            self.state = CLOSED
-            self.carrier.respond(500, PLAIN_TEXT, b"Internal Server Error", True)
-
-    def break_off(self) -> None:
-        """Cut a denial off that will not be complete."""
-        self.state = CLOSED
-        self.carrier.abort()
+        """Log that the application will not continue, and end the handshake or the WebSocket."""
+        try:
+            if error is not None or not self.disconnected:
+                self.log_failure(what, error)
+        finally:
+            if not self.disconnected:
+                if self.state == SWITCHED:
+                    self.session.close(INTERNAL_ERROR, "")
+                else:
+                    self.give_up()
 
     def whereabouts(self) -> str:
-        return "WebSocket open" if self.carrier is SWITCHED else AsgiCall.whereabouts(self)
+        return "WebSocket open" if self.carrier is NO_CARRIER else AsgiCall.whereabouts(self)
 
-    def finish(self) -> None:
+    def note_return(self) -> None:
         """The application runs no more."""
-        if self.carrier is SWITCHED:
+        if self.carrier is NO_CARRIER:
             self.interface.switched -= 1
-        AsgiCall.finish(self)
+        AsgiCall.note_return(self)
 
     # From the application.
 
@@ -151,7 +153,7 @@ class AsgiWebSocket(AsgiCall):
             if type(message) is str:
                 return {"type": "websocket.receive", "text": message}
             return {"type": "websocket.receive", "bytes": message}
-        if self.finished_sending or self.state == CLOSED:
+        if self.finished_sending or self.state >= COMPLETE:
             return {
                 "type": "websocket.disconnect",
                 "code": session.code,
@@ -162,9 +164,9 @@ class AsgiWebSocket(AsgiCall):
     def send(self, message: Message) -> ReadyAwaitable | DrainAwaitable:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
         kind = message["type"]
-        if self.disconnected and self.state != CLOSED:
+        if self.disconnected and self.state < COMPLETE:
             self.check_connected()
-        if kind == "websocket.send" and self.state == OPEN:
+        if kind == "websocket.send" and self.state == SWITCHED:
             self.send_message(message)
         else:
             self.send_other(kind, message)
@@ -184,23 +186,21 @@ class AsgiWebSocket(AsgiCall):
 
     def send_other(self, kind: str, message: Message) -> None:
         """Everything that is not a message to the client."""
-        state = self.state
-        if kind == "websocket.accept" and state == CONNECTING:
+        if kind == "websocket.accept" and self.allows(SWITCH):
             self.accept(message)
-        elif kind == "websocket.close" and state == OPEN:
-            code = checked_code(message.get("code", NORMAL_CLOSURE), "code")
-            self.session.close(code, checked_text(message.get("reason") or "", "reason"))
-            self.state = CLOSED
-        elif kind == "websocket.close" and state == CONNECTING:
-            self.deny(403, PLAIN_TEXT, b"the WebSocket was refused\n", True)
-        elif kind == "websocket.http.response.start" and state == CONNECTING:
+        elif kind == "websocket.close" and self.allows(CLOSE):
+            self.close(message)
+        elif kind == "websocket.close" and self.state == IDLE:
+            self.answer(403, PLAIN_TEXT, b"the WebSocket was refused\n")
+            self.wake_reader()
+        elif kind == "websocket.http.response.start" and self.allows(HEAD):
             self.status = message["status"]
             self.fields = list(message.get("headers", ()))
-            self.state = DENIAL_KEPT
-        elif kind == "websocket.http.response.body" and DENIAL_KEPT <= state <= DENYING:
+            self.commit(HEAD)
+        elif kind == "websocket.http.response.body" and self.allows(BODY):
             self.send_denial(message)
         else:
-            raise RuntimeError(f"{kind!r} is not expected {EXPECTED[state]}")
+            raise RuntimeError(f"{kind!r} is not expected {EXPECTED[self.state]}")
 
     def accept(self, message: Message) -> None:
         """websocket.accept. With `bascule.stop_code` the client gets that code, such as 1001,
@@ -212,39 +212,31 @@ class AsgiWebSocket(AsgiCall):
         subprotocol = message.get("subprotocol")
         if subprotocol is not None:
             subprotocol = checked_text(subprotocol, "subprotocol")
-        self.carrier.accept(session, subprotocol, list(message.get("headers", ())))
-        self.state = OPEN
-        self.carrier = SWITCHED
+        self.switch(session, subprotocol, list(message.get("headers", ())))
+        self.carrier = NO_CARRIER
         self.interface.switched += 1
 
     def send_denial(self, message: Message) -> None:
         """websocket.http.response.body (the extension websocket.http.response)."""
         body = checked_body(message.get("body", b""))
-        end = not message.get("more_body", False)
-        if self.state == DENIAL_KEPT:
-            self.deny(self.status, self.fields, body, end)
-            return
-        if end:
-            self.state = CLOSED
-        try:
-            self.carrier.send(body, end)
-        except BaseException:
-            self.state = DENYING
-            raise
-        if end:
+        step = BODY if message.get("more_body", False) else END
+        if self.state == HEAD_KEPT:
+            self.respond(step, self.status, self.fields, body)
+        else:
+            self.send_piece(step, body)
+        if step == END:
             self.wake_reader()
 
-    def deny(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes, end: bool) -> None:
-        """Answer the handshake with an HTTP response. If HTTP does not allow what the application
-        wants, nothing was sent and it may still answer otherwise."""
-        self.state = CLOSED if end else DENYING
+    def close(self, message: Message) -> None:
+        """websocket.close."""
+        code = checked_code(message.get("code", NORMAL_CLOSURE), "code")
+        reason = checked_text(message.get("reason") or "", "reason")
+        before = self.commit(CLOSE)
         try:
-            self.carrier.respond(status, fields, body, end)
+            self.session.close(code, reason)
         except BaseException:
-            self.state = CONNECTING
+            self.take_back(before)
             raise
-        if end:
-            self.wake_reader()
 
     # From the session.
 
@@ -267,12 +259,12 @@ class AsgiWebSocket(AsgiCall):
 
     def is_congested(self) -> bool:
         state = self.state
-        if self.disconnected or state == CLOSED:
+        if self.disconnected or state >= COMPLETE:
             return False
         carrier = self.session.carrier
         if carrier is not None:
             return carrier.congested
-        return state == DENYING and self.carrier.congested
+        return state == SENDING and self.carrier.congested
 
 
 mark_async(AsgiWebSocket.receive)

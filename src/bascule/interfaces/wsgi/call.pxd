@@ -3,6 +3,7 @@ import cython
 from bascule.interfaces.wsgi.environ cimport connection_environ, request_environ
 from bascule.interfaces.endpoint cimport Endpoint
 from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
+from bascule.interfaces.responding cimport RespondingExchange
 from bascule.interfaces.wsgi.pool cimport ThreadPool
 from bascule.pep3333 cimport close, encode_field, join, read_status
 from bascule.protocols.events cimport Request
@@ -10,15 +11,20 @@ from bascule.protocols.events cimport Request
 cdef object END
 cdef object LIST_ITERATOR
 
-cdef class WsgiExchange(Exchange):
+cdef int BROKEN
+cdef int COMPLETE
+cdef int HEAD_KEPT
+cdef int IDLE
+cdef int SENDING
+
+cdef class WsgiExchange(RespondingExchange):
     cdef public WsgiCaller interface
     cdef public int status
     cdef public bytes reason
     cdef public list fields
     cdef public long long length
     cdef public long long sent
-    cdef public bint head_sent
-    cdef public bint ended
+    cdef public int stage
     cdef public ResultIterator result
     cdef public double queued_at
     cdef double quiet_since
@@ -29,12 +35,14 @@ cdef class WsgiExchange(Exchange):
     cpdef put_file(self, object file, object offset, object count)
     cpdef put_hint(self, list fields)
     cpdef put_abort(self)
+    cpdef put_failure(self)
     @cython.locals(request=Request)
     cdef dict environ(self, object body)
     cdef call(self, object body)
     cpdef invoke(self, dict environ)
     cpdef pull(self, ResultIterator result)
     cdef put_whole(self, object data)
+    @cython.locals(stage=int, end=bint)
     cdef put(self, object data)
     cdef check_piece(self, object data)
     cdef bint put_wrapped(self, object wrapper) except -1
@@ -43,8 +51,10 @@ cdef class WsgiExchange(Exchange):
     cdef bint is_bodiless(self) except -1
     cdef bint is_forsaken(self) except -1
     cpdef bint must_pause(self) except -1
-    cdef finish(self)
+    @cython.locals(stage=int)
+    cdef complete(self)
     cdef close_result(self)
+    @cython.locals(stage=int)
     cdef fail(self, object error)
     cdef log(self, str what, object error)
 

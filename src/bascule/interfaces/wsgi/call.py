@@ -14,7 +14,7 @@ from time import perf_counter, sleep
 from typing import Any
 
 from bascule.errors import ClientDisconnected, ResponseError
-from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
+from bascule.interfaces.answers import TRY_AGAIN
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import (
     FORSAKEN_AFTER,
@@ -23,6 +23,8 @@ from bascule.interfaces.exchange import (
     Interface,
     WebSocketPlan,
 )
+from bascule.interfaces.responding import RespondingExchange
+from bascule.interfaces.response_states import BROKEN, COMPLETE, HEAD_KEPT, IDLE, SENDING
 from bascule.interfaces.stopping import Stopping
 from bascule.interfaces.wsgi.body import BodyBuffer
 from bascule.interfaces.wsgi.environ import connection_environ, request_environ
@@ -47,18 +49,19 @@ QUEUE_LIMIT = 10_000
 MOST_EMPTY = 16
 
 
-class WsgiExchange(Exchange):
+class WsgiExchange(RespondingExchange):
     """One request to a WSGI application. Subclasses say how what it sends reaches the carrier.
 
-    queued_at: when the request was ready to be run, in seconds of `perf_counter`. quiet_since:
-    the first of the empty pieces that nothing but empty ones have followed, as long as the client
-    has closed its side; 0 otherwise. surplus: empty pieces behind a complete body.
+    stage: how far the application is with the response, in the states of response_states.py. It is
+        written where the application runs, and `state` follows it on the loop's thread.
+    queued_at: when the request was ready to be run, in seconds of `perf_counter`.
+    quiet_since: when the first of the latest empty pieces came, while the client has closed its
+        side; 0 otherwise.
+    surplus: the number of empty pieces after a complete body.
     """
 
     __slots__ = (
-        "ended",
         "fields",
-        "head_sent",
         "interface",
         "length",
         "queued_at",
@@ -66,6 +69,7 @@ class WsgiExchange(Exchange):
         "reason",
         "result",
         "sent",
+        "stage",
         "status",
         "surplus",
     )
@@ -90,8 +94,7 @@ class WsgiExchange(Exchange):
         self.fields: list[tuple[bytes, bytes]] = []
         self.length = NO_LENGTH
         self.sent = 0
-        self.head_sent = False
-        self.ended = False
+        self.state = self.stage = IDLE
         self.result: ResultIterator | None = None
         self.queued_at = 0.0
         self.quiet_since = 0.0
@@ -116,7 +119,11 @@ class WsgiExchange(Exchange):
         raise NotImplementedError
 
     def put_abort(self) -> None:
-        """Break the response off."""
+        """Abort the response."""
+        raise NotImplementedError
+
+    def put_failure(self) -> None:
+        """Finish the response for an application that will not complete it: see `give_up`."""
         raise NotImplementedError
 
     # The call.
@@ -161,11 +168,11 @@ class WsgiExchange(Exchange):
         allow."""
         if exc_info is not None:
             try:
-                if self.head_sent:
+                if self.stage >= SENDING:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None
-        elif self.status:
+        elif self.stage != IDLE:
             raise ResponseError("start_response was called a second time without exc_info")
         known = read_status(status)
         fields: list[tuple[bytes, bytes]] = []
@@ -178,6 +185,7 @@ class WsgiExchange(Exchange):
         self.status, self.reason = known
         self.fields = fields
         self.length = length
+        self.stage = HEAD_KEPT
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -207,9 +215,9 @@ class WsgiExchange(Exchange):
 
     def put_whole(self, data: bytes) -> None:
         """A result that is all here: its length is known, and with it the framing."""
-        if not self.head_sent and (self.length == NO_LENGTH or self.length == len(data)):
+        if self.stage < SENDING and (self.length == NO_LENGTH or self.length == len(data)):
             self.check_piece(data)
-            self.head_sent = self.ended = True
+            self.stage = COMPLETE
             self.put_head(data, True)
         elif data:
             self.put(data)
@@ -217,7 +225,8 @@ class WsgiExchange(Exchange):
     def put(self, data: bytes) -> None:
         """One piece of the body."""
         self.check_piece(data)
-        if self.ended:
+        stage = self.stage
+        if stage >= COMPLETE:
             if data and self.request.method != "HEAD":
                 raise ResponseError(f"body is longer than its Content-Length of {self.length}")
             return
@@ -225,17 +234,16 @@ class WsgiExchange(Exchange):
         # The client has everything now; it should not wait for the application to say that it
         # ends.
         end = self.sent == self.length
-        self.ended = end
-        if self.head_sent:
+        self.stage = COMPLETE if end else SENDING
+        if stage == SENDING:
             self.put_data(data, end)
         else:
-            self.head_sent = True
             self.put_head(data, end)
 
     def check_piece(self, data: bytes) -> None:
         if type(data) is not bytes:
             raise ResponseError(f"body piece is {type(data).__name__}, not bytes")
-        if self.status == 0:
+        if self.stage == IDLE:
             raise ResponseError("body before start_response was called")
 
     def put_wrapped(self, wrapper: FileWrapper) -> bool:
@@ -243,7 +251,7 @@ class WsgiExchange(Exchange):
         file = kernel_file(wrapper.filelike)
         if file is None:
             return False
-        if self.status == 0 or self.head_sent:
+        if self.stage != HEAD_KEPT:
             return False
         raw = os.fdopen(os.dup(file.fileno()), "rb", buffering=0)
         try:
@@ -255,8 +263,9 @@ class WsgiExchange(Exchange):
                     self.fields.append((b"Content-Length", b"%d" % count))
             elif self.length < count:
                 count = self.length
-            self.head_sent = self.ended = True
+            self.stage = SENDING
             self.put_head(b"", False)
+            self.stage = COMPLETE
             self.put_file(raw, offset, count)
         except BaseException:
             raw.close()
@@ -274,21 +283,21 @@ class WsgiExchange(Exchange):
                 if data:
                     self.put(data)
                     self.quiet_since = 0.0
-                elif self.ended:
+                elif self.stage >= COMPLETE:
                     self.surplus += 1
                     if self.surplus == MOST_EMPTY:
                         break
                 elif self.is_forsaken():
-                    self.ended = True
+                    self.stage = BROKEN
                     self.put_abort()
                     break
                 if self.must_pause():
                     return False
-        if not self.ended:
+        if self.stage < COMPLETE:
             if result is not None and type(result.iterable) is LIST_ITERATOR:
                 self.drop(result)
-            if not self.ended:
-                self.finish()
+            if self.stage < COMPLETE:
+                self.complete()
         return True
 
     def drop(self, result: "ResultIterator") -> None:
@@ -322,15 +331,15 @@ class WsgiExchange(Exchange):
         """Whether `walk` must give the thread back."""
         return False
 
-    def finish(self) -> None:
-        """The result has come to its end."""
-        if self.status == 0:
+    def complete(self) -> None:
+        """End the response: the result has no further piece."""
+        stage = self.stage
+        if stage == IDLE:
             raise ResponseError("the application returned without calling start_response")
-        self.ended = True
-        if self.head_sent:
+        self.stage = COMPLETE
+        if stage == SENDING:
             self.put_data(b"", True)
         else:
-            self.head_sent = True
             self.put_head(b"", True)
 
     def close_result(self) -> None:
@@ -345,17 +354,18 @@ class WsgiExchange(Exchange):
                 self.log("raised in close()", error)
 
     def fail(self, error: BaseException) -> None:
-        """The application raised: 500 while nothing is out, else the response is broken off."""
+        """Log what the application raised, and finish the response for it."""
         if isinstance(error, ClientDisconnected) and self.disconnected:
             return
-        self.log("raised", error)
-        if self.head_sent:
-            if not self.ended:
-                self.put_abort()
-            return
-        self.head_sent = self.ended = True
-        self.status, self.reason, self.fields = 500, b"", PLAIN_TEXT
-        self.put_head(b"Internal Server Error", True)
+        try:
+            self.log("raised", error)
+        finally:
+            stage = self.stage
+            if stage < COMPLETE:
+                if stage < SENDING:
+                    self.status = 500
+                self.stage = BROKEN
+                self.put_failure()
 
     def log(self, what: str, error: BaseException | None) -> None:
         path = self.request.path.decode("ascii", "backslashreplace")
@@ -461,7 +471,7 @@ class WsgiCaller(Interface):
             f"a request waited for more than {self.queue_timeout:g} s to be run: answered 503 "
             "(--queue-timeout)",
         )
-        exchange.carrier.respond(503, TRY_AGAIN, WAITED_TOO_LONG, True)
+        exchange.answer(503, TRY_AGAIN, WAITED_TOO_LONG)
 
     def turn_away(self, exchange: WsgiExchange) -> None:
         """Answer a request 503 instead of letting it wait."""
@@ -470,7 +480,7 @@ class WsgiCaller(Interface):
             f"{self.queue_limit} requests are waiting: another one was answered with 503 "
             "(--limit-queue)",
         )
-        exchange.carrier.respond(503, TRY_AGAIN, TOO_MANY_WAIT, True)
+        exchange.answer(503, TRY_AGAIN, TOO_MANY_WAIT)
 
     def close(self) -> None:
         for pool in (self.pool, self.socket_pool):

@@ -2,6 +2,14 @@ from bascule.interfaces.exchange cimport Carrier, Exchange
 from bascule.interfaces.wsgi.call cimport WsgiCaller, WsgiExchange
 from bascule.protocols.events cimport Request
 
+cdef int BODY
+cdef int COMPLETE
+cdef int END
+cdef int HEAD
+cdef int HEAD_KEPT
+cdef int IDLE
+cdef int SENDING
+
 cdef class InlineExchange(WsgiExchange):
     cdef InlineQueue queue
     cdef bint resumed
@@ -9,7 +17,7 @@ cdef class InlineExchange(WsgiExchange):
 
     cpdef run(self)
     cdef step(self, object part)
-    cdef done(self)
+    cdef note_return(self)
 
 cdef class InlineQueue:
     cdef public InlineExchange current

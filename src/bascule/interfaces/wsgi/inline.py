@@ -13,9 +13,9 @@ from threading import get_ident
 from time import perf_counter
 from typing import Any
 
-from bascule.errors import ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import Carrier, Exchange
+from bascule.interfaces.response_states import BODY, COMPLETE, END, HEAD, HEAD_KEPT, IDLE, SENDING
 from bascule.interfaces.wsgi.call import WsgiCaller, WsgiExchange
 from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
@@ -53,9 +53,7 @@ class InlineExchange(WsgiExchange):
         self.body.append(data)
         self.body_size += len(data)
         if self.body_size > INLINE_BODY:
-            self.carrier.respond(
-                413, PLAIN_TEXT, b"with --threads 0 a request body is at most 16 MiB\n", True
-            )
+            self.answer(413, PLAIN_TEXT, b"with --threads 0 a request body is at most 16 MiB\n")
 
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
         self.body_ended = True
@@ -77,19 +75,20 @@ class InlineExchange(WsgiExchange):
         """Run a part of the call as if no loop were running in this thread: synchronous code may
         ask (Django's ORM refuses to work in a running loop), and may run a loop of its own."""
         self.turn_began = perf_counter()
+        finished = True
         _set_running_loop(None)
         try:
-            finished = part()
-        except BaseException as error:
-            self.fail(error)
-            finished = True
-        try:
-            if finished:
-                self.close_result()
+            try:
+                finished = part()
+            except BaseException as error:
+                self.fail(error)
+            finally:
+                if finished:
+                    self.close_result()
         finally:
             _set_running_loop(self.interface.loop)
-        if finished:
-            self.done()
+            if finished:
+                self.note_return()
 
     def first_step(self) -> bool:
         body = self.body
@@ -103,13 +102,15 @@ class InlineExchange(WsgiExchange):
         if self.queue.current is self and self.result is not None:
             self.step(self.walk)
 
-    def done(self) -> None:
+    def note_return(self) -> None:
+        """Let the next call run: the application has returned."""
         self.interface.running -= 1
         self.queue.run_next(self)
 
     def whereabouts(self) -> str:
         if self.queue.current is self:
-            return "on the loop's thread, sending" if self.head_sent else "on the loop's thread"
+            sending = ", sending" if self.stage >= SENDING else ""
+            return f"on the loop's thread{sending}"
         return "queued" if self.queued_at else "waiting for its body"
 
     def thread(self) -> int:
@@ -127,7 +128,7 @@ class InlineExchange(WsgiExchange):
     def must_pause(self) -> bool:
         if self.disconnected:
             self.check_connected()
-        if not self.ended and self.carrier.congested:
+        if self.stage < COMPLETE and self.carrier.congested:
             return True
         if perf_counter() - self.turn_began < TURN:
             return False
@@ -149,34 +150,30 @@ class InlineExchange(WsgiExchange):
         """Nobody waits: the body is read whole before the call."""
 
     def put_head(self, body: bytes, end: bool) -> None:
-        try:
-            self.carrier.respond(self.status, self.fields, body, end, self.reason)
-        except ResponseError:
-            # Nothing is out: the client can still have a 500.
-            self.head_sent = self.ended = False
-            raise
+        if self.state == IDLE:
+            self.commit(HEAD)
+        self.respond(END if end else BODY, self.status, self.fields, body, self.reason)
 
     def put_data(self, data: bytes, end: bool) -> None:
         if self.disconnected:
             self.check_connected()
-        try:
-            self.carrier.send(data, end)
-        except ResponseError:
-            self.ended = False
-            raise
+        self.send_piece(END if end else BODY, data)
 
     def put_file(self, file: Any, offset: int, count: int) -> None:
-        try:
-            self.carrier.send_file(file, offset, count, True)
-        except ResponseError:
-            self.ended = False
-            raise
+        self.send_part(END, file, offset, count)
+
+    def take_back(self, state: int) -> None:
+        # start_response was called, and may be called again only with exc_info.
+        self.state = self.stage = HEAD_KEPT if state == IDLE else state
 
     def put_hint(self, fields: list[tuple[bytes, bytes]]) -> None:
         self.carrier.inform(103, fields)
 
     def put_abort(self) -> None:
-        self.carrier.abort()
+        self.break_off()
+
+    def put_failure(self) -> None:
+        self.give_up()
 
 
 class InlineQueue:

@@ -7,7 +7,8 @@ Each is a tuple on the outbox of its call: one of these numbers, then the argume
     SEND_FILE  file, offset, count
     INFORM     the fields of 103 (Early Hints)
     READ_ON    none: the application has read the body that was waiting
-    ABORT      none: the response will not be completed
+    ABORT      none: the client is to see that the response is incomplete
+    FAIL       none: the application will not complete the response
     RETURNED   none: the application has returned
     SHED       none: the request has waited too long to be run
     PARK       none: the call waits until its client has taken other responses
@@ -35,6 +36,7 @@ ABORT = 5
 RETURNED = 6
 SHED = 7
 PARK = 8
+FAIL = 9
 
 ACCEPT = 10
 TEXT = 11

@@ -29,3 +29,5 @@ cdef class ThreadPool:
     cdef bint leave_idle(self, object gate) except -1
     cpdef post(self, object call)
     cpdef close(self)
+
+cdef report(PoolThread thread, object error)

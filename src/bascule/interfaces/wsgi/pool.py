@@ -23,6 +23,7 @@ import logging
 import threading
 from asyncio import AbstractEventLoop
 from collections import deque
+from contextlib import suppress
 from threading import get_ident
 from time import sleep
 from typing import Protocol
@@ -237,7 +238,7 @@ class ThreadPool:
             except BaseException as error:
                 # Calls deal with what their applications raise, so this is a fault of the call's
                 # own. The thread goes on, whatever was raised: no other would replace it.
-                logger.error("a call failed in thread %s", thread.name, exc_info=error)
+                report(thread, error)
                 del error
             finally:
                 thread.call = None
@@ -267,3 +268,10 @@ class ThreadPool:
         if not self.wake_up_due:
             self.wake_up_due = True
             self.loop.call_soon_threadsafe(self.flush_posted)
+
+
+def report(thread: PoolThread, error: BaseException) -> None:
+    """Log that a call failed."""
+    # An application's log handler that raises must not end the thread either.
+    with suppress(BaseException):
+        logger.error("a call failed in thread %s", thread.name, exc_info=error)

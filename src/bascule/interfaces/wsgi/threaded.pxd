@@ -14,6 +14,13 @@ cdef int ABORT
 cdef int RETURNED
 cdef int SHED
 cdef int PARK
+cdef int FAIL
+cdef int BODY
+cdef int COMPLETE
+cdef int END
+cdef int HEAD
+cdef int SENDING
+cdef int SWITCHED
 
 cdef class ThreadedExchange(WsgiExchange):
     cdef public ThreadPool pool
@@ -22,7 +29,6 @@ cdef class ThreadedExchange(WsgiExchange):
     cdef public object error
     cdef bint started
     cdef bint returned
-    cdef bint over
     cdef public bint exposed
     cdef public bint expired
     cdef bint striking
@@ -52,14 +58,14 @@ cdef class ThreadedExchange(WsgiExchange):
     cdef bytes wait_for_piece(self)
     cdef wake_thread(self)
     cpdef flush(self)
-    @cython.locals(kind=int)
+    @cython.locals(kind=int, status=int, end=bint)
     cpdef carry_out(self, tuple operation)
     cpdef bint is_congested(self) except -1
-    cpdef end_call(self)
+    cpdef post_return(self)
     cpdef armed_event(self)
     cdef park(self)
     cdef refuse(self, object error)
-    cdef break_off(self, object error, bint was_over)
+    cdef report_failure(self, object error)
     cpdef run(self)
     cpdef put_operation(self, tuple operation)
     cdef count(self, Py_ssize_t size)

@@ -42,11 +42,13 @@ from typing import Any
 from bascule.errors import RequestTimeout, ResponseError
 from bascule.interfaces.answers import PLAIN_TEXT
 from bascule.interfaces.exchange import BODY_HIGH_WATER, Carrier
+from bascule.interfaces.response_states import BODY, COMPLETE, END, HEAD, SENDING, SWITCHED
 from bascule.interfaces.wsgi.body import TOO_LARGE, Collected
 from bascule.interfaces.wsgi.call import ResultIterator, WsgiCaller, WsgiExchange
 from bascule.interfaces.wsgi.input import BodyStream
 from bascule.interfaces.wsgi.operations import (
     ABORT,
+    FAIL,
     INFORM,
     PARK,
     READ_ON,
@@ -79,7 +81,6 @@ class ThreadedExchange(WsgiExchange):
         "expired",
         "exposed",
         "outbox",
-        "over",
         "parked",
         "passed_on",
         "pool",
@@ -99,7 +100,6 @@ class ThreadedExchange(WsgiExchange):
         self.event: threading.Event | None = None
         self.error: ResponseError | None = None
         self.started = self.returned = False
-        self.over = False
         self.exposed = False
         self.expired = self.striking = self.struck = False
         # Octets of the request body: received is written by the loop, consumed by the thread.
@@ -137,7 +137,7 @@ class ThreadedExchange(WsgiExchange):
         """Let it wait for a thread, if not too many do."""
         pool = self.pool
         if pool is not None and len(pool.calls) >= self.interface.queue_limit:
-            self.started = self.returned = self.over = True
+            self.started = self.returned = True
             self.interface.turn_away(self)
         else:
             self.submit()
@@ -166,9 +166,9 @@ class ThreadedExchange(WsgiExchange):
         if collected.add(data):
             return
         if self.interface.body_buffer.by_length:
-            self.started = self.returned = self.over = True
+            self.started = self.returned = True
             self.collected_whole()
-            self.carrier.respond(413, PLAIN_TEXT, TOO_LARGE, True)
+            self.answer(413, PLAIN_TEXT, TOO_LARGE)
         else:
             self.pass_on()
 
@@ -259,11 +259,10 @@ class ThreadedExchange(WsgiExchange):
         """Has the request waited too long for a thread? One that none will take any more, because
         they are all stuck, is told so, too."""
         timeout = self.interface.queue_timeout
-        if timeout and not self.over and not self.disconnected and not self.waited:
+        if timeout and self.state < COMPLETE and not self.disconnected and not self.waited:
             waited = perf_counter() - self.queued_at
             if waited > timeout and self.withdraw():
                 self.waited = waited
-                self.over = True
                 self.interface.shed(self)
 
     def withdraw(self) -> bool:
@@ -302,24 +301,28 @@ class ThreadedExchange(WsgiExchange):
             event.set()
 
     def flush(self) -> None:
-        """Carry out what the thread has put on the outbox."""
+        """Carry out the operations that the thread has put on the outbox."""
         outbox = self.outbox
-        while outbox:
-            operation = outbox.popleft()
-            was_over = self.over
-            try:
-                self.carry_out(operation)
-            except ResponseError as error:
-                self.refuse(error)
-            except Exception as error:
-                self.break_off(error, was_over)
-        if self.over or self.disconnected or not self.is_congested():
+        try:
+            while outbox:
+                operation = outbox.popleft()
+                try:
+                    self.carry_out(operation)
+                except ResponseError as error:
+                    self.refuse(error)
+                except Exception as error:
+                    self.report_failure(error)
+        finally:
+            # Reporting a failure failed as well. The return of the call may be among the rest.
+            if outbox and self.pool is not None:
+                self.pool.post(self)
+        if self.disconnected or not self.is_congested():
             self.written = self.queued
             self.wake_thread()
 
     def is_congested(self) -> bool:
-        """The client reads slower than the application writes."""
-        return self.carrier.congested
+        """Return whether the client reads slower than the application writes."""
+        return self.state < COMPLETE and self.carrier.congested
 
     def carry_out(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
@@ -330,32 +333,30 @@ class ThreadedExchange(WsgiExchange):
                 self.tell_unread()
         elif kind == PARK:
             self.park()
-        elif self.over or self.disconnected or self.error is not None:
+        elif self.state >= SWITCHED or self.disconnected or self.error is not None:
             # The carrier is gone, or carries another exchange by now.
             if kind == SEND_FILE:
                 operation[1].close()
         elif kind == RESPOND:
-            self.over = operation[5]
-            self.carrier.respond(
-                operation[1], operation[3], operation[4], operation[5], operation[2]
-            )
+            _, status, reason, fields, body, end = operation
+            self.commit(HEAD)
+            self.respond(END if end else BODY, status, fields, body, reason)
         elif kind == SEND:
-            self.over = operation[2]
-            self.carrier.send(operation[1], operation[2])
+            self.send_piece(END if operation[2] else BODY, operation[1])
         elif kind == SEND_FILE:
-            self.over = True
-            self.carrier.send_file(operation[1], operation[2], operation[3], True)
+            self.send_part(END, operation[1], operation[2], operation[3])
         elif kind == INFORM:
             self.carrier.inform(103, operation[1])
+        elif kind == FAIL:
+            self.give_up()
         elif kind == SHED:
-            self.over = True
             self.interface.shed(self)
         elif kind == READ_ON:
             self.held = False
             self.carrier.want_body()
         else:
             self.error = ResponseError("the response was broken off")
-            self.carrier.abort()
+            self.break_off()
 
     def park(self) -> None:
         """The call has not begun: it waits, without a thread, until its client has taken more."""
@@ -366,25 +367,23 @@ class ThreadedExchange(WsgiExchange):
             self.carrier.wait_for_room()
 
     def refuse(self, error: ResponseError) -> None:
-        """HTTP does not allow what the application sent; it learns of it at its next call, the log
-        at once."""
+        """Finish a response that HTTP does not allow. The application gets the error at its next
+        call, the log at once."""
         self.error = error
-        self.log("sent what HTTP does not allow", error)
-        try:
-            self.carrier.respond(500, PLAIN_TEXT, b"Internal Server Error", True)
-        except ResponseError:
-            self.carrier.abort()
         self.wake_thread()
+        try:
+            self.log("sent what HTTP does not allow", error)
+        finally:
+            self.give_up()
 
-    def break_off(self, error: Exception, was_over: bool) -> None:
-        """The transport, or something else below, does not do what was asked of it. was_over:
-        before that; the carrier may carry another exchange then."""
-        self.log("could not be answered", error)
+    def report_failure(self, error: Exception) -> None:
+        """Abort a response that the transport, or something else below, failed to send."""
         self.error = ResponseError("the response was broken off")
         self.wake_thread()
-        if not was_over:
-            self.over = True
-            self.carrier.abort()
+        try:
+            self.log("could not be answered", error)
+        finally:
+            self.break_off()
 
     def catch_up(self) -> None:
         self.flush()
@@ -429,9 +428,9 @@ class ThreadedExchange(WsgiExchange):
         pool = self.pool
         thread = pool.thread_of(self) if pool is not None else None
         if thread is not None:
-            sending = ", sending" if self.head_sent else ""
+            sending = ", sending" if self.stage >= SENDING else ""
             return f"in thread {thread.name}{sending}"
-        if self.head_sent:
+        if self.stage >= SENDING:
             return "sending"
         return "queued for a thread" if self.started else "waiting for its body"
 
@@ -450,11 +449,11 @@ class ThreadedExchange(WsgiExchange):
         self.waited = waited = perf_counter() - self.queued_at
         timeout = self.interface.queue_timeout
         if self.expired or self.disconnected:
-            self.end_call()
+            self.post_return()
             return
         if timeout and waited > timeout:
             self.put_operation((SHED,))
-            self.end_call()
+            self.post_return()
             return
         if self.carrier.holds_back():
             # The thread takes another request, perhaps another client's, meanwhile.
@@ -472,11 +471,13 @@ class ThreadedExchange(WsgiExchange):
         except BaseException as error:
             self.fail(error)
         finally:
-            self.close_result()
-            self.end_call()
+            try:
+                self.close_result()
+            finally:
+                self.post_return()
 
-    def end_call(self) -> None:
-        """The thread has nothing more to do with it."""
+    def post_return(self) -> None:
+        """Report to the loop that the thread has nothing more to do with the call."""
         self.put_operation((RETURNED,))
 
     def invoke(self, environ: Environ) -> Any:
@@ -496,8 +497,8 @@ class ThreadedExchange(WsgiExchange):
         return result
 
     def pull(self, result: ResultIterator) -> Any:
-        if self.head_sent:
-            # Nobody interrupts it any more.
+        if self.stage >= SENDING:
+            # It is not interrupted any more.
             return result.advance()
         try:
             try:
@@ -572,6 +573,9 @@ class ThreadedExchange(WsgiExchange):
 
     def put_abort(self) -> None:
         self.put_operation((ABORT,))
+
+    def put_failure(self) -> None:
+        self.put_operation((FAIL,))
 
     def wait_for_client(self) -> None:
         """Wait while too much is queued. The connection's write deadline ends it at the latest."""

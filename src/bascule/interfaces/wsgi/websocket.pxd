@@ -14,11 +14,13 @@ cdef int CONCLUDE
 cdef int PROCEED
 cdef int RETURNED
 cdef int TUNNEL
+cdef int COMPLETE
+cdef int SWITCH
+cdef int SWITCHED
 
 cdef class WebSocketCall(ThreadedExchange):
     cdef public WebSocketSession session
     cdef public bint taken
-    cdef bint switched
     cdef public bint tunnelled
     cdef list waiters
     cdef object finish_tunnel
@@ -27,7 +29,8 @@ cdef class WebSocketCall(ThreadedExchange):
     cpdef carry_out(self, tuple operation)
     @cython.locals(kind=int, session=WebSocketSession)
     cdef carry_out_websocket(self, tuple operation)
-    cdef note_switch(self)
+    @cython.locals(before=int)
+    cdef switch_to_tunnel(self, object sock)
     @cython.locals(carrier=WebSocketCarrier)
     cpdef bint is_congested(self) except -1
     cpdef accept(self, str subprotocol, list fields)

@@ -24,6 +24,7 @@ from typing import Any
 from bascule.errors import ClientDisconnected, ResponseError
 from bascule.interfaces.answers import TRY_AGAIN
 from bascule.interfaces.exchange import Carrier
+from bascule.interfaces.response_states import COMPLETE, SWITCH, SWITCHED
 from bascule.interfaces.session import (
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
@@ -51,7 +52,7 @@ from bascule.types import Environ
 class WebSocketCall(ThreadedExchange):
     """A WebSocket handshake to a WSGI application, and the WebSocket that comes of it.
 
-    switched: it was accepted. taken: the application has begun to use the WebSocket, so what it
+    taken: the application has begun to use the WebSocket, so what it
     answers besides is not sent. tunnelled: it uses the client's socket.
     waiters: the events of threads that wait for the loop to get on, each its own: one that is
     shared is cleared by one thread behind another's back.
@@ -59,13 +60,13 @@ class WebSocketCall(ThreadedExchange):
     Methods of the base are called by its name: compiled methods have no `super()`.
     """
 
-    __slots__ = ("finish_tunnel", "session", "switched", "taken", "tunnelled", "waiters")
+    __slots__ = ("finish_tunnel", "session", "taken", "tunnelled", "waiters")
 
     def __init__(self, interface: WsgiCaller, request: Request, carrier: Carrier) -> None:
         super().__init__(interface, request, carrier)
         plan = interface.websockets
         self.session = WebSocketSession(self, plan.queue if plan is not None else 1)
-        self.switched = self.taken = self.tunnelled = False
+        self.taken = self.tunnelled = False
         self.waiters: list[threading.Event] = []
         self.finish_tunnel: Callable[[], None] | None = None
         self.pool = interface.socket_threads()
@@ -82,7 +83,7 @@ class WebSocketCall(ThreadedExchange):
                 f"{interface.sockets} WebSockets have a thread each: further ones get 503 "
                 "(--websocket-threads)",
             )
-            self.carrier.respond(503, TRY_AGAIN, b"no thread is left for a WebSocket\n", True)
+            self.answer(503, TRY_AGAIN, b"no thread is left for a WebSocket\n")
             return
         interface.sockets += 1
         self.submit()
@@ -92,12 +93,12 @@ class WebSocketCall(ThreadedExchange):
 
     def is_congested(self) -> bool:
         carrier = self.session.carrier
-        return carrier.congested if carrier is not None else self.carrier.congested
+        return carrier.congested if carrier is not None else ThreadedExchange.is_congested(self)
 
     def carry_out(self, operation: tuple[Any, ...]) -> None:
         kind = operation[0]
         if kind >= ACCEPT:
-            if self.over and self.error is None:
+            if self.state == COMPLETE and self.error is None:
                 self.come_too_late()
             if not self.disconnected and self.error is None:
                 self.carry_out_websocket(operation)
@@ -106,7 +107,7 @@ class WebSocketCall(ThreadedExchange):
             return
         if kind == RETURNED:
             self.interface.sockets -= 1
-            if self.switched:
+            if self.state == SWITCHED:
                 self.interface.switched -= 1
         ThreadedExchange.carry_out(self, operation)
         if kind == RETURNED and self.finish_tunnel is not None:
@@ -128,21 +129,25 @@ class WebSocketCall(ThreadedExchange):
         elif kind == PING:
             session.send_ping(operation[1])
         elif kind == ACCEPT:
-            self.carrier.accept(session, operation[1], operation[2])
-            self.note_switch()
+            self.switch(session, operation[1], operation[2])
+            self.interface.switched += 1
             self.wake_thread()
         else:
             try:
-                self.finish_tunnel = self.carrier.tunnel(self, operation[1])
+                self.switch_to_tunnel(operation[1])
             except ResponseError:
                 self.lead_nowhere(operation[1])
                 raise
-            self.note_switch()
+            self.interface.switched += 1
 
-    def note_switch(self) -> None:
-        """The connection is no HTTP connection any more."""
-        self.switched = True
-        self.interface.switched += 1
+    def switch_to_tunnel(self, sock: socket.socket) -> None:
+        """Give the client's bytes to a socket."""
+        before = self.commit(SWITCH)
+        try:
+            self.finish_tunnel = self.carrier.tunnel(self, sock)
+        except BaseException:
+            self.take_back(before)
+            raise
 
     def lead_nowhere(self, sock: socket.socket) -> None:
         """There is no client: the application reads that, but not before its answer to the
@@ -175,19 +180,23 @@ class WebSocketCall(ThreadedExchange):
             ThreadedExchange.refuse(self, error)
             return
         self.error = error
-        self.log("sent what a WebSocket does not allow", error)
-        session.close(INTERNAL_ERROR, "")
         self.wake_thread()
+        try:
+            self.log("sent what a WebSocket does not allow", error)
+        finally:
+            session.close(INTERNAL_ERROR, "")
 
-    def break_off(self, error: Exception, was_over: bool) -> None:
+    def report_failure(self, error: Exception) -> None:
         session = self.session
         if session.carrier is None:
-            ThreadedExchange.break_off(self, error, was_over)
+            ThreadedExchange.report_failure(self, error)
             return
         self.error = ResponseError("the WebSocket was broken off")
-        self.log("could not be answered", error)
-        session.close(INTERNAL_ERROR, "")
         self.wake_thread()
+        try:
+            self.log("could not be answered", error)
+        finally:
+            session.close(INTERNAL_ERROR, "")
 
     # THREAD SIDE
 
@@ -205,9 +214,9 @@ class WebSocketCall(ThreadedExchange):
         if not self.taken:
             ThreadedExchange.put(self, data)
 
-    def finish(self) -> None:
+    def complete(self) -> None:
         if not self.taken:
-            ThreadedExchange.finish(self)
+            ThreadedExchange.complete(self)
 
     def fail(self, error: BaseException) -> None:
         """The application raised: 500 while the handshake is unanswered, else 1011."""
@@ -232,10 +241,10 @@ class WebSocketCall(ThreadedExchange):
             return True
         return isinstance(error, ClientDisconnected | StopIteration)
 
-    def end_call(self) -> None:
+    def post_return(self) -> None:
         if self.taken:
             self.put_operation((CLOSE, NORMAL_CLOSURE, ""))
-        ThreadedExchange.end_call(self)
+        ThreadedExchange.post_return(self)
 
     def accept(self, subprotocol: str | None, fields: list[tuple[bytes, bytes]]) -> None:
         """Accept the handshake, and wait until that is done. Raises what it came to."""
