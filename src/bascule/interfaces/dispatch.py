@@ -1,7 +1,7 @@
 """Several applications in one worker: each request goes to one of them, by its own interface.
 
-Nothing stands between a request and its application but the choice: a WSGI application keeps its
-threads, an ASGI application the loop.
+Only the choice is between a request and its application: a WSGI application has its threads, an
+ASGI application the loop.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,10 @@ class MountedInterface:
 class DispatchInterface(Interface):
     """Chooses among applications.
 
-    routes: in any order. websocket: takes the WebSocket handshakes that no mount point but "/"
-    would have; None leaves them where they are. root_path: what a proxy in front may have left
-    before each path.
+    routes: the mounted applications, in any order.
+    websocket: gets the WebSocket handshakes that no mount point but "/" matches; None leaves them
+        to that mount point.
+    root_path: the prefix that a proxy in front may have left before each path.
     """
 
     __slots__ = ("interfaces", "root_path", "routes", "websocket")
@@ -60,7 +61,7 @@ class DispatchInterface(Interface):
         return interface.exchange(request, carrier)
 
     def choose(self, request: Request) -> Interface | None:
-        """The interface whose application the request is for."""
+        """Return the interface whose application the request is for."""
         path = path_below(request.path, request.root_path or self.root_path)
         host = next((value for name, value in request.fields if name == b"host"), b"")
         name = host_of(host.decode("latin-1"))
@@ -94,12 +95,13 @@ class DispatchInterface(Interface):
 
 
 def is_left_over(request: Request, point: MountPoint) -> bool:
-    """A WebSocket handshake that nobody has claimed by a path or a host."""
+    """Return whether this is a WebSocket handshake that no mount point has claimed by a path or a
+    host."""
     return request.websocket is not None and not point.host and not point.prefix
 
 
 class Unmounted(Exchange):
-    """A request for a path where there is no application."""
+    """A request for a path where no application is mounted."""
 
     __slots__ = ()
 
@@ -107,13 +109,13 @@ class Unmounted(Exchange):
         self.carrier.respond(404, PLAIN_TEXT, NOTHING_HERE, True)
 
     def receive_body(self, data: bytes) -> None:
-        """Nobody reads it."""
+        """Drop a piece of the body: no application reads it."""
 
     def resume_writing(self) -> None:
-        """Nobody writes any more."""
+        """Do nothing: the response is complete."""
 
     def wake_reader(self) -> None:
-        """Nobody waits."""
+        """Do nothing: no reader waits."""
 
 
 class WithoutWebSockets(Unmounted):

@@ -4,11 +4,11 @@
     Exchange    one request and its response; interfaces subclass it (AsgiExchange, WsgiExchange)
     Interface   makes the exchanges for one application
 
-The carrier tells the exchange what the client does: `receive_body`, `end_body`, `disconnect`,
-`resume_writing`. The exchange tells the carrier what the application does: `respond`, `send`, ...
-Every method of both runs on the loop's thread. Neither knows more of the other than what stands in
-this file, so a new wire protocol brings both interfaces, and a new interface brings every wire
-protocol.
+The carrier calls the exchange when the client does something: `receive_body`, `end_body`,
+`disconnect`, `resume_writing`. The exchange calls the carrier when the application does something:
+`respond`, `send`, ... Every method of both runs on the loop's thread, unless its docstring says
+otherwise. Neither knows more of the other than this file, so a new wire protocol serves both
+interfaces, and a new interface is served by every wire protocol.
 """
 
 import socket
@@ -19,21 +19,22 @@ from bascule.errors import ClientDisconnected
 from bascule.interfaces.endpoint import Endpoint
 from bascule.protocols.events import Request
 
-# Body octets that may wait in an exchange before its carrier stops reading from the client. Most
-# forms and JSON bodies are smaller, and reach the application whole; thousands of uploads at once
-# still fit into memory.
+# Bytes of a body that may wait in an exchange before its carrier stops reading from the client.
+# Most forms and JSON bodies are smaller, and reach the application whole; thousands of uploads at
+# once still fit into memory.
 BODY_HIGH_WATER = 131072
 
 # A client that has closed its sending side may wait for the response, or be gone. Only writing to
-# it tells: when nothing was written for so many seconds, it counts as gone.
+# it shows which. When nothing was written for so many seconds, the client counts as gone.
 FORSAKEN_AFTER = 3.0
 
 
 class Carrier:
-    """The connection's half of the contract.
+    """The connection's side of the contract.
 
-    endpoint: the two ends. congested: the client reads slower than the application writes; the
-    exchange should wait for `resume_writing` before it sends more.
+    endpoint: the two ends.
+    congested: the client reads slower than the application writes; the exchange should wait for
+        `resume_writing` before it sends more.
 
     With the call that ends the response the carrier is free for the next exchange: this one must
     not call it again.
@@ -64,8 +65,8 @@ class Carrier:
         raise NotImplementedError
 
     def send_file(self, file: object, offset: int, count: int, end: bool) -> None:
-        """Send `count` octets of an open file; `congested` until they are gone. Raises
-        ResponseError."""
+        """Send `count` bytes of an open file; the carrier is `congested` until they have left.
+        Raises ResponseError."""
         raise NotImplementedError
 
     def inform(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
@@ -75,39 +76,39 @@ class Carrier:
     def accept(
         self, session: object, subprotocol: str | None, fields: list[tuple[bytes, bytes]]
     ) -> None:
-        """Accept the WebSocket handshake that the request is: from here on the client is the
-        `session`'s (a WebSocketSession), and this carrier is not to be called again. Raises
+        """Accept the WebSocket handshake that the request is. From here on the client belongs to
+        the `session` (a WebSocketSession), and this carrier must not be called again. Raises
         ResponseError."""
         raise NotImplementedError
 
     def tunnel(self, exchange: "Exchange", sock: socket.socket) -> Callable[[], None]:
-        """Hand the client's octets to `sock`, and what comes from there to the client, unlooked
-        at: the application answers the WebSocket handshake itself. `exchange` is told when the
-        client is gone. Returns what is to be called when the application has finished. Raises
+        """Pass the client's bytes to `sock`, and bytes from there to the client, unread: the
+        application answers the WebSocket handshake itself. Calls `exchange.disconnect` when the
+        client is gone. Returns the function to call when the application has returned. Raises
         ResponseError."""
         raise NotImplementedError
 
     def is_crowded(self) -> bool:
-        """More waits for all clients together than should: a response should run ahead of its
-        own no further than it must. May be asked in any thread."""
+        """Return whether too many bytes wait for all clients together, so that a response should
+        be no further ahead of its client than it must. May be called in any thread."""
         return False
 
     def holds_back(self) -> bool:
-        """So much of other responses waits for this client that no further call should begin. May
-        be asked in any thread; `wait_for_room` has the exchange told, by `resume_writing`, when
-        that has changed."""
+        """Return whether so many bytes of other responses wait for this client that no further
+        call should begin. May be called in any thread. After `wait_for_room`, the carrier calls
+        `resume_writing` when that has changed."""
         return False
 
     def wait_for_room(self) -> None:
-        """See `holds_back`. Carriers that never hold back are never asked."""
+        """See `holds_back`. Not called for carriers that never hold back."""
         raise NotImplementedError
 
     def want_body(self) -> None:
-        """The application waits for the request body: answer 100-continue, go on reading."""
+        """Answer 100-continue and continue to read: the application waits for the body."""
         raise NotImplementedError
 
     def hold_body(self) -> None:
-        """Enough body is waiting: stop reading from the client until `want_body`."""
+        """Stop reading from the client until `want_body`: enough of the body is waiting."""
         raise NotImplementedError
 
     def abort(self) -> None:
@@ -116,16 +117,17 @@ class Carrier:
 
 
 class Exchange:
-    """One request and its response: what both interfaces share.
+    """One request and its response: the part that both interfaces share.
 
-    body: pieces received and not read by the application yet; `body_size` octets in all.
-    body_ended: the body is complete, `trailers` are known. disconnected: the client is gone,
-    writing is an error.
+    body: pieces received and not read by the application yet; `body_size` bytes in all.
+    body_ended: the body is complete, and `trailers` are known.
+    disconnected: the client is gone; writing is an error.
     finished_sending: the client has closed its side; it may be gone, or wait for the response all
-    the same.
-    arrived_at: when the head was here, in seconds of `perf_counter`; the carrier sets it.
+        the same.
+    held: the carrier has been asked to stop reading.
+    arrived_at: when the head arrived, in seconds of `perf_counter`; the carrier sets it.
     waited: seconds that the call has waited for a thread, or for its turn; 0 where there is no
-    such wait.
+        such wait.
     """
 
     __slots__ = (
@@ -142,7 +144,7 @@ class Exchange:
         "waited",
     )
 
-    # How its application is called, for people; "" where there is none.
+    # The interface that calls the application, for people; "" where there is none.
     called_by = ""
 
     def __init__(self, request: Request, carrier: Carrier) -> None:
@@ -161,11 +163,11 @@ class Exchange:
     # From the carrier.
 
     def start(self) -> None:
-        """Call the application. What has arrived of the body is here already."""
+        """Call the application. The part of the body that has arrived is in `body` already."""
         raise NotImplementedError
 
     def receive_body(self, data: bytes) -> None:
-        """A piece of the body; asks the carrier to stop reading when enough is waiting."""
+        """Take a piece of the body; ask the carrier to stop reading when enough is waiting."""
         self.body.append(data)
         self.body_size += len(data)
         if self.body_size >= BODY_HIGH_WATER and not self.held:
@@ -174,78 +176,79 @@ class Exchange:
         self.wake_reader()
 
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
-        """The body is complete."""
+        """Note that the body is complete."""
         self.body_ended = True
         self.trailers = trailers
         self.wake_reader()
 
     def disconnect(self) -> None:
-        """The client is gone: nothing more can be received or sent."""
+        """Note that the client is gone: nothing more can be received or sent."""
         self.disconnected = self.finished_sending = True
         self.wake_reader()
         self.resume_writing()
 
     def finish_sending(self) -> None:
-        """The client has closed its side some time ago: say so to an application that asks."""
+        """Note that the client has closed its side some time ago, for applications that ask."""
         self.finished_sending = True
         self.wake_reader()
 
     def resume_writing(self) -> None:
-        """The carrier is no longer congested."""
+        """Let the application write on: the carrier is no longer congested."""
         raise NotImplementedError
 
     def wake_reader(self) -> None:
-        """Something that a reader may wait for has happened."""
+        """Wake a reader: something that it may wait for has happened."""
         raise NotImplementedError
 
     def catch_up(self) -> None:
-        """A WebSocket is about to be closed, or a request given up: carry out what the application
-        has sent before. Only calls in threads, which the loop hears of later, have such."""
+        """Carry out what the application has sent before, because a WebSocket is about to be
+        closed or a request given up. Only calls in threads, which post to the loop, have something
+        to carry out."""
 
     def tick(self) -> None:
-        """A tick of the worker has passed. Only exchanges that put something off care."""
+        """Do what was put off: a tick of the worker has passed."""
 
-    # For whoever asks what is going on, and when it takes too long.
+    # For reports about requests in flight, and for their deadlines.
 
     def whereabouts(self) -> str:
-        """Where the call is now, for people. May be asked in any thread."""
+        """Return where the call is now, for people. May be called in any thread."""
         return "waiting for its body"
 
     def thread(self) -> int:
-        """The thread that the call has for itself at this moment, by its number; 0 for none. May
-        be asked in any thread."""
+        """Return the number of the thread that the call has for itself now; 0 for none. May be
+        called in any thread."""
         return 0
 
     def stack(self) -> str:
-        """What the call is doing now: the lines of a stack, or "" where there is none. May be
-        asked in any thread."""
+        """Return the lines of the stack of the call, or "" where there is none. May be called in
+        any thread."""
         return ""
 
     def is_running(self) -> bool:
-        """The application has been called, or will be, and has not returned."""
+        """Return whether the application has been called, or will be, and has not returned."""
         return False
 
     def waits_for_turn(self) -> bool:
-        """The application is to be called, and has not been: other calls go before."""
+        """Return whether the application is not called yet because other calls go before."""
         return False
 
     def holds_up(self) -> bool:
-        """The call does nothing but wait for its client, in a thread that others wait for."""
+        """Return whether the call only waits for its client, in a thread that others wait for."""
         return False
 
     def expire(self) -> None:
-        """The request has passed its deadline: end the call, as far as that can be done. The
-        carrier answers the client, and says `disconnect` afterwards."""
+        """End the call, as far as that is possible: the request has passed its deadline. The
+        carrier answers the client, and calls `disconnect` afterwards."""
 
     # For the interfaces.
 
     def ends(self) -> Endpoint:
-        """The two ends, as trusted proxies tell them where they do."""
+        """Return the two ends; those that a trusted proxy names, if it does."""
         endpoint: Endpoint | None = self.request.endpoint
         return self.carrier.endpoint if endpoint is None else endpoint
 
     def take_body(self) -> bytes:
-        """Everything that waits, in one piece; lets the carrier read on."""
+        """Return the pieces that wait as one, and let the carrier continue to read."""
         body = self.body
         if len(body) == 1:
             data = body[0]
@@ -259,19 +262,19 @@ class Exchange:
         return data
 
     def check_connected(self) -> None:
-        """Raises ClientDisconnected when writing makes no sense any more."""
+        """Raise ClientDisconnected when the client is gone."""
         if self.disconnected:
             raise ClientDisconnected("the client closed the connection")
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketPlan:
-    """What an interface is told about WebSockets.
+    """The settings of an interface for WebSockets.
 
     queue: messages of one WebSocket that may wait unread before its carrier stops reading; the
-    number that users of Uvicorn know.
-    threads: WebSockets of a WSGI application open at once, each of which has a thread for itself;
-    idle ones cost a few tens of kilobytes.
+        number that users of Uvicorn know.
+    threads: WebSockets of a WSGI application open at once, each of which has a thread for itself.
+        An idle thread costs a few tens of kilobytes.
     """
 
     queue: int = 32
@@ -281,10 +284,11 @@ class WebSocketPlan:
 class Interface:
     """Makes exchanges for one application.
 
-    running: applications called that have not returned yet; `switched` of them have accepted a
-    WebSocket, and may run for days. deserted: those whose clients have gone, which go on sending
-    and have not been told. websockets: None where a WebSocket handshake is served as the
-    plain request that it also is.
+    running: calls of the application that have not returned yet.
+    switched: those of them that have accepted a WebSocket, and may run for days.
+    deserted: those of them that continue to send to a disconnected client, and have not received
+        http.disconnect.
+    websockets: None where a WebSocket handshake is served as the plain request that it also is.
     """
 
     __slots__ = ("deserted", "running", "switched", "websockets")
@@ -296,29 +300,29 @@ class Interface:
         self.websockets = websockets
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
-        """A new exchange, not started yet."""
+        """Return a new exchange, not started yet."""
         raise NotImplementedError
 
     def count_running(self) -> int:
-        """`running`, over all applications behind this interface."""
+        """Return `running`, over all applications behind this interface."""
         return self.running
 
     def has_busy_threads(self) -> bool:
-        """Whether calls run in threads of this process, or wait for one."""
+        """Return whether calls run in threads of this process, or wait for one."""
         return False
 
     def count_switched(self) -> int:
-        """`switched`, over all applications behind this interface."""
+        """Return `switched`, over all applications behind this interface."""
         return self.switched
 
     def count_deserted(self) -> int:
-        """`deserted`, over all applications behind this interface."""
+        """Return `deserted`, over all applications behind this interface."""
         return self.deserted
 
     def calls(self) -> list[Exchange]:
-        """The calls that have not returned, whether their clients are still there or not; those
-        that wait for a thread as well. May be asked in any thread."""
+        """Return the calls that have not returned, whether their clients are still connected or
+        not; those that wait for a thread as well. May be called in any thread."""
         return []
 
     def close(self) -> None:
-        """Give back what the interface holds, and cancel what can be cancelled."""
+        """Release the interface's resources, and cancel the calls that can be cancelled."""

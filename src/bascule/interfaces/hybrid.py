@@ -1,7 +1,7 @@
 """One project with two sides: each request goes to the side that its view belongs to.
 
-A framework that can be called by both interfaces describes its project as a `Hybrid`. Which
-framework that is, and how it tells a view from its path, is not known here.
+A framework that can be called by both interfaces describes its project as a `Hybrid`. This module
+does not know which framework that is, nor how it finds the view of a path.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,14 @@ from bascule.types import ASGI3App, WSGIApp
 class Hybrid:
     """A project that can be called by both interfaces.
 
-    framework: its name, for people. wsgi, asgi: for requests. websocket: for WebSocket handshakes
-    and for lifespan; None leaves handshakes to the WSGI side, and lifespan to `asgi`.
-    websocket_target: what that one was named by. belongs_to_loop: whether the request for a path
-    is the ASGI side's; the path is decoded, and below the root. It is called on the loop for each
-    request, and must not raise. name: of the project, for people.
+    name: the name of the project, for people.
+    framework: the name of the framework, for people.
+    wsgi, asgi: the applications for requests.
+    websocket: the application for WebSocket handshakes and for lifespan; None leaves handshakes to
+        the WSGI side, and lifespan to `asgi`.
+    websocket_target: the target that named this application.
+    belongs_to_loop: returns whether the request for a path belongs to the ASGI side. The path is
+        decoded, and below the root. Called on the loop for each request; must not raise.
     """
 
     name: str
@@ -37,11 +40,12 @@ class Hybrid:
 
     @property
     def lasting(self) -> ASGI3App:
-        """The application that has the lifespan."""
+        """Return the application that has the lifespan."""
         return self.asgi if self.websocket is None else self.websocket
 
     def as_application(self, interface: str, target: str, point: MountPoint | None) -> Application:
-        """What a worker serves: both sides for "auto", else the one that is asked for."""
+        """Return the application that a worker serves: both sides for "auto", else the one side
+        that the setting names."""
         name = target or self.name
         if point is None:
             return Application(self.lasting, "asgi3", name, None)
@@ -60,9 +64,11 @@ class Hybrid:
 class HybridInterface(Interface):
     """Chooses the side of each request.
 
-    wsgi, asgi: the sides. websocket: for WebSocket handshakes; None leaves them to `wsgi`.
-    belongs_to_loop: as of `Hybrid`. root_path: what a proxy in front may have left before each
-    path. mounted: the path at which the project is, below that.
+    wsgi, asgi: the sides.
+    websocket: the interface for WebSocket handshakes; None leaves them to `wsgi`.
+    belongs_to_loop: as in `Hybrid`.
+    root_path: the prefix that a proxy in front may have left before each path.
+    mounted: the path at which the project is mounted, below the root.
     """
 
     __slots__ = (
@@ -84,7 +90,7 @@ class HybridInterface(Interface):
         root_path: str = "",
         mounted: str = "",
     ) -> None:
-        # The other side's answer counts for nothing: with --threads 0, WSGI has none.
+        # The setting of the other side is irrelevant: with --threads 0, WSGI has no WebSockets.
         super().__init__((wsgi if websocket is None else websocket).websockets)
         self.wsgi = wsgi
         self.asgi = asgi
@@ -101,8 +107,8 @@ class HybridInterface(Interface):
         path = path_below(request.path, "")
         root = request.root_path or self.root_path
         if root and path_below(request.path, root) != path:
-            # A proxy has left its prefix there. WSGI's environ takes it off; ASGI's path, which
-            # has the root path anyway, would have it twice.
+            # A proxy has left its prefix in the path. The WSGI side removes it; the path of an
+            # ASGI scope, which includes the root path anyway, would have it twice.
             return self.wsgi.exchange(request, carrier)
         if self.mounted:
             path = path.removeprefix(self.mounted)

@@ -1,4 +1,4 @@
-"""What is left of a call whose client has gone."""
+"""Errors that mean that the client has disconnected."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ from bascule.errors import ClientDisconnected
 
 
 def is_disconnect(error: BaseException | None) -> bool:
-    """ClientDisconnected, or what an application made of it (Starlette raises its own, a TaskGroup
-    a group). A group that has another error in it is none."""
+    """Return whether an error is ClientDisconnected, or was raised because of it: Starlette raises
+    an error of its own, a TaskGroup a group. A group that has another error in it is none."""
     while error is not None and not isinstance(error, ClientDisconnected):
         if isinstance(error, BaseExceptionGroup) and all(map(is_disconnect, error.exceptions)):
             return True
@@ -16,9 +16,8 @@ def is_disconnect(error: BaseException | None) -> bool:
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Drop the tracebacks: they keep the application's frames alive, and with them generators
-    that should be closed now.
-    """
+    """Drop the tracebacks, which keep the application's frames alive, and with them generators
+    that should be closed now."""
     seen = set()
     waiting = [error]
     while waiting:
@@ -30,7 +29,7 @@ def forget_frames(error: BaseException | None) -> None:
 
 
 def related(error: BaseException) -> "Iterator[BaseException | None]":
-    """The errors that one leads to."""
+    """Return the cause and the context of an error, and the members of a group."""
     yield error.__cause__
     yield error.__context__
     if isinstance(error, BaseExceptionGroup):

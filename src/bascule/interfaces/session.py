@@ -1,20 +1,20 @@
 """WebSocketSession and WebSocketCarrier: where a WebSocket's connection and an application meet.
 
-    WebSocketCarrier   what carries one WebSocket: a connection that was upgraded (RFC 6455), or
-                       one stream of a multiplexed one (RFC 8441)
+    WebSocketCarrier   carries one WebSocket: a connection that was upgraded (RFC 6455), or one
+                       stream of a multiplexed one (RFC 8441)
     WebSocketSession   the messages that wait to be read, and how the WebSocket ends
     Exchange           the call of the application, which began as the handshake's exchange
 
-The carrier tells the session what the client does: `receive_message`, `end`, `lose`,
-`resume_writing`. The call asks it for messages with `take`, and tells the carrier what the
-application does: `send_text`, `send_binary`, `close`, ... Every method runs on the loop's thread,
-but for what `wsgi_websocket` says of its own.
+The carrier calls the session when the client does something: `receive_message`, `end`, `lose`,
+`resume_writing`. The call takes messages with `take`, and calls the session when the application
+does something: `send_text`, `send_binary`, `close`, ... Every method runs on the loop's thread;
+wsgi/websocket.py reads some of the attributes in a thread.
 
-Order is the rule here. What the client sent before its Close frame, or before it broke the
-protocol, is read and can be answered before the answer to that leaves: an end that comes behind
-unread messages waits for the application to come back for more (`owed`), and for a moment at most
-(the deadline `websocket_answer`), which the carrier watches. An application that waits for a
-message, or that never reads, holds nothing up.
+Order is the rule here. The application can read, and answer, the messages that the client sent
+before its Close frame, or before it broke the protocol, before the server's Close frame leaves: an
+end that comes behind unread messages waits until the application asks for the next message
+(`owed`), and for a moment at most (the deadline `websocket_answer`), which the carrier watches. An
+application that waits for a message, or that never reads, delays nothing.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ from bascule.interfaces.exchange import Exchange
 
 WebSocketMessage = str | bytes
 
-# Octets of unread messages beyond which the carrier stops reading, whatever their number: as much
+# Bytes of unread messages beyond which the carrier stops reading, whatever their number: as many
 # as of a request's body.
 MESSAGES_HIGH_WATER = 131072
 
@@ -37,7 +37,7 @@ SERVICE_RESTART = 1012
 
 
 class WebSocketCarrier:
-    """The connection's half of the contract.
+    """The connection's side of the contract.
 
     congested: the client reads slower than the application writes; the call should wait for
     `resume_writing` before it sends more.
@@ -65,27 +65,32 @@ class WebSocketCarrier:
         raise NotImplementedError
 
     def hold(self) -> None:
-        """Enough messages are waiting: stop reading from the client until `proceed`."""
+        """Stop reading from the client until `proceed`: enough messages are waiting."""
         raise NotImplementedError
 
     def proceed(self) -> None:
-        """Messages were read: go on reading."""
+        """Continue to read: the messages that were waiting have been read."""
         raise NotImplementedError
 
 
 class WebSocketSession:
     """One WebSocket from its acceptance to its end.
 
-    call: the application's call, which is woken when anything happens here. carrier: set when the
-    handshake is accepted. most_messages: how many may wait unread.
-    messages: those that wait. received, consumed: their sizes added up (octets, or characters of
-    text), the one written by the loop, the other by the reader, who may be in a thread.
-    owed: the application has taken a message and not come back for the next, so it may still want
-    to answer. Written by the reader.
-    pending: an end from the client that waits for its turn. closed: it is over for the application,
-    which is to hear `code` and `reason` when it has read what waits.
+    call: the application's call, which is woken when anything happens here.
+    carrier: set when the handshake is accepted.
+    most_messages: how many messages may wait unread.
+    messages: the messages that wait.
+    received, consumed: the sizes of all messages added up (bytes, or characters of text). The loop
+        writes the first, the reader, who may be in a thread, the second.
+    held: the carrier has been asked to stop reading.
+    owed: the application has taken a message and not asked for the next, so it may still want to
+        answer. Written by the reader.
+    pending: an end from the client waits behind unread messages.
+    echo: the client has sent a Close frame, and gets its code back.
+    closed: the WebSocket is closed for the application, which receives `code` and `reason` after
+        the messages that wait.
     stop_code: the code of the Close frame when the server stops.
-    in_place: no task is running, so one that is woken may go on at once. Set by the carrier.
+    in_place: no task is running, so a waiting task may be resumed in place. Set by the carrier.
     """
 
     __slots__ = (
@@ -126,7 +131,7 @@ class WebSocketSession:
     # From the carrier.
 
     def receive_message(self, message: WebSocketMessage) -> None:
-        """A whole message; asks the carrier to stop reading when enough is waiting."""
+        """Take a whole message; ask the carrier to stop reading when enough is waiting."""
         self.messages.append(message)
         self.received += len(message)
         if not self.held and (
@@ -139,46 +144,47 @@ class WebSocketSession:
         self.call.wake_reader()
 
     def end(self, code: int, reason: str, echo: bool) -> None:
-        """The client has sent a Close frame (`echo`: it gets its code back) or has broken the
-        protocol (it is told why). Waits for its turn behind what came before."""
+        """End the WebSocket, because the client has sent a Close frame (`echo`: it gets its code
+        back) or has broken the protocol (it gets the reason). Waits behind unread messages."""
         self.code = code
         self.reason = reason
         self.echo = echo
         self.pending = True
         if not self.messages and not self.owed:
-            # Looked at first: what was sent before the application came back is in time.
+            # First, because the messages sent before the application asked for more are in time.
             self.call.catch_up()
             self.conclude()
 
     def conclude(self) -> None:
-        """Answer the client's end now: nothing is owed any more, or for too long."""
+        """Answer the client's end now: no answer is owed any more, or for too long."""
         if self.pending and not self.closed and self.carrier is not None:
             self.carrier.close(self.code, "" if self.echo else self.reason)
             self.note_closed()
 
     def lose(self) -> None:
-        """The connection is gone. What waits can still be read."""
+        """Note that the connection is gone. The messages that wait can still be read."""
         if not self.closed:
             self.note_closed()
 
     def stop(self) -> None:
-        """The server stops."""
+        """Close, because the server stops."""
         self.call.catch_up()
         self.close(self.stop_code, "")
 
     def resume_writing(self) -> None:
-        """The carrier is no longer congested."""
+        """Let the call write on: the carrier is no longer congested."""
         self.call.resume_writing()
 
     def note_closed(self) -> None:
-        """It is over for the application, too."""
+        """Note that the WebSocket is closed, and wake the call."""
         self.closed = True
         self.call.disconnect()
 
     # From the call.
 
     def take(self) -> WebSocketMessage | None:
-        """The next message, or None where there is none yet, or none any more (`closed`)."""
+        """Return the next message, or None where there is none yet, or none any more
+        (`closed`)."""
         if self.messages:
             self.owed = True
             message = self.messages.popleft()
@@ -192,7 +198,7 @@ class WebSocketSession:
         return None
 
     def proceed(self) -> None:
-        """The application has read what waited: let the carrier read on."""
+        """Let the carrier continue to read: the messages that were waiting have been read."""
         if self.held:
             self.held = False
             if self.carrier is not None and not self.closed:
@@ -214,8 +220,8 @@ class WebSocketSession:
             self.carrier.send_ping(payload)
 
     def close(self, code: int, reason: str) -> None:
-        """Close from this side; where the client has ended it already, that is answered now.
-        Raises ResponseError for what may not be on the wire."""
+        """Close from this side; where the client has ended the WebSocket already, answer that now.
+        Raises ResponseError for a code or reason that may not be on the wire."""
         if self.pending:
             self.conclude()
         elif self.carrier is not None and not self.closed:

@@ -1,7 +1,7 @@
-"""How an application learns that the server stops.
+"""The news that the server stops, for applications.
 
-    ASGI    scope["extensions"]["bascule.stopping"]: `is_set()`, `await wait()`, and `event`, which
-            is what WSGI gets, for code in threads
+    ASGI    scope["extensions"]["bascule.stopping"]: `is_set()`, `await wait()`, and `event`, the
+            object that WSGI gets, for code in threads
     WSGI    environ["bascule.stopping"]: `is_set()` and `wait(timeout)`, as a threading.Event has
 
 One object serves all applications of a worker. It is set once, on the loop's thread, when the
@@ -11,12 +11,12 @@ worker begins to drain: because the server stops, or because this worker is repl
 import asyncio
 import threading
 
-# sse-starlette looks twice a second whether the server stops.
+# sse-starlette checks twice a second whether the server stops.
 EVENTS_GRACE = 1.0
 
 
 class StoppingEvent:
-    """What applications hold of it in threads: a threading.Event that they cannot set."""
+    """The event for applications in threads: a threading.Event that they cannot set."""
 
     __slots__ = ("is_set", "wait")
 
@@ -28,10 +28,10 @@ class StoppingEvent:
 class Stopping:
     """Whether a worker stops.
 
-    is_begun: it does, since `begun_at` on the loop's clock. events_for: seconds that a stream of
-    events has from then on to end by itself, perhaps with an event that says so. quiet_for:
-    seconds after which another response that goes on quietly, and may be one without an end, is
-    ended.
+    is_begun: the worker stops, since `begun_at` on the loop's clock.
+    events_for: seconds that a stream of events has from then on to end by itself, perhaps with a
+        last event.
+    quiet_for: seconds after which another response that is quiet, and may have no end, is ended.
     """
 
     def __init__(self, quiet_for: float = 15.0) -> None:
@@ -44,7 +44,7 @@ class Stopping:
         self.event = StoppingEvent(self._event)
 
     def begin(self, now: float) -> None:
-        """The worker stops. On the loop's thread."""
+        """Announce that the worker stops. Called on the loop's thread."""
         self.is_begun = True
         self.begun_at = now
         self._event.set()
@@ -53,7 +53,7 @@ class Stopping:
                 waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Wait until the worker stops. On the loop's thread."""
+        """Wait until the worker stops. Called on the loop's thread."""
         if self.is_begun:
             return
         waiter = asyncio.get_running_loop().create_future()
@@ -64,5 +64,5 @@ class Stopping:
             self._waiters.discard(waiter)
 
     def extension(self) -> dict[str, object]:
-        """The ASGI extension."""
+        """Return the ASGI extension."""
         return {"is_set": self.event.is_set, "wait": self.wait, "event": self.event}

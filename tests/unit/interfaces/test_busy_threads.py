@@ -1,4 +1,4 @@
-"""A busy loop is told whether threads of this process want to run."""
+"""An interface reports whether threads of this process want to run."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def application(*args: Any) -> Any:
-    raise AssertionError("nobody calls it")
+    raise AssertionError("it must not be called")
 
 
 def test_wsgi_in_threads(loop: asyncio.AbstractEventLoop) -> None:

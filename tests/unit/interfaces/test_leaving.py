@@ -1,4 +1,4 @@
-"""What ends a call whose client has gone, and what it leaves behind."""
+"""The errors that end a call whose client has disconnected, and what it leaves behind."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is remembered of files: how much, for how long, and that it is never wrong for longer."""
+"""The memory of files: its size, how long it counts, and that it is never wrong for longer."""
 
 import os
 from collections.abc import Callable, Iterator

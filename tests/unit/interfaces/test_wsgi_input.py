@@ -19,7 +19,7 @@ CALLS = st.lists(
 
 
 class File(io.BytesIO):
-    """With the readlines() of other files: BytesIO takes its hint one octet earlier."""
+    """With the readlines() of other files: BytesIO takes its hint one byte earlier."""
 
     readlines = io.IOBase.readlines
 

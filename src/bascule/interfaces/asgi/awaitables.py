@@ -51,8 +51,8 @@ class AwaitedCall(RespondingExchange):
 
 
 class ReadyAwaitable:
-    """An awaitable that has nothing to wait for and returns None. It has no state, so one serves
-    everybody."""
+    """An awaitable that has nothing to wait for and returns None. It has no state, so all calls
+    share one."""
 
     __slots__ = ()
 
@@ -66,22 +66,22 @@ class ReadyAwaitable:
         raise StopIteration
 
     def send(self, value: object) -> None:
-        """One step of the coroutine protocol."""
+        """Take one step of the coroutine protocol."""
         raise StopIteration
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
-        """Raise what is thrown in, as a coroutine that has not started would."""
+        """Raise the exception, as a coroutine that has not started would."""
         raise kind if value is None else value
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""
 
 
 READY = ReadyAwaitable()
 
 
 class YieldAwaitable:
-    """An awaitable that lets the other tasks of the loop have their turn, and returns None."""
+    """An awaitable that lets the other tasks of the loop run once, and returns None."""
 
     __slots__ = ("has_yielded",)
 
@@ -95,35 +95,35 @@ class YieldAwaitable:
         return self
 
     def __next__(self) -> None:
-        # A task that gets None instead of something to wait on goes on in the next turn.
+        # A task that gets None instead of a future continues in the next turn of the loop.
         if self.has_yielded:
             raise StopIteration
         self.has_yielded = True
 
     def send(self, value: object) -> None:
-        """One step of the coroutine protocol."""
+        """Take one step of the coroutine protocol."""
         self.__next__()
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
-        """Raise what is thrown in."""
+        """Raise the exception."""
         raise kind if value is None else value
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""
 
 
 class Wakeup:
-    """What a task waits on: the part of a Future that tasks use, and a way to go on at once.
+    """A future for one task: the part of a Future that tasks use, and a way to resume in place.
 
     asyncio's tasks take any object with `_asyncio_future_blocking` for a future. `wake` resumes
-    the task in the next turn of the loop, as a Future would. `wake_now` does in place, which saves
-    the turn and two objects; it is for callbacks of a transport, where no task is running.
+    the task in the next turn of the loop, as a Future would. `wake_now` resumes it in place, which
+    saves the turn and two objects; it is for callbacks of a transport, where no task is running.
     """
 
     __slots__ = ("_asyncio_future_blocking", "callback", "context", "loop", "was_cancelled")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
-        # What Future.__await__ does: it tells the task that this was meant for it.
+        # As Future.__await__ does, to show the task that it is meant to wait on this.
         self._asyncio_future_blocking = True
         self.loop = loop
         self.callback: Callable[[Any], object] | None = None
@@ -138,7 +138,7 @@ class Wakeup:
             self.loop.call_soon(callback, self, context=self.context)
 
     def wake_now(self) -> None:
-        """Resume the task here, unless this is inside another one."""
+        """Resume the task in place, unless another task is running."""
         callback, context = self.callback, self.context
         if callback is None or context is None or current_task(self.loop) is not None:
             self.wake()
@@ -149,27 +149,27 @@ class Wakeup:
     # For the task.
 
     def get_loop(self) -> AbstractEventLoop:
-        """The loop of the task."""
+        """Return the loop of the task."""
         return self.loop
 
     def add_done_callback(
         self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
     ) -> None:
-        """Keep how the task is resumed."""
+        """Keep the callback that resumes the task."""
         self.callback = callback
         self.context = context
 
     def remove_done_callback(self, callback: object) -> int:
-        """The task does not wait any more."""
+        """Forget the callback: the task does not wait any more."""
         self.callback = None
         return 1
 
     def done(self) -> bool:
-        """The task has been resumed."""
+        """Return whether the task has been resumed."""
         return self.callback is None
 
     def cancel(self, msg: object = None) -> bool:
-        """The task is cancelled; False when it has been resumed before."""
+        """Resume the task with CancelledError; False when it was resumed before."""
         if self.callback is None:
             return False
         self.was_cancelled = True
@@ -177,7 +177,7 @@ class Wakeup:
         return True
 
     def result(self) -> None:
-        """Nothing, but an error when it was cancelled."""
+        """Return None, or raise CancelledError when the task was cancelled."""
         if self.was_cancelled:
             raise CancelledError
 
@@ -208,7 +208,7 @@ class CallAwaitable:
         self.wakeup: Wakeup | None = None
 
     def attempt(self) -> object:
-        """The result, or None while there is none."""
+        """Return the result, or None while there is none."""
         raise NotImplementedError
 
     def __await__(self) -> "CallAwaitable":
@@ -221,18 +221,18 @@ class CallAwaitable:
         return self.advance()
 
     def send(self, value: object) -> object:
-        """One step of the coroutine protocol."""
+        """Take one step of the coroutine protocol."""
         return self.advance()
 
     def advance(self) -> object:
-        """One step of the iterator protocol, which ends with StopIteration."""
+        """Take one step of the iterator protocol, which ends with StopIteration."""
         outcome = self.step()
         if self.finished:
             raise StopIteration(outcome)
         return outcome
 
     def step(self) -> object:
-        """The result, when `finished` is set by that, else what the task is to wait on."""
+        """Return the result and set `finished`, or return the wake-up that the task waits on."""
         if self.finished:
             raise RuntimeError("this awaitable was awaited before; call it again instead")
         result = self.attempt()
@@ -243,16 +243,17 @@ class CallAwaitable:
         return wakeup
 
     def wait(self) -> Wakeup:
-        """What the task waits on."""
+        """Return the wake-up that the task waits on."""
         return self.call.wait()
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> None:
-        """Cancellation arrives here; whatever was not received stays with the call."""
+        """Raise the exception. Cancellation arrives here; a message that was not received stays
+        with the call."""
         self.close()
         raise kind if value is None else value
 
     def close(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         self.finished = True
         waiters = self.call.waiters
         if self.wakeup in waiters:
@@ -260,8 +261,8 @@ class CallAwaitable:
 
 
 class ReceiveAwaitable(CallAwaitable):
-    """What `await receive()` waits on. The message is taken when it is awaited, so a cancelled one
-    loses nothing."""
+    """The awaitable of `receive`. The message is taken when the awaitable is awaited, so
+    cancelling it loses no message."""
 
     __slots__ = ()
 
@@ -270,7 +271,7 @@ class ReceiveAwaitable(CallAwaitable):
 
 
 class DrainAwaitable(CallAwaitable):
-    """What `await send()` waits on while the client reads slower than the application writes."""
+    """The awaitable of `send` while the client reads slower than the application writes."""
 
     __slots__ = ()
 

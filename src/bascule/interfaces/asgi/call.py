@@ -44,7 +44,7 @@ ASGI_VERSION = "3.0"
 # The reason for this version is in http.py.
 HTTP_SPEC_VERSION = "2.3"
 WEBSOCKET_SPEC_VERSION = "2.5"
-# A name that is given costs less than one that asyncio has to count up.
+# A fixed name costs less than the numbered ones that asyncio makes.
 TASK_NAME = "bascule request"
 
 PERCENT = 0x25
@@ -53,7 +53,7 @@ Extensions = dict[str, dict[str, object]]
 
 
 def mark_async(function: Any) -> None:
-    """Have `iscoroutinefunction` of inspect, asyncio and asgiref say yes to this function."""
+    """Have `iscoroutinefunction` of inspect, asyncio and asgiref return true for a function."""
     if sys.version_info >= (3, 12):
         inspect.markcoroutinefunction(function)
     else:
@@ -63,8 +63,9 @@ def mark_async(function: Any) -> None:
 class AsgiCall(AwaitedCall):
     """One call of an ASGI application. Subclasses know the messages and their order.
 
-    Rules for all: a disconnect cancels nothing behind the application's back; the call is in
-    `interface.started` with it until it is done, because the loop itself only holds tasks weakly.
+    Two rules hold for all calls. A disconnect cancels nothing behind the application's back. The
+    call and its task are in `interface.started` until the application returns, because the loop
+    itself holds tasks only weakly.
     """
 
     __slots__ = ("interface", "task")
@@ -74,10 +75,10 @@ class AsgiCall(AwaitedCall):
     interface: "AsgiCaller"
     task: "Task[None] | None"
 
-    # For subclasses to say.
+    # Implemented by subclasses.
 
     def scope(self) -> Scope:
-        """What the application is called with."""
+        """Return the scope that the application is called with."""
         raise NotImplementedError
 
     def receive(self) -> ReceiveAwaitable:
@@ -89,15 +90,15 @@ class AsgiCall(AwaitedCall):
         raise NotImplementedError
 
     def judge_return(self) -> None:
-        """The application has returned."""
+        """Finish the response of an application that has returned."""
         raise NotImplementedError
 
     def fail(self, what: str, error: BaseException | None) -> None:
-        """The application has raised, or broken its promise."""
+        """Log what the application did wrong, and finish its response."""
         raise NotImplementedError
 
     def is_unheard(self) -> bool:
-        """No client gets what the application sends."""
+        """Return whether no client receives what the application sends."""
         return self.disconnected
 
     # The call.
@@ -108,7 +109,7 @@ class AsgiCall(AwaitedCall):
         self.interface.begin_task(self)
 
     async def run(self) -> None:
-        """The whole life of the call."""
+        """Call the application, and finish its response."""
         interface = self.interface
         try:
             await interface.app(self.scope(), self.receive, self.send)
@@ -117,10 +118,10 @@ class AsgiCall(AwaitedCall):
             raise
         except BaseException as error:
             if self.is_unheard() and is_disconnect(error):
-                # The application let the OSError of `send` end it, which is the usual way to stop.
+                # The OSError of `send` has ended the application, which is the usual way to stop.
                 forget_frames(error)
             else:
-                # SystemExit too: one request does not end the process for all the others.
+                # SystemExit as well: one request must not end the process for all others.
                 self.fail("raised", error)
         else:
             self.judge_return()
@@ -128,7 +129,7 @@ class AsgiCall(AwaitedCall):
             self.note_return()
 
     def note_return(self) -> None:
-        """The application runs no more."""
+        """Forget the call: the application has returned."""
         self.interface.running -= 1
         self.interface.started.discard(self)
 
@@ -144,7 +145,7 @@ class AsgiCall(AwaitedCall):
             for wakeup in waiters:
                 wakeup.wake()
 
-    # When it takes too long.
+    # When the call takes too long.
 
     def whereabouts(self) -> str:
         task = self.task
@@ -160,7 +161,7 @@ class AsgiCall(AwaitedCall):
         return self.task is not None and not self.task.done()
 
     def expire(self) -> None:
-        """Cancel the task; the application may clean up."""
+        """Cancel the task; the application can clean up."""
         if self.task is not None:
             self.task.cancel()
 
@@ -177,7 +178,7 @@ class AsgiCall(AwaitedCall):
         return wakeup
 
     def log_failure(self, what: str, error: BaseException | None) -> None:
-        """A line, and the traceback if there is one, for the application's developers."""
+        """Log a line, with the traceback if there is one, for the application's developers."""
         logger.error(
             "ASGI application %s: %s %s",
             what,
@@ -190,12 +191,12 @@ class AsgiCall(AwaitedCall):
 class AsgiCaller(Interface):
     """Calls one ASGI 3 application on the loop.
 
-    state: what lifespan startup left, copied into each scope; None when there was no lifespan.
-    started: the calls that did not finish in their first step, and with them their tasks.
-    extensions: those that HTTP scopes announce; each scope has a copy. stopping: tells whether the
-    server stops.
-    root_path: where the application is, for clients: what a proxy has `stripped` from each path,
-    and the path it is `mounted` at here.
+    state: the lifespan state, copied into each scope; None when there was no lifespan.
+    started: the calls that did not return in their first step, and with them their tasks.
+    extensions: the extensions that HTTP scopes announce; each scope has a copy.
+    stopping: whether the server stops.
+    root_path: the path of the application for clients: the prefix that a proxy has `stripped`
+        from each path, then the path at which the application is `mounted` here.
     """
 
     __slots__ = (
@@ -236,27 +237,29 @@ class AsgiCaller(Interface):
         self.root_path = root_path + mounted
         self.state = state
         self.started: set[AsgiCall] = set()
-        # What each call starts from. A task would copy the context it is made in, which may be
-        # that of another call: callbacks of a transport run in the one that resumed its reading.
+        # The context that each call starts from. A task would copy the context it is made in,
+        # which may be that of another call: callbacks of a transport run in the context that
+        # resumed its reading.
         self.base_context = contextvars.copy_context()
         self.eager = start_eagerly if sys.version_info >= (3, 12) else start_in_place
         self.step: Callable[[], None] | None = None
         self.context: contextvars.Context | None = None
 
     def announce(self, names: Iterable[AsgiExtension], stopping: Stopping | None = None) -> None:
-        """Have scopes announce these extensions, `stopping` among them if it is asked for."""
+        """Have scopes announce these extensions, and `bascule.stopping` if it is among them."""
         if stopping is not None:
             self.stopping = stopping
         wanted: Extensions = {name: {} for name in names}
         if "bascule.stopping" in wanted:
             wanted["bascule.stopping"] = self.stopping.extension()
-        # Its content is the connection's.
+        # The connection has the content of this extension.
         self.tls = wanted.pop("tls", None) is not None
         self.extensions = {name: wanted[name] for name in wanted if name[:10] != "websocket."}
         self.websocket_extensions = {name: wanted[name] for name in wanted if name[:5] != "http."}
 
     def offer(self, extensions: Extensions) -> Extensions:
-        """The extensions for one scope, new for each: the application may add to them."""
+        """Return the extensions for one scope. They are new for each scope, because the
+        application may add to them."""
         offered = {}
         for name, content in extensions.items():
             # Nearly all are empty, and an empty one is cheaper to make than to copy.
@@ -264,7 +267,7 @@ class AsgiCaller(Interface):
         return offered
 
     def begin_task(self, call: AsgiCall) -> None:
-        """Run the first step of the call now and leave the rest, if there is any, to the loop."""
+        """Run the first step of the call now, and leave the rest, if there is any, to the loop."""
         task = self.eager(self, call.run())
         if not task.done():
             call.task = task
@@ -273,14 +276,15 @@ class AsgiCaller(Interface):
     def keep_step(
         self, step: Callable[[], None], context: contextvars.Context | None = None
     ) -> None:
-        """Stands in for `loop.call_soon` while a task is made; see `start_in_place`."""
+        """Stand in for `loop.call_soon` while a task is made; see `start_in_place`."""
         self.step = step
         self.context = context
 
     def scope(
         self, kind: str, request: Request, endpoint: Endpoint, extensions: Extensions
     ) -> Scope:
-        """What the scopes of HTTP and of WebSockets have in common, for the call to complete."""
+        """Return the part that the scopes of HTTP and of WebSockets share; the call adds the
+        rest."""
         raw_path = request.path
         if PERCENT in raw_path:
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
@@ -288,7 +292,7 @@ class AsgiCaller(Interface):
             path = raw_path.decode("ascii")
         stripped, root_path = self.stripped, self.root_path
         if request.root_path:
-            # What the proxy says of this request is more than what the operator says of all.
+            # The proxy describes this request, the setting describes all requests.
             stripped = request.root_path
             root_path = stripped + self.mounted
         if stripped:
@@ -319,7 +323,7 @@ class AsgiCaller(Interface):
         return list(self.started)
 
     def close(self) -> None:
-        """Cancel what is still running."""
+        """Cancel the calls that have not returned."""
         for call in list(self.started):
             if call.task is not None:
                 call.task.cancel()
@@ -330,7 +334,7 @@ EagerTask: Any = Task
 
 
 def start_eagerly(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
-    """Python 3.12 and later run the first step of a task while it is made."""
+    """Make a task whose first step runs while it is made, as Python 3.12 and later allow."""
     context = interface.base_context.copy()
     task: Task[None] = EagerTask(
         coroutine, loop=interface.loop, name=TASK_NAME, context=context, eager_start=True
@@ -339,12 +343,13 @@ def start_eagerly(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
 
 
 def start_in_place(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
-    """The same for Python 3.11, where a new task asks `loop.call_soon` for its first step.
+    """Make such a task in Python 3.11, where a new task schedules its first step by
+    `loop.call_soon`.
 
-    For the moment of its making it finds `keep_step` there, and the step runs here, in the task's
-    own context. The task is an ordinary one and current_task() is true throughout; what is saved
-    is a turn of the loop. Only allowed where no other task is running, which callbacks of a
-    transport are not.
+    While the task is made, `keep_step` stands in for `loop.call_soon`, and the step runs here, in
+    the task's own context. The task is an ordinary one, and current_task() is right throughout;
+    this saves one turn of the loop. It is allowed only where no other task is running, as in
+    callbacks of a transport.
     """
     loop: Any = interface.loop
     loop.call_soon = interface.keep_step
@@ -363,7 +368,8 @@ def start_in_place(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
 
 
 def from_asgi2(app: Any) -> ASGI3App:
-    """ASGI 2 applications are called twice: with the scope, then with receive and send."""
+    """Return an ASGI 3 application for one of ASGI 2, which is called twice: with the scope, then
+    with receive and send."""
 
     async def asgi3(scope: Scope, receive: Any, send: Any) -> None:
         await app(scope)(receive, send)
@@ -372,12 +378,12 @@ def from_asgi2(app: Any) -> ASGI3App:
 
 
 def checked_body(body: object) -> bytes:
-    """Byte strings of other kinds are copied; anything else is the application's mistake."""
+    """Return a body as bytes. Raises ResponseError for what is no byte string."""
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     raise ResponseError(f"body is {type(body).__name__}, not bytes")
 
 
 def printable(path: bytes) -> str:
-    """A path for the log: llhttp let only visible ASCII through."""
+    """Return a path for the log. llhttp accepts visible ASCII only."""
     return path.decode("ascii", "backslashreplace")

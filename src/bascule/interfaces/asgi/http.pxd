@@ -36,7 +36,7 @@ cdef class AsgiExchange(AsgiCall):
     cdef double quiet_since
 
     cdef set_deserted(self, bint deserted)
-    cdef send_to_nobody(self, object kind, object message)
+    cdef drop_message(self, object kind, object message)
     cdef bint should_end(self) except -1
     cdef double quiet_time(self) except -1
     cdef bint is_event_stream(self) except -1

@@ -8,14 +8,16 @@ rely on it: Starlette then no longer listens to `receive` while it streams. A st
 its next event sends nothing, so it would never learn that its client has gone. Announced 2.3, they
 listen, and nothing of the later versions is missed.
 
-What is sent to a client that has gone is dropped (`send_to_nobody`). An application that neither
-listens nor stops would then never end, so it gets the OSError of 2.4: at once where it does not
-listen, and after a moment where it was told and goes on all the same. The same holds for the body
-of a response that has none on the wire (HEAD, 204, 304): the response is complete with its head,
-`receive` says http.disconnect, and what the application still sends is dropped.
+Data sent to a disconnected client is dropped (`drop_message`). An application that neither listens
+nor stops would then never return, so it gets the OSError of 2.4: at once where it does not
+listen, and after a moment where it has received http.disconnect and continues all the same. The
+same holds for the body of a response that has none on the wire (HEAD, 204, 304): the response is
+complete with its head, `receive` returns http.disconnect, and the body that the application still
+sends is dropped.
 
-When the server stops, an application that listens while it sends a stream of events is told
-http.disconnect, and the stream ends (`tick`). Nothing is cancelled behind the application's back.
+When the server stops, `receive` returns http.disconnect to an application that listens while it
+sends a stream of events, and the stream ends (`tick`). Nothing is cancelled behind the
+application's back.
 Tasks are in call.py, awaitables in awaitables.py.
 """
 
@@ -56,14 +58,14 @@ from bascule.interfaces.response_states import (
 from bascule.protocols.events import Request
 from bascule.types import Message, Scope
 
-# Seconds for which an application that was told http.disconnect may go on sending: it has to reach
-# the task that sends, through every middleware in between.
+# Seconds for which an application may continue to send after it has received http.disconnect: that
+# has to reach the task that sends, through every middleware in between.
 TOLD_GRACE = 1.0
 
-# Pieces that are dropped in one turn of the loop.
+# Messages that are dropped in one turn of the loop.
 DROPPED_A_TURN = 8
 
-# Messages that end the body where nothing says that more comes.
+# Messages that end the body unless they announce more.
 BODIES = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")
 
 # RFC 9110 section 15.3.5 and 15.4.5: these have no body, whatever the method.
@@ -81,11 +83,14 @@ EXPECTED = {
 class AsgiExchange(AsgiCall):
     """One request to an ASGI application, and its response.
 
-    listening: `receive` waits, or has said http.disconnect; not any more once it returns a body.
-    dropped: pieces that were not sent. unheard_since: when the first was, on the loop's clock.
-    deserted: counted in `interface.deserted`. has_sent: since the last look. quiet_since: when the
-    look was that found something sent last.
-    stop_due: the stream is to end because the server stops; stop_told: and `receive` has said so.
+    listening: `receive` waits, or has returned http.disconnect; false once it returns a body.
+    dropped: the number of messages that were dropped.
+    unheard_since: when the first of them was, on the loop's clock.
+    deserted: the call is counted in `interface.deserted`.
+    has_sent: something was sent since the last call of `quiet_time`.
+    quiet_since: when `quiet_time` last found that something was sent.
+    stop_due: the stream is to end because the server stops.
+    stop_told: `receive` has returned http.disconnect because of that.
     """
 
     __slots__ = (
@@ -135,7 +140,7 @@ class AsgiExchange(AsgiCall):
         self.task = None
 
     def scope(self) -> Scope:
-        """The HTTP connection scope (ASGI HTTP specification 2.3)."""
+        """Return the HTTP connection scope (ASGI HTTP specification 2.3)."""
         endpoint = self.ends()
         interface = self.interface
         extensions = interface.offer(interface.extensions)
@@ -145,7 +150,7 @@ class AsgiExchange(AsgiCall):
         return scope
 
     def judge_return(self) -> None:
-        """The application returned: was the response complete, or was nobody left to get one?"""
+        """Finish a response that is incomplete although a client waits for it."""
         if self.is_unheard() or self.state >= COMPLETE:
             return
         if self.stop_told or (
@@ -172,7 +177,7 @@ class AsgiExchange(AsgiCall):
         self.set_deserted(False)
         AsgiCall.note_return(self)
 
-    # When nobody is there any more, or will be soon.
+    # When the client has disconnected, or will soon be disconnected.
 
     def is_unheard(self) -> bool:
         return self.disconnected or self.state == DROPPING
@@ -184,30 +189,30 @@ class AsgiExchange(AsgiCall):
         Exchange.disconnect(self)
 
     def finish_sending(self) -> None:
-        """The client has closed its side some time ago; told at every tick. Only writing to it can
-        show whether it is gone. A response that has begun, and is quiet in the hands of an
-        application that does not listen, is broken off."""
+        """Note that the client has closed its side some time ago; called at every tick. Only
+        writing to the client can show whether it is gone. A response that has begun is aborted
+        when it is quiet and its application does not listen."""
         Exchange.finish_sending(self)
         if self.state == SENDING and not self.listening and self.quiet_time() >= FORSAKEN_AFTER:
             self.carrier.abort()
 
     def set_deserted(self, deserted: bool) -> None:
-        """Count the call among those that stream to nobody, or no longer."""
+        """Count the call among those that stream to a disconnected client, or no longer."""
         if deserted != self.deserted:
             self.deserted = deserted
             self.interface.deserted += 1 if deserted else -1
 
-    def send_to_nobody(self, kind: str, message: Message) -> Any:
-        """A message that no client gets. Raises ClientDisconnected where a stream would not
-        end otherwise."""
+    def drop_message(self, kind: str, message: Message) -> Any:
+        """Drop a message that no client receives. Raises ClientDisconnected where a stream would
+        not end otherwise."""
         if message.get("more_body", False) or message.get("more_trailers", False):
             now = self.interface.loop.time()
             if self.unheard_since == 0.0:
                 self.unheard_since = now
             if (self.disconnected and not self.listening) or now - self.unheard_since > TOLD_GRACE:
                 raise ClientDisconnected("the client closed the connection")
-            # The task that listens is another one, and must have its turn. Usually it gets one
-            # while the task that sends waits for its next piece.
+            # The task that listens is another one, and must run to stop this one. Usually it runs
+            # while this task waits for its next piece.
             self.dropped += 1
             return READY if self.dropped % DROPPED_A_TURN else YieldAwaitable()
         if kind == "http.response.trailers" or (kind in BODIES and not self.trailers_follow):
@@ -218,7 +223,7 @@ class AsgiExchange(AsgiCall):
         return READY
 
     def tick(self) -> None:
-        """While the server stops: see whether this is a stream that should end now."""
+        """While the server stops, check whether this is a stream that should end now."""
         if (
             self.interface.stopping.is_begun
             and not self.stop_due
@@ -229,12 +234,12 @@ class AsgiExchange(AsgiCall):
             self.wake_reader()
 
     def should_end(self) -> bool:
-        """Whether the response will probably not end by itself.
+        """Return whether the response will probably not end by itself.
 
-        A response with a declared length does. A stream of events does not, and its clients
-        connect again; the application has a moment to end it. Other responses may or may not have
-        an end, so they are ended only after they were quiet for half of the graceful time: a
-        download is never quiet for so long, and half of the time is left to a slow report.
+        A response with a declared length ends by itself. A stream of events does not, and its
+        clients connect again; the application has a moment to end it. Other responses may or may
+        not have an end, so they are ended only after they were quiet for half of the graceful
+        time: a download is never quiet for so long, and half of the time is left to a slow report.
         """
         stopping = self.interface.stopping
         names = {name.lower(): value for name, value in self.fields}
@@ -246,7 +251,8 @@ class AsgiExchange(AsgiCall):
         return self.state == SENDING and self.quiet_time() >= stopping.quiet_for
 
     def quiet_time(self) -> float:
-        """Seconds for which nothing was sent, as far as they were looked at."""
+        """Return the seconds for which nothing was sent, counted from the first call after the
+        last thing that was."""
         now: float = self.interface.loop.time()
         if self.has_sent or self.carrier.congested or self.quiet_since == 0.0:
             self.has_sent = False
@@ -254,15 +260,15 @@ class AsgiExchange(AsgiCall):
         return now - self.quiet_since
 
     def is_event_stream(self) -> bool:
-        """Server-sent events."""
+        """Return whether the response is a stream of server-sent events."""
         for name, value in self.fields:
             if name.lower() == b"content-type":
                 return value.lower().startswith(b"text/event-stream")
         return False
 
     def end_for_stop(self) -> None:
-        """The application has ended a stream because the server stops. A stream of events is
-        complete with each event; of anything else the client must see that something is
+        """End a stream that the application has ended because the server stops. A stream of events
+        is complete with each event; in all other cases the client must see that something is
         missing."""
         if not self.is_event_stream():
             self.break_off()
@@ -287,7 +293,7 @@ class AsgiExchange(AsgiCall):
         return ReceiveAwaitable(self)
 
     def next_message(self) -> Message | None:
-        """What `receive` returns now, or None."""
+        """Return the message that `receive` returns now, or None."""
         if self.state < COMPLETE and not self.finished_sending:
             if self.body or (self.body_ended and not self.end_told):
                 self.end_told = self.body_ended
@@ -310,8 +316,8 @@ class AsgiExchange(AsgiCall):
         kind = message["type"]
         state = self.state
         if self.disconnected or state == DROPPING:
-            nobody: ReadyAwaitable | YieldAwaitable = self.send_to_nobody(kind, message)
-            return nobody
+            dropped: ReadyAwaitable | YieldAwaitable = self.drop_message(kind, message)
+            return dropped
         if kind == "http.response.body" and self.allows(BODY):
             self.send_body(message)
         elif kind == "http.response.start" and self.allows(HEAD):
@@ -323,8 +329,8 @@ class AsgiExchange(AsgiCall):
         return READY
 
     def keep_head(self, message: Message) -> None:
-        """http.response.start: kept until the first body message, so that both leave in one
-        write."""
+        """Handle http.response.start, which is kept until the first body message, so that both
+        leave in one write."""
         self.status = message["status"]
         fields = message.get("headers")
         if fields is None:
@@ -335,7 +341,7 @@ class AsgiExchange(AsgiCall):
         self.commit(HEAD)
 
     def send_body(self, message: Message) -> None:
-        """http.response.body."""
+        """Handle http.response.body."""
         body = message.get("body", b"")
         if type(body) is not bytes:
             body = checked_body(body)
@@ -386,7 +392,7 @@ class AsgiExchange(AsgiCall):
             raise RuntimeError(f"{kind!r} is not expected {EXPECTED[self.state]}")
 
     def send_trailers(self, message: Message) -> None:
-        """http.response.trailers; several are joined until the last."""
+        """Handle http.response.trailers; several are joined until the last."""
         self.response_trailers += message.get("headers", ())
         if not message.get("more_trailers", False):
             trailers, self.response_trailers = self.response_trailers, []
@@ -394,7 +400,7 @@ class AsgiExchange(AsgiCall):
             self.wake_reader()
 
     def send_path(self, message: Message) -> None:
-        """http.response.pathsend: a whole file by its absolute path."""
+        """Handle http.response.pathsend: a whole file by its absolute path."""
         # Not a context manager: the carrier closes it when it is sent.
         file = open(message["path"], "rb", buffering=0)  # noqa: SIM115
         try:
@@ -407,11 +413,11 @@ class AsgiExchange(AsgiCall):
         self.send_open_file(file, 0, size, False)
 
     def announce(self, size: int) -> None:
-        """Send the kept head before a file whose length is known; declare the length if nobody
-        did."""
+        """Send the kept head before a file whose length is known, and declare the length if the
+        application did not."""
         declared = [value for name, value in self.fields if name.lower() == b"content-length"]
         if not declared:
-            # A 304 has only the length that the application tells (RFC 9110 section 8.6).
+            # A 304 has only the length that the application gives (RFC 9110 section 8.6).
             if self.status != 304:
                 self.fields = [*self.fields, (b"content-length", b"%d" % size)]
         elif declared != [b"%d" % size]:
@@ -420,7 +426,7 @@ class AsgiExchange(AsgiCall):
         self.send_head(BODY, b"")
 
     def send_zerocopy(self, message: Message) -> None:
-        """http.response.zerocopysend: a part of a file that the application keeps open."""
+        """Handle http.response.zerocopysend: part of a file that the application keeps open."""
         kept = message["file"]
         offset = message.get("offset")
         if offset is None:
@@ -431,7 +437,7 @@ class AsgiExchange(AsgiCall):
         if offset < 0 or count < 0:
             raise ResponseError(f"a file with the offset {offset} and the count {count}")
         more = message.get("more_body", False)
-        # Everything that can fail comes before the head.
+        # All that can fail comes before the head.
         file = os.fdopen(os.dup(kept.fileno()), "rb", buffering=0)
         try:
             if self.state == HEAD_KEPT:

@@ -1,4 +1,4 @@
-"""The lifespan protocol (ASGI lifespan specification 2.0): startup before the first request,
+"""The lifespan protocol (ASGI lifespan specification 2.0): startup before the first request, and
 shutdown after the last.
 
     mode    application without lifespan support         startup that fails

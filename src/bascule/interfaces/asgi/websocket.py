@@ -89,7 +89,7 @@ class AsgiWebSocket(AsgiCall):
         self.fields: list[tuple[bytes, bytes]] = []
 
     def scope(self) -> Scope:
-        """The WebSocket connection scope (ASGI WebSocket specification 2.5)."""
+        """Return the WebSocket connection scope (ASGI WebSocket specification 2.5)."""
         endpoint = self.ends()
         interface = self.interface
         extensions = interface.offer(interface.websocket_extensions)
@@ -143,7 +143,7 @@ class AsgiWebSocket(AsgiCall):
         return ReceiveAwaitable(self)
 
     def next_message(self) -> Message | None:
-        """What `receive` returns now, or None."""
+        """Return the message that `receive` returns now, or None."""
         if not self.connect_told:
             self.connect_told = True
             return {"type": "websocket.connect"}
@@ -175,7 +175,7 @@ class AsgiWebSocket(AsgiCall):
         return READY
 
     def send_message(self, message: Message) -> None:
-        """websocket.send."""
+        """Handle websocket.send."""
         session = self.session
         data = message.get("bytes")
         if data is not None:
@@ -185,7 +185,7 @@ class AsgiWebSocket(AsgiCall):
         session.send_text(text if type(text) is str else checked_text(text, "text"))
 
     def send_other(self, kind: str, message: Message) -> None:
-        """Everything that is not a message to the client."""
+        """Handle all messages but websocket.send."""
         if kind == "websocket.accept" and self.allows(SWITCH):
             self.accept(message)
         elif kind == "websocket.close" and self.allows(CLOSE):
@@ -203,8 +203,8 @@ class AsgiWebSocket(AsgiCall):
             raise RuntimeError(f"{kind!r} is not expected {EXPECTED[self.state]}")
 
     def accept(self, message: Message) -> None:
-        """websocket.accept. With `bascule.stop_code` the client gets that code, such as 1001,
-        instead of 1012 when the server stops."""
+        """Handle websocket.accept. With `bascule.stop_code` the client gets that code, such as
+        1001, instead of 1012 when the server stops."""
         session = self.session
         session.stop_code = checked_code(
             message.get("bascule.stop_code", session.stop_code), "bascule.stop_code"
@@ -217,7 +217,7 @@ class AsgiWebSocket(AsgiCall):
         self.interface.switched += 1
 
     def send_denial(self, message: Message) -> None:
-        """websocket.http.response.body (the extension websocket.http.response)."""
+        """Handle websocket.http.response.body (the extension websocket.http.response)."""
         body = checked_body(message.get("body", b""))
         step = BODY if message.get("more_body", False) else END
         if self.state == HEAD_KEPT:
@@ -228,7 +228,7 @@ class AsgiWebSocket(AsgiCall):
             self.wake_reader()
 
     def close(self, message: Message) -> None:
-        """websocket.close."""
+        """Handle websocket.close."""
         code = checked_code(message.get("code", NORMAL_CLOSURE), "code")
         reason = checked_text(message.get("reason") or "", "reason")
         before = self.commit(CLOSE)
@@ -241,7 +241,7 @@ class AsgiWebSocket(AsgiCall):
     # From the session.
 
     def wake_reader(self) -> None:
-        """Resume those that wait for a message; in place where the session says that may be."""
+        """Resume the tasks that wait for a message; in place where the session allows it."""
         session = self.session
         if not session.in_place:
             AsgiCall.wake_reader(self)
@@ -249,7 +249,7 @@ class AsgiWebSocket(AsgiCall):
         waiters = self.waiters
         if waiters:
             self.waiters = []
-            # What they do may wake others, and that is inside a task.
+            # The tasks may wake others, and those must not be resumed inside of a task.
             session.in_place = False
             for wakeup in waiters:
                 wakeup.wake_now()
@@ -272,15 +272,15 @@ mark_async(AsgiWebSocket.send)
 
 
 def checked_text(text: object, name: str) -> str:
-    """Text of a subclass, such as a template's, is copied, because compiled code takes no other;
-    anything else is the application's mistake."""
+    """Return text as str. An instance of a subclass, such as a template's, is copied, because
+    compiled code accepts no subclass. Raises ResponseError for all other types."""
     if isinstance(text, str):
         return str.__str__(text)
     raise ResponseError(f"{name} is {type(text).__name__}, not str")
 
 
 def checked_code(code: object, name: str) -> int:
-    """A number; whether it may be on the wire is for the engine to say."""
+    """Return a close code; the engine checks whether it is allowed on the wire."""
     if isinstance(code, int):
         return code
     raise ResponseError(f"{name} is {type(code).__name__}, not int")

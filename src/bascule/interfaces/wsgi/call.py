@@ -1,9 +1,9 @@
-"""Calling a WSGI application (PEP 3333): what all its calls share.
+"""Calling a WSGI application (PEP 3333): the part that all calls share.
 
-    WsgiCaller        one application in one worker: threads, environs
-    WsgiExchange      one call of it: start_response, write, the walk through the result
+    WsgiCaller    one application in one worker: threads, environs
+    WsgiExchange  one call of it: start_response, write, the walk through the result
 
-Calls in threads are in `wsgi_threaded`, those on the loop's thread in `wsgi`.
+Calls in threads are in threaded.py, calls on the loop's thread in inline.py.
 """
 
 import logging
@@ -36,21 +36,21 @@ from bascule.types import Environ, ExcInfo, WSGIApp
 logger = logging.getLogger("bascule.wsgi")
 
 NO_LENGTH = -1
-# In the environ where the project has an ASGI side, and with it WebSockets, for views to tell.
+# In the environ where the project has an ASGI side, and with it WebSockets, for views to check.
 BESIDE_ASGI = "bascule.hybrid"
-# Behind the last piece of a result.
+# Follows the last piece of a result.
 END: Any = object()
 LIST_ITERATOR: type = type(iter([]))
 WAITED_TOO_LONG = b"the request has waited for too long\n"
 TOO_MANY_WAIT = b"too many requests are waiting\n"
 # As many as connections, by default.
 QUEUE_LIMIT = 10_000
-# Empty pieces that are taken behind a complete body, for the sake of the code behind them.
+# Empty pieces that are taken after a complete body, so that the code after them runs.
 MOST_EMPTY = 16
 
 
 class WsgiExchange(RespondingExchange):
-    """One request to a WSGI application. Subclasses say how what it sends reaches the carrier.
+    """One request to a WSGI application. Subclasses bring what it sends to the carrier.
 
     stage: how far the application is with the response, in the states of response_states.py. It is
         written where the application runs, and `state` follows it on the loop's thread.
@@ -107,7 +107,7 @@ class WsgiExchange(RespondingExchange):
         raise NotImplementedError
 
     def put_data(self, data: bytes, end: bool) -> None:
-        """Send a further piece; waits, or arranges to, while the client is slow."""
+        """Send a further piece; wait, or arrange to, while the client is slow."""
         raise NotImplementedError
 
     def put_file(self, file: Any, offset: int, count: int) -> None:
@@ -129,7 +129,7 @@ class WsgiExchange(RespondingExchange):
     # The call.
 
     def environ(self, body: Any) -> Environ:
-        """The environ with `wsgi.input` reading from `body`."""
+        """Return the environ with `wsgi.input` reading from `body`."""
         interface = self.interface
         environ = request_environ(
             interface.environ_base(self.ends()),
@@ -140,11 +140,11 @@ class WsgiExchange(RespondingExchange):
         environ["wsgi.input"] = body
         request = self.request
         if self.body_ended and request.content_length < 0 and not request.ended:
-            # It came without a length, and is here whole (wsgi_body).
+            # The body came without a length, and was collected (body.py).
             environ["CONTENT_LENGTH"] = str(self.body_size)
             environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["wsgi.early_hints"] = self.early_hints
-        # The second is the name that Waitress gave it, and that applications look for.
+        # The second name is Waitress's, which applications know.
         environ["bascule.client_disconnected"] = self.is_disconnected
         environ["waitress.client_disconnected"] = self.is_disconnected
         environ["bascule.queue_time"] = self.waited
@@ -153,19 +153,19 @@ class WsgiExchange(RespondingExchange):
         return environ
 
     def is_disconnected(self) -> bool:
-        """For the application: the client is gone."""
+        """Return whether the client is gone, for the application."""
         return self.finished_sending
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
-        """For the application: `wsgi.early_hints`, interim headers for the client to act on
-        now."""
+        """Send interim headers for the client to act on now; the application's
+        `wsgi.early_hints`."""
         self.put_hint([encode_field(name, value) for name, value in headers])
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Any:
-        """PEP 3333, "The start_response() Callable". Raises ResponseError for what HTTP does not
-        allow."""
+        """Keep the head of the response (PEP 3333, "The start_response() Callable"). Raises
+        ResponseError for a head that HTTP does not allow."""
         if exc_info is not None:
             try:
                 if self.stage >= SENDING:
@@ -189,13 +189,13 @@ class WsgiExchange(RespondingExchange):
         return self.write
 
     def write(self, data: bytes) -> None:
-        """The `write()` callable that start_response returns."""
+        """Send a piece of the body; the `write()` callable that start_response returns."""
         if type(data) is not bytes:
             raise ResponseError(f"write() was given {type(data).__name__}, not bytes")
         self.put(data)
 
     def call(self, body: Any) -> None:
-        """Call the application and keep its result; sends at once what is whole."""
+        """Call the application and keep its result; send a result that is whole at once."""
         result = self.invoke(self.environ(body))
         kind = type(result)
         if kind is list or kind is tuple:
@@ -206,15 +206,15 @@ class WsgiExchange(RespondingExchange):
                 self.close_result()
 
     def invoke(self, environ: Environ) -> Any:
-        """What the application returns."""
+        """Return the application's result."""
         return self.interface.app(environ, self.start_response)
 
     def pull(self, result: "ResultIterator") -> Any:
-        """The next piece of the result, or END."""
+        """Return the next piece of the result, or END."""
         return result.advance()
 
     def put_whole(self, data: bytes) -> None:
-        """A result that is all here: its length is known, and with it the framing."""
+        """Send a whole result: its length is known, and with it the framing."""
         if self.stage < SENDING and (self.length == NO_LENGTH or self.length == len(data)):
             self.check_piece(data)
             self.stage = COMPLETE
@@ -223,7 +223,7 @@ class WsgiExchange(RespondingExchange):
             self.put(data)
 
     def put(self, data: bytes) -> None:
-        """One piece of the body."""
+        """Send one piece of the body."""
         self.check_piece(data)
         stage = self.stage
         if stage >= COMPLETE:
@@ -231,8 +231,8 @@ class WsgiExchange(RespondingExchange):
                 raise ResponseError(f"body is longer than its Content-Length of {self.length}")
             return
         self.sent += len(data)
-        # The client has everything now; it should not wait for the application to say that it
-        # ends.
+        # With its last byte the response ends: the client should not wait until the application
+        # returns.
         end = self.sent == self.length
         self.stage = COMPLETE if end else SENDING
         if stage == SENDING:
@@ -247,7 +247,7 @@ class WsgiExchange(RespondingExchange):
             raise ResponseError("body before start_response was called")
 
     def put_wrapped(self, wrapper: FileWrapper) -> bool:
-        """Send a real file from the kernel; False when it is no real file."""
+        """Have the kernel send a file; False when the wrapped object is no real file."""
         file = kernel_file(wrapper.filelike)
         if file is None:
             return False
@@ -258,7 +258,7 @@ class WsgiExchange(RespondingExchange):
             offset = file.tell()
             count = max(os.fstat(raw.fileno()).st_size - offset, 0)
             if self.length == NO_LENGTH:
-                # A 304 has only the length that the application tells (RFC 9110 section 8.6).
+                # A 304 has only the length that the application gives (RFC 9110 section 8.6).
                 if self.status != 304:
                     self.fields.append((b"Content-Length", b"%d" % count))
             elif self.length < count:
@@ -301,22 +301,24 @@ class WsgiExchange(RespondingExchange):
         return True
 
     def drop(self, result: "ResultIterator") -> None:
-        """After a head that forbids a body: send the first piece of a body that is in memory, so
-        that the log says that it was dropped. Other iterables may never end, or never begin."""
+        """Send the first piece of a body that is in memory after a head that forbids a body, so
+        that the log names it. Other iterables may never end, or never begin."""
         data = self.pull(result)
         if data is not END and data and self.request.method != "HEAD":
             self.put(data)
 
     def is_bodiless(self) -> bool:
-        """The response is complete with its head (RFC 9110 section 9.3.2, RFC 9112 section 6.3),
-        and that is known: what the body would be may have no end, so it is not asked for."""
+        """Return whether the response is known to be complete with its head (RFC 9110 section
+        9.3.2, RFC 9112 section 6.3). The iterable of its body may have no end, so it is not
+        iterated."""
         status = self.status
         return status != 0 and (status == 204 or status == 304 or self.request.method == "HEAD")
 
     def is_forsaken(self) -> bool:
-        """After an empty piece: the client seems to have gone. Raises ClientDisconnected."""
-        # The loop's thread must run to notice that. When this code is compiled, and the iterator
-        # is written in C, there is no other point at which the interpreter would switch threads.
+        """Return whether the client seems to be gone, after an empty piece. Raises
+        ClientDisconnected."""
+        # The loop's thread must run to notice a disconnect. When this code is compiled, and the
+        # iterator is written in C, the interpreter switches threads at no other point.
         sleep(0)
         if self.disconnected:
             self.check_connected()
@@ -328,7 +330,7 @@ class WsgiExchange(RespondingExchange):
         return now - self.quiet_since >= FORSAKEN_AFTER
 
     def must_pause(self) -> bool:
-        """Whether `walk` must give the thread back."""
+        """Return whether `walk` must give the thread back."""
         return False
 
     def complete(self) -> None:
@@ -343,14 +345,14 @@ class WsgiExchange(RespondingExchange):
             self.put_head(b"", True)
 
     def close_result(self) -> None:
-        """PEP 3333: close() is called whatever happened."""
+        """Call close() of the result, as PEP 3333 demands in all cases."""
         result = self.result
         self.result = None
         if result is not None:
             try:
                 close(result.iterable)
             except BaseException as error:
-                # SystemExit, too: it would end the thread, and with `--threads 0` the loop.
+                # SystemExit as well: it would end the thread, and with `--threads 0` the loop.
                 self.log("raised in close()", error)
 
     def fail(self, error: BaseException) -> None:
@@ -373,20 +375,23 @@ class WsgiExchange(RespondingExchange):
 
 
 def log_warning(kind: str, text: str) -> None:
-    """Stands in for the hub's `warn`, which counts lines of a kind instead of repeating them."""
+    """Stand in for the hub's `warn`, which counts lines of a kind instead of repeating them."""
     logger.warning(text)
 
 
 class WsgiCaller(Interface):
-    """What calls one WSGI application: its threads, if it has any, and what its environs share.
+    """Calls one WSGI application: its threads, if it has any, and the part that environs share.
 
-    queue_timeout: seconds after which a request that waits for a thread is answered 503; 0 for
-    never. queue_limit: so many may wait, further ones are answered 503. multiprocess: other
-    processes call the application as well. beside_asgi: the application is one side of a project
-    that can be called by ASGI, too. body_buffer: for bodies without Content-Length.
-    sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`. warn: as the
-    hub's. mounted: the path at which the application is, below `root_path`. beside: another
-    application's, whose threads are this one's as well.
+    queue_timeout: seconds after which a request that waits for a thread is answered with 503; 0
+        for never.
+    queue_limit: requests that may wait; further ones are answered with 503.
+    multiprocess: other processes call the application as well.
+    beside_asgi: the application is one side of a project that can be called by ASGI as well.
+    body_buffer: the memory for bodies without Content-Length.
+    sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`.
+    warn: as the hub's.
+    mounted: the path at which the application is mounted, below `root_path`.
+    beside: the caller of another application, which shares its threads with this one.
     """
 
     __slots__ = (
@@ -440,7 +445,8 @@ class WsgiCaller(Interface):
             self.pool = ThreadPool(threads, loop)
 
     def environ_base(self, endpoint: Endpoint) -> Environ:
-        """What is the same for every request of a connection, made at its first."""
+        """Return the part of the environ that all requests of a connection share; made for the
+        first of them."""
         base = endpoint.environ
         if base is None:
             base = endpoint.environ = connection_environ(
@@ -453,7 +459,7 @@ class WsgiCaller(Interface):
         return self.pool is not None and self.running > 0
 
     def socket_threads(self) -> ThreadPool | None:
-        """The threads of WebSockets."""
+        """Return the threads for WebSockets."""
         if self.socket_pool is None and self.websockets is not None:
             self.socket_pool = ThreadPool(self.websockets.threads, self.loop, "bascule-websocket")
         return self.socket_pool
@@ -465,7 +471,7 @@ class WsgiCaller(Interface):
         return [call for call in found if call.interface is self]
 
     def shed(self, exchange: WsgiExchange) -> None:
-        """Answer a request 503 instead of calling the application for it."""
+        """Answer with 503 a request that has waited too long."""
         self.warn(
             "queue",
             f"a request waited for more than {self.queue_timeout:g} s to be run: answered 503 "
@@ -474,7 +480,7 @@ class WsgiCaller(Interface):
         exchange.answer(503, TRY_AGAIN, WAITED_TOO_LONG)
 
     def turn_away(self, exchange: WsgiExchange) -> None:
-        """Answer a request 503 instead of letting it wait."""
+        """Answer with 503 a request that would have to wait behind too many."""
         self.warn(
             "queue limit",
             f"{self.queue_limit} requests are waiting: another one was answered with 503 "
@@ -489,7 +495,7 @@ class WsgiCaller(Interface):
 
 
 class ResultIterator:
-    """What the application returned: its iterator, and its close() to be called."""
+    """An application's result: its iterator, and the close() to call."""
 
     __slots__ = ("iterable", "iterator")
 
@@ -498,14 +504,14 @@ class ResultIterator:
         self.iterator: Iterator[bytes] | None = None
 
     def advance(self) -> Any:
-        """The next piece, or END."""
+        """Return the next piece, or END."""
         if self.iterator is None:
-            # Not at once: what cannot be iterated has a close() all the same.
+            # Not made at once: a result that cannot be iterated may have a close() all the same.
             self.iterator = iter(self.iterable)
         return next(self.iterator, END)
 
 
 def read_length(value: bytes) -> int:
-    """The declared length, for knowing when the body is complete; the engine judges malformed
-    ones."""
+    """Return the declared length, which shows when the body is complete. The engine refuses a
+    malformed one."""
     return int(value) if value.isdigit() and len(value) < 19 else NO_LENGTH

@@ -20,11 +20,11 @@ from bascule.interfaces.wsgi.call import WsgiCaller, WsgiExchange
 from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
 
-# A body for `--threads 0` is held in memory whole, because the loop cannot wait for it inside the
+# With `--threads 0` a body is kept in memory whole, because the loop cannot wait for it inside the
 # application.
 INLINE_BODY = 16 * 1024 * 1024
-# Seconds after which a walk through a result gives the loop a turn, to serve other connections
-# and to notice a client that leaves.
+# Seconds after which a walk through a result gives the loop a turn, so that it serves other
+# connections and notices a client that disconnects.
 TURN = 0.02
 
 
@@ -43,7 +43,7 @@ class InlineExchange(WsgiExchange):
 
     def start(self) -> None:
         """Wait for the whole body, then for the turn. The end of a body that came in the same
-        packet was here before, and has done that."""
+        packet as the head was handled before, and has entered the queue."""
         if self.request.ended:
             self.queue.enqueue(self)
         elif self.request.expects_continue:
@@ -61,7 +61,7 @@ class InlineExchange(WsgiExchange):
         self.queue.enqueue(self)
 
     def run(self) -> None:
-        """Call the application; it may be left in the middle when the client is slow."""
+        """Call the application; the call may be suspended when the client is slow."""
         self.waited = waited = perf_counter() - self.queued_at
         timeout = self.interface.queue_timeout
         if timeout and waited > timeout:
@@ -72,8 +72,9 @@ class InlineExchange(WsgiExchange):
         self.step(self.first_step)
 
     def step(self, part: Callable[[], bool]) -> None:
-        """Run a part of the call as if no loop were running in this thread: synchronous code may
-        ask (Django's ORM refuses to work in a running loop), and may run a loop of its own."""
+        """Run a part of the call as if no loop were running in this thread. Synchronous code may
+        check for one (Django's ORM refuses to work in a running loop), and may run a loop of its
+        own."""
         self.turn_began = perf_counter()
         finished = True
         _set_running_loop(None)
@@ -96,8 +97,8 @@ class InlineExchange(WsgiExchange):
         return self.walk()
 
     def go_on(self) -> None:
-        """The client has caught up, or is gone, or the loop has had its turn: walk on, unless that
-        has been done."""
+        """Continue the walk, unless that has happened: the client has caught up, or is gone, or
+        the loop has had its turn."""
         self.resumed = False
         if self.queue.current is self and self.result is not None:
             self.step(self.walk)
@@ -140,14 +141,14 @@ class InlineExchange(WsgiExchange):
         WsgiExchange.disconnect(self)
 
     def resume_writing(self) -> None:
-        # In the loop's next turn: a transport of asyncio that is closed inside its own call of
-        # resume_writing loses its connection twice. One at a time: each may schedule another.
+        # In the loop's next turn, because an asyncio transport that is closed inside its own call
+        # of resume_writing loses its connection twice. One at a time: each may schedule another.
         if not self.resumed:
             self.resumed = True
             self.interface.loop.call_soon(self.go_on)
 
     def wake_reader(self) -> None:
-        """Nobody waits: the body is read whole before the call."""
+        """Do nothing: the body is read whole before the call, so no reader waits."""
 
     def put_head(self, body: bytes, end: bool) -> None:
         if self.state == IDLE:
@@ -194,7 +195,7 @@ class InlineQueue:
         self.waiting: deque[InlineExchange] = deque()
 
     def enqueue(self, exchange: InlineExchange) -> None:
-        """Run now, or after the one that is in the middle of a slow response."""
+        """Run an exchange now, or after the current one, which is in a slow response."""
         exchange.queued_at = perf_counter()
         self.take_turn(exchange)
 
@@ -208,19 +209,20 @@ class InlineQueue:
             exchange.interface.turn_away(exchange)
 
     def withdraw(self, exchange: InlineExchange) -> None:
-        """Its client has gone: it does not want its turn any more."""
+        """Remove an exchange whose client is gone."""
         if exchange.queued_at and exchange is not self.current:
-            # It is not there any more when it has had its turn.
+            # It has left the queue when it has had its turn.
             with suppress(ValueError):
                 self.waiting.remove(exchange)
 
     def run_next(self, exchange: InlineExchange) -> None:
-        """An exchange has finished; the next one that still has a client takes its turn."""
+        """Run the next exchange that still has a client: an exchange has returned."""
         if self.current is not exchange:
             return
         self.current = None
         if self.passing:
-            # One that had its turn below; the next has it there, too, not inside of this one.
+            # This exchange was run by the loop below, which runs the next as well, not inside of
+            # this one.
             return
         self.passing = True
         try:

@@ -1,10 +1,9 @@
 """`wsgi.input` of a body that is still arriving (PEP 3333, "Input and Error Streams").
 
-Rejected: io.BufferedReader around a raw stream. It takes a buffer of its own for each request and
-copies each octet twice. And it makes what it returns as long as was asked for, and shortens that
-at the end of the body: the end of nearly every upload lay alone where 64 KiB had been, was kept
-there in glibc's cache for the thread when it was freed, and a worker took several times the memory
-that it used.
+Rejected: io.BufferedReader around a raw stream. It has a buffer of its own for each request and
+copies each byte twice. It also allocates the size that was asked for, and shrinks that at the end
+of the body: the end of nearly every upload was alone where 64 KiB had been, stayed in glibc's
+cache for the thread when it was freed, and a worker took several times the memory that it used.
 """
 
 import io
@@ -16,13 +15,14 @@ class BodyStream(io.BufferedIOBase):
     """The body as a file. Lines and sizes are as in any binary file: `read(size)` returns less
     only at the end.
 
-    next_piece: waits for the next piece and returns it, b"" at the end and ever after. What it
-    raises comes out of the reading method, and what that had got by then is there for the next.
+    next_piece: waits for the next piece and returns it, b"" at the end and ever after. Its
+        exceptions come out of the reading method, and the bytes that this had by then are there
+        for the next one.
     """
 
     def __init__(self, next_piece: Callable[[], bytes]) -> None:
         self._next_piece = next_piece
-        # The piece that is read from, and how far it has been.
+        # The piece that is read from, and how many of its bytes have been read.
         self._piece = b""
         self._at = 0
 
@@ -36,7 +36,7 @@ class BodyStream(io.BufferedIOBase):
         return self._take(end) if end <= len(self._piece) else self._gather(size, b"")
 
     def read1(self, size: int | None = -1, /) -> bytes:
-        """What is there, waiting for no more than one piece."""
+        """Return the bytes that are there; wait for no more than one piece."""
         self._check_open()
         size = limit_of(size)
         if size and self._at == len(self._piece):
@@ -57,7 +57,7 @@ class BodyStream(io.BufferedIOBase):
             raise ValueError("I/O operation on closed file")
 
     def _take(self, end: int) -> bytes:
-        """What is not read of the piece, up to `end`."""
+        """Return the bytes of the piece up to `end` that are not read yet."""
         data = self._piece[self._at : end]
         if end == len(self._piece):
             self._piece, self._at = b"", 0
@@ -66,9 +66,9 @@ class BodyStream(io.BufferedIOBase):
         return data
 
     def _gather(self, size: int, mark: bytes) -> bytes:
-        """So many octets, which are more than there are of this piece; not beyond `mark`, if it is
+        """Return so many bytes, which are more than this piece has; none beyond `mark`, if it is
         not empty."""
-        # Not a list: a peer that sends its body octet by octet would have a list of them.
+        # Rejected: a list, which would be long for a peer that sends its body byte by byte.
         gathered = io.BytesIO()
         gathered.write(self._take(len(self._piece)))
         missing = size - gathered.tell()
@@ -93,5 +93,5 @@ class BodyStream(io.BufferedIOBase):
 
 
 def limit_of(size: int | None) -> int:
-    """How many octets a size allows, as files understand it."""
+    """Return the number of bytes that a size allows, as files understand it."""
     return sys.maxsize if size is None or size < 0 else size

@@ -1,11 +1,11 @@
 """Raising an exception in another thread, and taking it back.
 
-When that may be done, and how it is kept from coming out in the wrong place, is in
-`wsgi_threaded`. CPython raises the exception at the next of the points in Python code at which it
-also looks for signals. So a thread that waits inside C code, for a lock, a socket or `time.sleep`,
-hears of it when that has come back.
+threaded.py explains when that is allowed, and how the exception is kept from coming out in the
+wrong place. CPython raises the exception at the next of the points in Python code at which it also
+checks for signals. So a thread that waits inside C code, for a lock, a socket or `time.sleep`,
+gets the exception when that has returned.
 
-Imported where requests have a deadline, only: ctypes is large.
+Imported only where requests have a deadline: ctypes is large.
 """
 
 import ctypes
@@ -18,11 +18,11 @@ set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
 def strike(ident: int) -> bool:
-    """Have RequestTimeout raised in a thread; False when there is no such thread."""
+    """Raise RequestTimeout in a thread; False when there is no such thread."""
     struck: int = set_async_exc(ctypes.c_ulong(ident), ctypes.py_object(RequestTimeout))
     return struck > 0
 
 
 def take_back() -> None:
-    """Of the calling thread: what was sent to it and has not come out never will."""
+    """Cancel an exception that was sent to the calling thread and has not come out."""
     set_async_exc(ctypes.c_ulong(get_ident()), None)

@@ -4,8 +4,8 @@ Threads are started when requests are waiting for one, never more than the limit
 thread-local database connection made by a request is there for the next one, so there are as many
 connections as threads.
 
-Switching between threads costs more than everything else a small request needs, because only one
-of them can hold the interpreter's lock. So as little is switched as can be:
+Switching between threads costs more than everything else that a small request needs, because only
+one of them can hold the interpreter's lock. So the pool switches as rarely as it can:
 
     to a thread    calls that come in one turn of the loop are handed over at its end, together, by
                    waking one thread. It takes one after another; a thread that leaves calls behind
@@ -41,7 +41,7 @@ MOST_TRIES = 200
 
 
 class Call(Protocol):
-    """What a pool runs: `run` in a thread, `flush` on the loop after each `post`."""
+    """A call that a pool runs: `run` in a thread, `flush` on the loop after each `post`."""
 
     def run(self) -> None: ...
 
@@ -107,7 +107,7 @@ class ThreadPool:
     # LOOP SIDE
 
     def submit(self, call: Call) -> None:
-        """Have `call.run()` called in a thread, soon after this turn of the loop."""
+        """Call `call.run()` in a thread, soon after this turn of the loop."""
         self.calls.append(call)
         if not self.submitted:
             self.submitted = True
@@ -120,7 +120,7 @@ class ThreadPool:
     def withdraw(self, call: Call) -> bool:
         """Take back a call that no thread has taken yet; False when one has."""
         try:
-            # Those that have waited longest stand in front, and are those that are withdrawn.
+            # The calls that have waited longest are in front, and are the ones withdrawn.
             self.calls.remove(call)
         except ValueError:
             return False
@@ -134,13 +134,13 @@ class ThreadPool:
                 posted.popleft().flush()
             self.posted_bytes = 0
         finally:
-            # One of them raised. The loop reports that, and the others are still to be flushed.
+            # One of them raised. The loop reports that; the others must be flushed all the same.
             if posted:
                 self.wake_up_due = True
                 self.loop.call_soon(self.flush_posted)
 
     def close(self) -> None:
-        """Let idle threads end; those that are busy are daemons and do not keep the process."""
+        """Let idle threads end. Busy threads are daemons, which do not keep the process alive."""
         self.closed = True
         while self.idle:
             self.wake_one()
@@ -148,19 +148,19 @@ class ThreadPool:
     # ANY THREAD
 
     def thread_of(self, call: Call) -> PoolThread | None:
-        """Where a call is running."""
+        """Return the thread that runs a call, or None."""
         for thread in self.pool_threads:
             if thread.call is call:
                 return thread
         return None
 
     def all_calls(self) -> list[Call]:
-        """The calls that run, and those that wait."""
+        """Return the calls that run, and those that wait."""
         running = [thread.call for thread in tuple(self.pool_threads)]
         return [call for call in running if call is not None] + list(self.calls)
 
     def is_full(self) -> bool:
-        """Every thread that there may be runs a call."""
+        """Return whether there are as many threads as allowed, and all run a call."""
         threads = tuple(self.pool_threads)
         return len(threads) >= self.limit and all(one.call is not None for one in threads)
 
@@ -194,17 +194,17 @@ class ThreadPool:
                 self.threads.append(thread)
 
     def stay_small(self, error: RuntimeError) -> None:
-        """The system has no further thread: those that there are take the calls."""
+        """Log that the system has no further thread; the existing threads take the calls."""
         count = len(self.threads)
         logger.error("cannot start a thread, %d of at most %d run: %s", count, self.limit, error)
         if not count:
-            # Without a thread this is the loop's side, and nothing else would take the calls.
+            # Without a thread this runs on the loop, and no thread would take the calls.
             self.loop.call_later(TRY_AGAIN_AFTER, self.hand_over)
 
     # THREAD SIDE
 
     def work(self) -> None:
-        """The life of a thread."""
+        """Take calls, and wait for more; the target of the threads."""
         gate = threading.Lock()
         gate.acquire()
         thread = PoolThread(get_ident(), threading.current_thread().name)
@@ -215,7 +215,7 @@ class ThreadPool:
             if self.closed:
                 return
             self.idle.append(gate)
-            # A call that came before this thread was seen to be idle woke nobody: look again.
+            # A call that came before this thread counted as idle woke no thread: check again.
             if self.calls and self.leave_idle(gate):
                 continue
             gate.acquire()
@@ -236,24 +236,24 @@ class ThreadPool:
             try:
                 call.run()
             except BaseException as error:
-                # Calls deal with what their applications raise, so this is a fault of the call's
-                # own. The thread goes on, whatever was raised: no other would replace it.
+                # Calls handle the exceptions of their applications, so this is a fault of the
+                # call's own. The thread continues in all cases: no other would replace it.
                 report(thread, error)
                 del error
             finally:
                 thread.call = None
 
     def let_loop_catch_up(self) -> None:
-        """Wait for the loop to carry out what calls have posted, which counts for no client
-        before that. The loop is one thread among many, and without a pause the others could fill
-        memory before it runs."""
+        """Wait for the loop to carry out the operations that calls have posted, which count for no
+        client before that. The loop is one thread among many, and without a pause the others could
+        fill memory before it runs."""
         tries = MOST_TRIES
         while tries and self.posted_bytes > MOST_POSTED and not self.closed:
             tries -= 1
             sleep(CATCHING_UP)
 
     def leave_idle(self, gate: threading.Lock) -> bool:
-        """Not idle after all; False when somebody has chosen this thread to be woken already."""
+        """Leave the idle threads; False when this thread has been chosen to be woken already."""
         try:
             self.idle.remove(gate)
         except ValueError:
@@ -261,10 +261,10 @@ class ThreadPool:
         return True
 
     def post(self, call: Call) -> None:
-        """Have `call.flush()` called on the loop."""
+        """Call `call.flush()` on the loop."""
         self.posted.append(call)
-        # Set before the loop is told and cleared before it looks: a call posted in between is
-        # seen either way.
+        # Set before the loop is woken, and cleared before it reads `posted`: a call that is posted
+        # in between is flushed in both cases.
         if not self.wake_up_due:
             self.wake_up_due = True
             self.loop.call_soon_threadsafe(self.flush_posted)

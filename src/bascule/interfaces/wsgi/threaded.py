@@ -1,19 +1,19 @@
 """A WSGI call in a thread of the pool, which brings what it sends to the loop.
 
 The class is cut along the thread boundary. Its thread side never touches the carrier: it puts
-operations on `outbox`, and the loop side carries them out. Each number that both sides look at is
+operations on `outbox`, and the loop side carries them out. Each number that both sides read is
 written by only one of them.
 
 A call whose request has passed its deadline is interrupted: RequestTimeout is raised in its
-thread, wherever that is (`interrupt` does it). It must never come out anywhere else: in the
-server's own code, where it could leave a lock held or a wake-up lost, or in the thread's next
-call. So:
+thread, at any point of the application's code (`interrupt` does it). It must never come out
+anywhere else: in the server's own code, where it could leave a lock held or a wake-up lost, or in
+the thread's next call. So:
 
     exposed    is true only while the application's code runs on behalf of this very call. The
-               thread sets it (`expose`) and clears it (`shelter`), also around what the
-               application calls of the server's and what waits or hands over.
-    striking   is true while the loop is at it: it looks at `exposed`, and strikes if it is true.
-    expired    is true from then on for good. Who is about to expose looks at it, and raises.
+               thread sets it (`expose`) and clears it (`shelter`), also around calls from the
+               application into the server, and around waiting and handing over.
+    striking   is true while the loop interrupts: it reads `exposed`, and strikes if that is true.
+    expired    is true from then on. `expose` reads it, and raises.
     struck     an exception has been sent to the thread.
 
 The thread writes `exposed`, then reads `striking` or `expired`; the loop writes `striking` and
@@ -27,10 +27,10 @@ struck once at most, what runs after that is safe.
 Rejected: a lock around exposing and striking. An exception that arrives between taking the lock
 and the block that gives it back would leave it held; and each call would pay for it.
 
-All state is the call's own, so a strike that was meant for one call finds nothing to hit in the
-next. What the application returned is lost if the exception comes between its return and the
-assignment of the result, and its close() is not called then; CPython looks for exceptions there.
-Once the response has begun, a call is not interrupted any more.
+All state is the call's own, so a strike that was meant for one call cannot hit the next. The
+application's result is lost if the exception comes between its return and the assignment of the
+result, and its close() is not called then; CPython checks for exceptions there. Once the response
+has begun, a call is not interrupted any more.
 """
 
 import io
@@ -62,9 +62,9 @@ from bascule.protocols.events import Request
 from bascule.stacks import thread_stack
 from bascule.types import Environ
 
-# Response bytes a thread may be ahead of a client that does not keep up before it waits for it.
-# Usual pages fit, however slow their clients are: their threads are free at once. Where too much
-# waits for clients already, it is only what the transport holds as well.
+# Response bytes that a thread may be ahead of a slow client before it waits for it. Usual pages
+# fit, so their threads are free at once, however slow the clients are. Where too much waits for
+# clients already, the limit is only as large as the buffer of the transport.
 RESPONSE_HIGH_WATER = 524288
 CROWDED_HIGH_WATER = 65536
 
@@ -102,14 +102,14 @@ class ThreadedExchange(WsgiExchange):
         self.started = self.returned = False
         self.exposed = False
         self.expired = self.striking = self.struck = False
-        # Octets of the request body: received is written by the loop, consumed by the thread.
+        # Bytes of the request body: received is written by the loop, consumed by the thread.
         self.received = 0
         self.consumed = 0
         # While a body without Content-Length is collected.
         self.collected: Collected | None = None
-        # It was larger than is collected, or stopped coming.
+        # The body was larger than is collected, or stopped coming.
         self.passed_on = False
-        # Octets of the response: queued is written by the thread, written by the loop.
+        # Bytes of the response: queued is written by the thread, written by the loop.
         self.queued = 0
         self.written = 0
         # The thread waits for the client.
@@ -120,9 +120,8 @@ class ThreadedExchange(WsgiExchange):
     # LOOP SIDE
 
     def start(self) -> None:
-        """Hand over to a thread, but not before the body is here or is large: slow uploads occupy
-        no thread.
-        """
+        """Hand over to a thread once the body is here or is large: slow uploads occupy no
+        thread."""
         if self.started:
             # The end of the body came first, in the same packet.
             return
@@ -134,7 +133,7 @@ class ThreadedExchange(WsgiExchange):
             self.queue()
 
     def queue(self) -> None:
-        """Let it wait for a thread, if not too many do."""
+        """Let the call wait for a thread, if not too many do."""
         pool = self.pool
         if pool is not None and len(pool.calls) >= self.interface.queue_limit:
             self.started = self.returned = True
@@ -150,7 +149,7 @@ class ThreadedExchange(WsgiExchange):
             self.pool.submit(self)
 
     def is_unsized(self) -> bool:
-        """The body is one without Content-Length, and is to be collected before the call."""
+        """Return whether the body has no Content-Length, and is collected before the call."""
         return (
             not self.started
             and self.request.content_length < 0
@@ -159,7 +158,7 @@ class ThreadedExchange(WsgiExchange):
         )
 
     def collect(self, data: bytes) -> None:
-        """A piece of a body without Content-Length."""
+        """Take a piece of a body without Content-Length."""
         collected = self.collected
         if collected is None:
             collected = self.collected = Collected(self.interface.body_buffer)
@@ -173,12 +172,12 @@ class ThreadedExchange(WsgiExchange):
             self.pass_on()
 
     def collected_whole(self) -> bytes:
-        """What has been collected; the memory for it is free again."""
+        """Return the collected bytes, and free their memory."""
         collected, self.collected = self.collected, None
         return b"" if collected is None else collected.release()
 
     def pass_on(self) -> None:
-        """Collect no more: call the application with what has come, to read on as it comes."""
+        """Stop collecting: call the application, which reads the rest as it comes."""
         self.passed_on = True
         self.take_piece(self.collected_whole())
         if not self.started:
@@ -191,7 +190,7 @@ class ThreadedExchange(WsgiExchange):
             self.take_piece(data)
 
     def take_piece(self, data: bytes) -> None:
-        """A piece for the thread."""
+        """Take a piece for the thread."""
         if not data:
             return
         self.body.append(data)
@@ -206,7 +205,7 @@ class ThreadedExchange(WsgiExchange):
     def end_body(self, trailers: list[tuple[bytes, bytes]]) -> None:
         data = self.collected_whole()
         if data:
-            # Reading ahead needs no limit any more: the body is complete.
+            # No limit for reading ahead is needed any more: the body is complete.
             self.body.append(data)
             self.received += len(data)
         self.body_size = self.received
@@ -217,9 +216,8 @@ class ThreadedExchange(WsgiExchange):
             self.queue()
 
     def tick(self) -> None:
-        """A client that sends its body slowly gets a thread all the same, but never the last one
-        while others are busy: that one is for requests that are here.
-        """
+        """Give a thread to a client that sends its body slowly, but never the last one while
+        others are busy: that is for requests that are complete."""
         pool = self.pool
         if self.started:
             if self.blocked:
@@ -237,7 +235,7 @@ class ThreadedExchange(WsgiExchange):
             self.queue()
 
     def check_collected(self, has_room: bool) -> None:
-        """A body that has stopped coming is passed on, to an application that may read it then."""
+        """Pass on a body that has stopped coming, to an application that may read it then."""
         if self.interface.body_buffer.by_length:
             return
         collected = self.collected
@@ -247,8 +245,8 @@ class ThreadedExchange(WsgiExchange):
             self.pass_on()
 
     def tell_unread(self) -> None:
-        """The application has read nothing of a body of which it was not told a length, and is
-        content with that. It reads by the length, perhaps, and has taken the body for empty."""
+        """Warn that the application has read nothing of a body without a length, and has
+        succeeded. It may read by the length, and have taken the body for empty."""
         self.interface.warn(
             "unread body",
             "an application has read nothing of a request body without Content-Length that was "
@@ -256,8 +254,8 @@ class ThreadedExchange(WsgiExchange):
         )
 
     def check_queue(self) -> None:
-        """Has the request waited too long for a thread? One that none will take any more, because
-        they are all stuck, is told so, too."""
+        """Answer a request that has waited too long for a thread, so that it is answered even
+        when all threads are stuck."""
         timeout = self.interface.queue_timeout
         if timeout and self.state < COMPLETE and not self.disconnected and not self.waited:
             waited = perf_counter() - self.queued_at
@@ -266,7 +264,7 @@ class ThreadedExchange(WsgiExchange):
                 self.interface.shed(self)
 
     def withdraw(self) -> bool:
-        """Call the application no more; False when a thread has it already."""
+        """Take the call back; False when a thread has it already."""
         pool = self.pool
         if self.returned or pool is None:
             return False
@@ -294,8 +292,8 @@ class ThreadedExchange(WsgiExchange):
         self.wake_thread()
 
     def wake_thread(self) -> None:
-        # The thread sets `event` before it looks at what it waits for; here it is the other way
-        # round.
+        # The thread sets `event` before it checks the condition that it waits for; the loop
+        # changes the condition before it reads `event`.
         event = self.event
         if event is not None:
             event.set()
@@ -359,7 +357,8 @@ class ThreadedExchange(WsgiExchange):
             self.break_off()
 
     def park(self) -> None:
-        """The call has not begun: it waits, without a thread, until its client has taken more."""
+        """Let a call that has not begun wait, without a thread, until its client has taken
+        more."""
         if self.disconnected:
             self.carry_out((RETURNED,))
         else:
@@ -400,15 +399,15 @@ class ThreadedExchange(WsgiExchange):
         return self.blocked and pool is not None and len(pool.calls) > 0 and bool(pool.is_full())
 
     def expire(self) -> None:
-        """Take the call back if it waits, else interrupt it."""
+        """Take the call back if it waits for a thread, else interrupt it."""
         self.expired = True
         if self.is_running() and not self.withdraw():
             self.interrupt()
         self.wake_thread()
 
     def interrupt(self) -> None:
-        """Raise RequestTimeout in the thread if that is in the application's code; if not, it
-        finds `expired` when it is about to go there."""
+        """Raise RequestTimeout in the thread if that is in the application's code; if not, the
+        thread finds `expired` when it is about to enter that code."""
         from bascule.interfaces.wsgi.interrupt import strike
 
         thread = self.thread()
@@ -445,7 +444,7 @@ class ThreadedExchange(WsgiExchange):
     # THREAD SIDE
 
     def run(self) -> None:
-        """The whole life of the call, in a thread of the pool."""
+        """Run the call in a thread of the pool."""
         self.waited = waited = perf_counter() - self.queued_at
         timeout = self.interface.queue_timeout
         if self.expired or self.disconnected:
@@ -489,7 +488,7 @@ class ThreadedExchange(WsgiExchange):
             finally:
                 self.shelter()
         except RequestTimeout:
-            # It may have come out in `shelter`, which was not through then.
+            # It may have come out in `shelter`, which was not complete then.
             self.shelter()
             if result is not None:
                 self.result = ResultIterator(result)
@@ -511,14 +510,16 @@ class ThreadedExchange(WsgiExchange):
             raise
 
     def expose(self) -> None:
-        """The application's code is to run. Raises RequestTimeout when it is too late."""
+        """Allow interrupts: the application's code is about to run. Raises RequestTimeout when it
+        is too late."""
         self.exposed = True
         if self.expired:
             self.shelter()
             raise RequestTimeout
 
     def shelter(self) -> None:
-        """The application's code runs no more: see that no exception comes out behind it."""
+        """Forbid interrupts: the application's code has stopped running. No exception comes out
+        afterwards."""
         self.exposed = False
         while self.striking:
             sleep(0)
@@ -543,7 +544,7 @@ class ThreadedExchange(WsgiExchange):
             self.expose()
 
     def count(self, size: int) -> None:
-        """So many bytes are about to be posted."""
+        """Count bytes that are about to be posted."""
         self.queued += size
         pool = self.pool
         if pool is not None:
@@ -578,7 +579,7 @@ class ThreadedExchange(WsgiExchange):
         self.put_operation((FAIL,))
 
     def wait_for_client(self) -> None:
-        """Wait while too much is queued. The connection's write deadline ends it at the latest."""
+        """Wait while too many bytes are queued, at most until the connection's write deadline."""
         if self.queued - self.written < CROWDED_HIGH_WATER:
             return
         while self.is_ahead():
@@ -591,7 +592,7 @@ class ThreadedExchange(WsgiExchange):
             self.blocked = False
 
     def is_ahead(self) -> bool:
-        """The thread is so far ahead of its client that it waits."""
+        """Return whether the thread is so far ahead of its client that it must wait."""
         ahead = self.queued - self.written
         return not self.disconnected and (
             ahead >= RESPONSE_HIGH_WATER
@@ -599,8 +600,8 @@ class ThreadedExchange(WsgiExchange):
         )
 
     def armed_event(self) -> threading.Event:
-        """The event that `wake_thread` sets. What is waited for must be looked at once more before
-        waiting: it may have come just before."""
+        """Return the event that `wake_thread` sets. The caller must check its condition once more
+        before it waits: the condition may have changed just before."""
         event = self.event
         if event is None:
             event = self.event = threading.Event()
@@ -608,7 +609,7 @@ class ThreadedExchange(WsgiExchange):
         return event
 
     def next_piece(self) -> bytes:
-        """The next piece of the body, waiting for it; b"" at its end. Raises
+        """Wait for the next piece of the body, and return it; b"" at its end. Raises
         ClientDisconnected, or RequestTimeout."""
         exposed = self.exposed
         if exposed:
@@ -639,6 +640,6 @@ class ThreadedExchange(WsgiExchange):
         event = self.armed_event()
         if not self.body and not self.body_ended and not self.disconnected:
             if self.received == 0:
-                # The first read is what answers 100-continue.
+                # The first read makes the carrier answer 100-continue.
                 self.put_operation((READ_ON,))
             event.wait()

@@ -1,14 +1,14 @@
 """WebSockets for WSGI applications: one handshake, one call, one thread.
 
-    WebSocketCall     the exchange behind a `WebSocket` (wsgi_socket); cut along the thread
-                      boundary like ThreadedExchange
-    PairedSocket      what applications get that want the client's socket itself
+    WebSocketCall  the exchange behind a `WebSocket` (websocket_object.py); cut along the thread
+                   boundary like ThreadedExchange
+    PairedSocket   the socket for applications that want the client's socket itself
 
-An upgrade request is called in a thread of a pool of its own, because it keeps its thread for as
-long as the WebSocket is open; requests are never held up by it. The handshake is accepted by the
-first thing the application does with the WebSocket. An application that does nothing with it and
-answers as usual has refused it by that. Once it is accepted, what the application answers besides
-has nowhere to go, and start_response need not be called.
+The application is called for a handshake in a thread of a separate pool, because it keeps its
+thread for as long as the WebSocket is open; requests never wait for it. The handshake is accepted
+by the first use of the WebSocket. An application that does not use it and responds as usual has
+refused it by that. Once it is accepted, a response of the application is dropped, and
+start_response need not be called.
 
 Code for simple-websocket (flask-sock) finds a socket under "werkzeug.socket".
 """
@@ -52,10 +52,10 @@ from bascule.types import Environ
 class WebSocketCall(ThreadedExchange):
     """A WebSocket handshake to a WSGI application, and the WebSocket that comes of it.
 
-    taken: the application has begun to use the WebSocket, so what it
-    answers besides is not sent. tunnelled: it uses the client's socket.
-    waiters: the events of threads that wait for the loop to get on, each its own: one that is
-    shared is cleared by one thread behind another's back.
+    taken: the application has begun to use the WebSocket, so its response is not sent.
+    tunnelled: the application uses the client's socket.
+    waiters: the events of threads that wait for the loop, one for each thread: a shared event
+        would be cleared by one thread while another waits for it.
 
     Methods of the base are called by its name: compiled methods have no `super()`.
     """
@@ -74,7 +74,7 @@ class WebSocketCall(ThreadedExchange):
     # LOOP SIDE
 
     def start(self) -> None:
-        """Hand over to a thread, or say that all are taken."""
+        """Hand over to a thread, or answer that all are taken."""
         interface = self.interface
         plan = interface.websockets
         if plan is None or interface.sockets >= plan.threads:
@@ -89,7 +89,7 @@ class WebSocketCall(ThreadedExchange):
         self.submit()
 
     def tick(self) -> None:
-        """There is no body to wait for."""
+        """Do nothing: there is no body to wait for."""
 
     def is_congested(self) -> bool:
         carrier = self.session.carrier
@@ -150,8 +150,8 @@ class WebSocketCall(ThreadedExchange):
             raise
 
     def lead_nowhere(self, sock: socket.socket) -> None:
-        """There is no client: the application reads that, but not before its answer to the
-        handshake has been taken, which engines cannot bear to fail."""
+        """Let the application read the end of its socket, because there is no client; but only
+        after its answer to the handshake, which engines expect to succeed."""
         loop = self.interface.loop
         end = partial(end_reading, loop, sock)
         sock.shutdown(socket.SHUT_WR)
@@ -159,8 +159,8 @@ class WebSocketCall(ThreadedExchange):
         self.finish_tunnel = end
 
     def come_too_late(self) -> None:
-        """The application has answered the handshake, and then uses the WebSocket: the carrier may
-        carry another exchange by now."""
+        """Refuse to use the WebSocket after the application has answered the handshake: the
+        carrier may carry another exchange by now."""
         self.error = ResponseError("the handshake was answered before the WebSocket was used")
         self.log("used a WebSocket that it had refused", self.error)
         self.wake_thread()
@@ -174,7 +174,7 @@ class WebSocketCall(ThreadedExchange):
             waiter.set()
 
     def refuse(self, error: ResponseError) -> None:
-        """The protocol does not allow what the application sent."""
+        """Close, because the protocol does not allow what the application sent."""
         session = self.session
         if session.carrier is None:
             ThreadedExchange.refuse(self, error)
@@ -219,7 +219,7 @@ class WebSocketCall(ThreadedExchange):
             ThreadedExchange.complete(self)
 
     def fail(self, error: BaseException) -> None:
-        """The application raised: 500 while the handshake is unanswered, else 1011."""
+        """Log what the application raised; answer 500 to the handshake, or close with 1011."""
         if not self.taken:
             ThreadedExchange.fail(self, error)
         elif not self.is_leaving(error):
@@ -227,11 +227,12 @@ class WebSocketCall(ThreadedExchange):
             self.put_operation((CLOSE, INTERNAL_ERROR, ""))
 
     def is_leaving(self, error: BaseException) -> bool:
-        """The exception is no mistake, but how an application ends a WebSocket that is over.
+        """Return whether an exception is the usual end of an application whose WebSocket is
+        closed.
 
         Applications that took the socket have nothing to return to the server, and no status.
-        They leave Werkzeug by ConnectionError, which it swallows (engineio does), and Gunicorn by
-        StopIteration. Both are bare; an error that the system has raised has its number.
+        They leave Werkzeug by ConnectionError, which it swallows (engineio does so), and Gunicorn
+        by StopIteration. Both have no arguments; an error of the operating system has its number.
         """
         if self.tunnelled and type(error) in (ConnectionError, StopIteration) and not error.args:
             return True
@@ -247,7 +248,7 @@ class WebSocketCall(ThreadedExchange):
         ThreadedExchange.post_return(self)
 
     def accept(self, subprotocol: str | None, fields: list[tuple[bytes, bytes]]) -> None:
-        """Accept the handshake, and wait until that is done. Raises what it came to."""
+        """Accept the handshake, and wait until that is done. Raises the error of doing it."""
         if self.taken:
             raise ResponseError("this WebSocket was accepted before")
         self.taken = True
@@ -260,7 +261,7 @@ class WebSocketCall(ThreadedExchange):
             raise self.error
 
     def open_tunnel(self) -> socket.socket:
-        """Take the client's octets as they are. Returns the application's end."""
+        """Take the client's bytes as they are. Returns the application's end."""
         if self.taken:
             raise ResponseError("this WebSocket was accepted before: its socket is in use")
         self.taken = self.tunnelled = True
@@ -270,7 +271,8 @@ class WebSocketCall(ThreadedExchange):
         return theirs
 
     def next_message(self, timeout: float | None) -> WebSocketMessage | None:
-        """The next message, waiting for it; None when there will be none. Raises TimeoutError."""
+        """Wait for the next message, and return it; None when there will be none. Raises
+        TimeoutError."""
         session = self.session
         deadline = None if timeout is None else monotonic() + timeout
         while True:
@@ -288,7 +290,7 @@ class WebSocketCall(ThreadedExchange):
                 raise self.error
             if self.disconnected:
                 if session.messages:
-                    # Both came since the look above.
+                    # Both came since the check above.
                     continue
                 return None
             if session.pending:
@@ -307,29 +309,29 @@ class WebSocketCall(ThreadedExchange):
         return event.wait(None if deadline is None else max(deadline - monotonic(), 0.0))
 
     def send_message(self, kind: int, message: WebSocketMessage) -> None:
-        """Send, and wait while too much is queued. Raises WebSocketClosed."""
+        """Send, and wait while too many bytes are queued. Raises WebSocketClosed."""
         self.check_open()
         self.queued += len(message)
         self.put_operation((kind, message))
         self.wait_for_client()
 
     def wait_for_client(self) -> None:
-        """As in the base, but in any thread."""
+        """Wait as in the base class, but in any thread."""
         if self.is_behind():
             self.wait_while(self.is_behind)
         if self.error is not None:
             raise self.error
 
     def is_behind(self) -> bool:
-        """The client has much to read, and may still read it."""
+        """Return whether the client has much to read, and may still read it."""
         return self.queued - self.written >= CROWDED_HIGH_WATER and self.is_open()
 
     def is_open(self) -> bool:
-        """Neither side has closed, and the application has made no mistake."""
+        """Return whether no side has closed, and the application has made no mistake."""
         return not self.disconnected and self.error is None
 
     def wait_while(self, condition: Callable[[], bool]) -> None:
-        """Wait until the loop has changed that."""
+        """Wait while a condition holds that the loop changes."""
         waiter = threading.Event()
         self.waiters.append(waiter)
         try:
@@ -341,18 +343,18 @@ class WebSocketCall(ThreadedExchange):
             self.waiters.remove(waiter)
 
     def close_socket(self, code: int, reason: str) -> None:
-        """Close, and wait until that is done: so it is closed for the application, too."""
+        """Close, and wait until that is done, so that it is closed for the application as well."""
         if self.is_open():
             self.put_operation((CLOSE, code, reason))
             self.wait_while(self.is_open)
 
     def subprotocols(self) -> list[str]:
-        """What the client offers, in its order."""
+        """Return the subprotocols that the client offers, in its order."""
         offer = self.request.websocket
         return list(offer.subprotocols) if offer is not None else []
 
     def check_open(self) -> None:
-        """Raises WebSocketClosed, or what the application got wrong before."""
+        """Raise WebSocketClosed, or the error of what the application did wrong before."""
         if self.error is not None:
             raise self.error
         if self.disconnected:
@@ -360,8 +362,10 @@ class WebSocketCall(ThreadedExchange):
 
 
 class PairedSocket:
-    """Stands under "werkzeug.socket" for the client's socket. It is made when it is first used:
-    until then the WebSocket is still free to be had the other way.
+    """The value of "werkzeug.socket", in place of the client's socket.
+
+    The pair is made when it is first used: until then the application may use the WebSocket object
+    instead.
     """
 
     def __init__(self, call: WebSocketCall) -> None:
@@ -370,20 +374,20 @@ class PairedSocket:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
-            # What asks is looking at the object, not at the client.
+            # The caller inspects the object, and does not use the socket.
             raise AttributeError(name)
         if self._socket is None:
             self._socket = self._call.open_tunnel()
         return getattr(self._socket, name)
 
     def __del__(self) -> None:
-        # Servers that hand out a client's socket close it, so not all applications do.
+        # Other servers close the client's socket themselves, so not all applications do.
         if self._socket is not None:
             self._socket.close()
 
 
 def end_reading(loop: AbstractEventLoop, sock: socket.socket) -> None:
-    """Close a socket that the loop watches; nothing the second time."""
+    """Close a socket that the loop watches; do nothing the second time."""
     if sock.fileno() >= 0:
         loop.remove_reader(sock)
         sock.close()

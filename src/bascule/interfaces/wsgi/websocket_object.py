@@ -1,12 +1,12 @@
 """The WebSocket that a WSGI application gets: `environ["wsgi.websocket"]`.
 
-    WebSocket      receive, send, close, iteration
-    WebSocketBackend     what it stands on: the server's call, or an adapter's
-    websocket()    the WebSocket of a request, for views: `bascule.websocket(request)`
+    WebSocket         receive, send, close, iteration
+    WebSocketBackend  the call below it: the server's, or an adapter's
+    websocket()       the WebSocket of a request, for views: `bascule.websocket(request)`
 
 It follows gevent-websocket's, which most code for WSGI WebSockets was written for: None at the
-end, an error after that, `closed`. What is wrong with what the application sends is found here, in
-its own thread, at the call that did it.
+end, an error after that, `closed`. Mistakes in the messages of an application are found here, in
+its own thread, at the call that made them.
 """
 
 import sys
@@ -24,7 +24,8 @@ from bascule.types import Environ
 
 
 class Ending(Protocol):
-    """How a WebSocket was closed, and with what the server would close it when it stops."""
+    """How a WebSocket was closed, and the code with which the server would close it when it
+    stops."""
 
     code: int
     reason: str
@@ -32,10 +33,11 @@ class Ending(Protocol):
 
 
 class WebSocketBackend(Protocol):
-    """What is behind a `WebSocket`: a WebSocketCall, or what stands in for it over ASGI.
+    """The call below a `WebSocket`: a WebSocketCall, or an adapter's call over ASGI.
 
-    taken: `accept` was called. tunnelled: the application has the client's socket instead.
-    disconnected: it is closed, as `session` says.
+    taken: `accept` was called.
+    tunnelled: the application has the client's socket instead.
+    disconnected: the WebSocket is closed; `session` has the code.
     """
 
     taken: bool
@@ -68,9 +70,9 @@ class WebSocket:
                 ws.send(message)
             return []
 
-    environ: the WSGI environ of the handshake. stop_code: what the client gets when the server
-    stops: 1012 (come back), unless this is set, to 1001 for example, before the handshake is
-    accepted or later.
+    environ: the WSGI environ of the handshake.
+    stop_code: the close code when the server stops: 1012 (service restart), unless this is set, to
+        1001 for example, before the handshake is accepted or later.
     """
 
     def __init__(self, call: WebSocketBackend, environ: Environ) -> None:
@@ -82,19 +84,22 @@ class WebSocket:
     def accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """Accept the handshake; without it the first receive, send, ping or close does.
+        """Accept the handshake. Without this call, the first receive, send, ping or close accepts
+        it.
 
-        subprotocol: one of `subprotocols`. headers: further fields of the answer.
-        Raises ResponseError for what the handshake does not allow (RFC 6455 section 4.2.2).
+        subprotocol: one of `subprotocols`.
+        headers: further fields of the response.
+        Raises ResponseError for fields that the handshake does not allow (RFC 6455 section 4.2.2).
         """
         self._call.accept(subprotocol, [encode_field(name, value) for name, value in headers])
         self.subprotocol = subprotocol
 
     def receive(self, timeout: float | None = None) -> WebSocketMessage | None:
-        """The next message, text as str and binary as bytes; waits for it.
+        """Wait for the next message, and return it: text as str, binary as bytes.
 
-        None when the WebSocket has been closed; the call after that raises WebSocketClosed.
-        timeout: seconds to wait, None for ever. Raises TimeoutError.
+        Returns None when the WebSocket has been closed; the call after that raises
+        WebSocketClosed.
+        timeout: seconds to wait; None waits forever. Raises TimeoutError.
         """
         self._open()
         if self._end_told:
@@ -107,13 +112,14 @@ class WebSocket:
     def send(
         self, message: WebSocketMessage | bytearray | memoryview, binary: bool | None = None
     ) -> None:
-        """Send a message; waits while the client reads slower than this writes.
+        """Send a message; wait while the client reads slower than the application writes.
 
-        binary: send it as binary or as text, whatever its type. Raises WebSocketClosed, and
-        ResponseError for what is no message.
+        binary: send it as binary or as text, whatever its type.
+        Raises WebSocketClosed, and ResponseError for an object that is no message.
         """
         self._open()
-        # First: applications of gevent-websocket hand on the None at the end, to hear of it.
+        # First, because applications for gevent-websocket pass on the None at the end, and expect
+        # this error.
         self._call.check_open()
         if isinstance(message, str):
             if binary:
@@ -123,18 +129,18 @@ class WebSocket:
                     encoded(message)
                 self._call.send_message(TEXT, message)
         elif binary is False:
-            self._call.send_message(TEXT, decoded(octets_of(message, "a message")))
+            self._call.send_message(TEXT, decoded(to_bytes(message, "a message")))
         else:
-            self._call.send_message(BINARY, octets_of(message, "a message"))
+            self._call.send_message(BINARY, to_bytes(message, "a message"))
 
     def ping(self, payload: bytes | bytearray | memoryview = b"") -> None:
         """Send a ping; the answer is not told. Raises WebSocketClosed, and ResponseError for a
         payload that no ping can carry."""
         self._open()
-        data = octets_of(payload, "the payload of a ping")
+        data = to_bytes(payload, "the payload of a ping")
         if len(data) > LONGEST_CONTROL:
             size = len(data)
-            raise ResponseError(f"a ping carries at most {LONGEST_CONTROL} octets, not {size}")
+            raise ResponseError(f"a ping carries at most {LONGEST_CONTROL} bytes, not {size}")
         self._call.send_message(PING, data)
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str | bytes | None = "") -> None:
@@ -162,17 +168,17 @@ class WebSocket:
 
     @property
     def closed(self) -> bool:
-        """The WebSocket is closed, from whichever side, though messages may be left to receive."""
+        """Whether either side has closed the WebSocket. Messages may be left to receive."""
         return bool(self._call.disconnected)
 
     @property
     def close_code(self) -> int | None:
-        """How it was closed (RFC 6455 section 7.4.1); None while it is open."""
+        """The close code (RFC 6455 section 7.4.1); None while the WebSocket is open."""
         return self._call.session.code if self.closed else None
 
     @property
     def close_reason(self) -> str | None:
-        """The reason that came with the code; None while it is open."""
+        """The reason that came with the code; None while the WebSocket is open."""
         return self._call.session.reason if self.closed else None
 
     @property
@@ -186,10 +192,10 @@ class WebSocket:
 
     @property
     def subprotocols(self) -> list[str]:
-        """What the client offers, in its order."""
+        """The subprotocols that the client offers, in its order."""
         return self._call.subprotocols()
 
-    # By these names gevent-websocket has them.
+    # The names of gevent-websocket.
 
     @property
     def origin(self) -> str | None:
@@ -216,12 +222,12 @@ class WebSocket:
             raise ResponseError("the client's socket is in use: there are no messages besides")
 
 
-# What is wrong with what the application sends is found in its own thread, at the call that did
-# it, and not on the loop, where it would be an error of the server's.
+# Mistakes of the application are found in its own thread, at the call that made them, and not on
+# the loop, where they would be errors of the server.
 
 
 def encoded(text: str) -> bytes:
-    """UTF-8. Raises ResponseError."""
+    """Return text as UTF-8. Raises ResponseError."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
@@ -229,15 +235,15 @@ def encoded(text: str) -> bytes:
 
 
 def decoded(data: bytes) -> str:
-    """From UTF-8. Raises ResponseError."""
+    """Return UTF-8 as text. Raises ResponseError."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise ResponseError(f"a WebSocket text is UTF-8, which this is not: {error}") from None
 
 
-def octets_of(data: object, what: str) -> bytes:
-    """The octets of bytes and the like. Raises ResponseError."""
+def to_bytes(data: object, what: str) -> bytes:
+    """Return any byte string as bytes. Raises ResponseError for other objects."""
     if not isinstance(data, bytes | bytearray | memoryview):
         kinds = "str or bytes" if what == "a message" else "bytes"
         raise ResponseError(f"{what} is {kinds}, not {type(data).__name__}")
@@ -245,7 +251,7 @@ def octets_of(data: object, what: str) -> bytes:
 
 
 def check_close(code: object, reason: object) -> None:
-    """Raises ResponseError for what may not be in a Close frame."""
+    """Raise ResponseError for a code or reason that may not be in a Close frame."""
     if not isinstance(code, int) or not 0 <= code <= 0xFFFF:
         raise ResponseError(f"{code!r} is not a code to close a WebSocket with")
     if not isinstance(reason, str):
@@ -254,8 +260,8 @@ def check_close(code: object, reason: object) -> None:
 
 
 def closed_error(code: int, reason: str) -> WebSocketClosed:
-    """The error for using a WebSocket that is closed; where gevent-websocket is loaded, its
-    applications catch theirs."""
+    """Return the error for using a closed WebSocket. Where gevent-websocket is imported, the error
+    is also one of its own, which its applications catch."""
     theirs = sys.modules.get("geventwebsocket.exceptions")
     kind = gevent_kind(theirs.WebSocketError) if theirs is not None else WebSocketClosed
     return kind(code, reason)
@@ -267,9 +273,10 @@ def gevent_kind(theirs: type[OSError]) -> type[WebSocketClosed]:
 
 
 def websocket(request: Any) -> WebSocket:
-    """The WebSocket of a request, in a synchronous view of Django or Flask, or of an environ.
+    """Return the WebSocket of a request, in a synchronous view of Django or Flask, or of an
+    environ.
 
-    Flask wants to know which of its routes are for handshakes: `@app.route(..., websocket=True)`.
+    Flask needs to know which of its routes are for handshakes: `@app.route(..., websocket=True)`.
     Raises UsageError where there is none: the request is no WebSocket handshake, or it did not
     come through Bascule's WSGI side.
     """
