@@ -19,8 +19,8 @@ RELOADS = 5
 # Seconds that h2load asks. Its last connection has been drained long before.
 SPAN = 4
 
-# Requests a second of each client, h2load's and ours: no more than whoever reads the access log
-# can read, for a server drops lines sooner than wait.
+# Requests a second of each client, h2load's and ours: no more than the reader of the access log
+# can read, because a server drops lines instead of waiting.
 RATE = 200
 
 SUCCEEDED = re.compile(r" (\d+) succeeded, ")

@@ -1,4 +1,4 @@
-"""Uploads that come octet by octet are ended, after the grace that every upload has.
+"""Uploads that arrive byte by byte are ended, after the grace that every upload has.
 
 The rest of what slow clients do is in tests/process; a body has half a minute.
 """
@@ -46,7 +46,7 @@ def test_slow_bodies_are_ended_and_honest_requests_answered_meanwhile(target):
 
 
 def trickle_into(clients, done):
-    """An octet for each, every second."""
+    """One byte for each, every second."""
     while not done.wait(1):
         for client in clients:
             try:

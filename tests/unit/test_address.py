@@ -1,4 +1,4 @@
-"""Addresses: what operators type, and what they are told when it is wrong."""
+"""Addresses: their notations, and the errors for wrong ones."""
 
 import pytest
 

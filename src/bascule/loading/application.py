@@ -1,4 +1,4 @@
-"""What a worker is given to serve."""
+"""The applications that a worker serves."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -8,9 +8,10 @@ The number of positional arguments decides, helped by `async` and by the names o
 a signature takes several numbers. Nothing is called to find out. One argument alone is not enough
 for ASGI 2, because the view of any framework takes one as well.
 
-A wrapper that takes anything (a proxy, a decorator, middleware) speaks what it wraps, so the
-question goes on to what is inside. Proxies lie about their class and may raise from any attribute,
-so attributes are read through `attribute`, and kinds of things are told by `is_a` and `seems`.
+A wrapper that takes anything (a proxy, a decorator, middleware) speaks the interface of the object
+that it wraps, so that object is inspected next. Proxies lie about their class and may raise from
+any attribute, so attributes are read with `attribute`, and kinds of objects are recognized with
+`is_a` and `seems`.
 """
 
 import inspect
@@ -35,7 +36,7 @@ OF_REQUESTS: dict[object, InterfaceName] = {
     "werkzeug.wrappers.request": "wsgi",
     "webob.dec": "wsgi",
 }
-# Wrappers in wrappers that are looked at: a mock has another one in each attribute.
+# Nested wrappers that are inspected: a mock has another one in each attribute.
 DEEPEST = 10
 SHAPES = "WSGI takes (environ, start_response), ASGI takes (scope, receive, send)"
 
@@ -43,7 +44,7 @@ SHAPES = "WSGI takes (environ, start_response), ASGI takes (scope, receive, send
 def detect_interface(app: object, override: str) -> InterfaceName:
     """Return how to call `app`: as `override` says, or for "auto" as it looks.
 
-    Raises TargetError when it cannot be told, with what was seen and how to say it.
+    Raises TargetError if it cannot be detected; the message says what was found and what to type.
     """
     if override in ("asgi", "asgi3"):
         return "asgi3"
@@ -89,7 +90,7 @@ def guess_interface(app: Callable[..., Any], depth: int = 0) -> InterfaceName | 
 
 
 def insides(app: Any) -> Iterator[Callable[..., Any]]:
-    """What a call of `app` may be passed on to, the surest first."""
+    """Yield the objects that a call of `app` may be passed on to, the most certain first."""
     if is_a(app, partial):
         for inner in insides(app.func):
             yield partial(inner, *app.args, **app.keywords)

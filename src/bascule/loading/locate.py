@@ -156,7 +156,7 @@ def elsewhere(module: ModuleType) -> str:
         return part_of_django(module) or what_is_in(module)
     lines = [f"did you mean {' or '.join(usual)}?"]
     if "settings" in there and not BESIDE_SETTINGS.isdisjoint(there):
-        # One that is installed; those with a manage.py here have been found before.
+        # An installed project; projects with a manage.py here have been found before.
         lines.append(
             f"To serve a whole Django project, name its settings in DJANGO_SETTINGS_MODULE: "
             f"DJANGO_SETTINGS_MODULE={name}.settings bascule serve {name}; from Python, "
@@ -239,7 +239,7 @@ def what_is_in(module: ModuleType) -> str:
     if not found:
         return f"Nothing in {module.__file__ or module.__name__} looks like an application."
     listed = "".join(f"\n  {module.__name__}:{name}  ({remark})" for name, remark in found)
-    return f"What could be served there:{listed}"
+    return f"Applications found there:{listed}"
 
 
 def checked(found: object, label: str) -> object:

@@ -1,6 +1,6 @@
 """Hints for a TARGET that is no application: what to name instead.
 
-Asked only when there is an error to tell. It looks at the thing, calls nothing, and never raises.
+Used only for error messages. It inspects the object, calls nothing, and never raises.
 """
 
 import inspect
@@ -30,7 +30,7 @@ def what_instead(thing: Any) -> str:
 
 
 def known(thing: Any) -> str:
-    """What is said of an object by where its class comes from."""
+    """The description of an object by the module of its class."""
     kinds = [path_of(kind) for kind in type(thing).__mro__]
     found = (OTHERS[start] for kind in kinds for start in OTHERS if kind.startswith(start))
     return next(found, "")
@@ -49,7 +49,7 @@ def inside(thing: Any) -> str:
 
 
 def shape(thing: Any) -> str:
-    """What a class, or a function of one parameter, mostly is."""
+    """The usual meaning of a class, or of a function of one parameter."""
     if is_a(thing, type):
         return "It is a class; usually an instance of it is the application"
     signature = signature_of(thing) if callable(thing) else None

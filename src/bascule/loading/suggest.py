@@ -1,7 +1,7 @@
-"""What to type instead of a TARGET that cannot be found.
+"""Suggestions for a TARGET that cannot be found.
 
-Only looks at files and at modules that are loaded already; it imports nothing, because a guess
-must not run code.
+Only files, and modules that are already loaded, are inspected. Nothing is imported, because a
+guess must not run code.
 """
 
 import inspect
@@ -125,7 +125,7 @@ def module_exists(name: str, directory: str) -> bool:
 def callables_in(module: ModuleType) -> list[tuple[str, str]]:
     """Return (name, remark) of what could be served: applications first, then factories.
 
-    What a module imported from elsewhere is left out where Python knows that it did.
+    Names that the module has imported are left out if Python knows where they come from.
     """
     applications, factories = [], []
     for name, value in vars(module).items():

@@ -253,7 +253,7 @@ def test_module_without_application(write: Write) -> None:
     )
     assert refused("site_d").splitlines() == [
         "the module site_d has neither application nor app.",
-        "What could be served there:",
+        "Applications found there:",
         "  site_d:main  (asgi3)",
         "  site_d:site  (wsgi)",
         "  site_d:create_app  (a factory, with --factory)",

@@ -1,4 +1,4 @@
-"""What is said of things that are named in place of an application."""
+"""Descriptions of objects that are named in place of an application."""
 
 import socket
 from types import ModuleType, SimpleNamespace

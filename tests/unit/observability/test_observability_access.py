@@ -1,4 +1,4 @@
-"""The access log: its lines, its batches, and what happens when nobody reads them."""
+"""The access log: its lines, its batches, and a reader that does not read."""
 
 import fcntl
 import io
@@ -114,7 +114,7 @@ def test_every_field_from_the_client_is_escaped(stream):
 
 
 @pytest.mark.parametrize("target", [bytes(range(256)), b'"\\\x1b\x7f\x9b'])
-def test_json_says_every_octet_in_ascii(stream, target):
+def test_json_shows_every_byte_in_ascii(stream, target):
     (line,) = lines_of(stream, with_target(target), format="json")
     assert line.isascii()
     assert line.isprintable()
@@ -172,11 +172,11 @@ def test_a_batch_carries_the_second_it_was_written_in(stream):
     assert second.startswith("2026-08-01T12:31:01+02:00")
 
 
-# When nobody reads
+# A reader that does not read
 
 
 class Pipe:
-    """A pipe that holds 4096 octets, with a stream on its writing end."""
+    """A pipe that holds 4096 bytes, with a stream on its writing end."""
 
     def __init__(self):
         self.reading, writing = os.pipe()

@@ -46,7 +46,7 @@ def untouched():
 
 @pytest.fixture
 def stderr(capfd):
-    """What has come to standard error since it was last asked."""
+    """The output on standard error since the last call."""
     return lambda: capfd.readouterr().err
 
 
@@ -203,7 +203,7 @@ class Failing(io.StringIO):
 def test_a_reader_who_left_costs_the_line_only(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Failing(BrokenPipeError()))
     configure("info", "text")
-    logging.getLogger("bascule").error("nobody reads this")
+    logging.getLogger("bascule").error("not read")
 
 
 def test_other_errors_are_logging_s_to_report(monkeypatch):

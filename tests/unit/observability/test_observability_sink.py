@@ -16,7 +16,7 @@ CAPACITY = 65536
 
 
 class Stream:
-    """What a sink asks of a standard stream."""
+    """The part of a standard stream that a sink uses."""
 
     def __init__(self, fd):
         self._fd = fd
@@ -182,9 +182,9 @@ def test_several_workers_do_not_tear_each_other_s_lines(kind):
     assert all(lines.count(bytes([letter]) * 99) == count for letter, count in sent.items())
 
 
-def read_some(fd, octets):
+def read_some(fd, size):
     try:
-        return os.read(fd, octets)
+        return os.read(fd, size)
     except BlockingIOError:
         return b""
 

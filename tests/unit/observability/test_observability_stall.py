@@ -12,7 +12,7 @@ TICK = 0.25
 
 
 class Life:
-    """A loop that ticks or does not, and the watch that looks at it once a second."""
+    """A loop that ticks or does not, and the watch that checks it once a second."""
 
     def __init__(self):
         self.now = 1000.0
@@ -34,7 +34,7 @@ class Life:
             self.watch.look(self.now, self.cpu)
 
     def vanish(self, seconds, busy=False):
-        """Nobody runs."""
+        """No thread runs."""
         self.now += seconds
         if busy:
             self.cpu += seconds

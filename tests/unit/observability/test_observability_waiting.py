@@ -1,4 +1,4 @@
-"""What takes long at a start is named."""
+"""Steps that take long at the start are named."""
 
 import threading
 

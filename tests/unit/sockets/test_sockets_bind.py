@@ -113,7 +113,7 @@ def test_no_port_free_on_all_addresses_is_refused(opened, monkeypatch):
 
 
 def draw_ports(monkeypatch, ports):
-    """Make the system give these ports to whoever asks for any, then whatever it likes."""
+    """Make the system give these ports to calls that ask for any port, and then any ports."""
     real, drawn = socket.socket.bind, iter(ports)
 
     def draw(self, target):
@@ -244,7 +244,7 @@ def test_a_socket_that_somebody_answers_on_is_left_alone(opened, tmp_path):
     assert "another program listens there" in message
     assert f"ss -lxp src {path}" in message
     conn = accept_soon(listener)
-    assert conn.recv(1) == b""  # the probe that asked whether somebody is there
+    assert conn.recv(1) == b""  # the probe for a server
     conn.close()
     assert can_connect(listener)
 

@@ -25,7 +25,7 @@ def pipes():
 
 
 def all_of(channel):
-    """What has come, whatever the number of reads it takes."""
+    """The messages that have arrived, in any number of reads."""
     messages = []
     while more := channel.receive():
         messages += more
@@ -45,7 +45,7 @@ def test_the_end_of_one_side_is_the_end_of_the_other(ends):
     theirs.close()
     assert ours.receive() == [{"kind": "last"}]
     assert ours.receive() is None
-    assert not ours.send("nobody reads this")
+    assert not ours.send("not read")
 
 
 def test_who_does_not_wait_has_no_message(ends):

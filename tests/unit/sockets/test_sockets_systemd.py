@@ -1,4 +1,4 @@
-"""What systemd gives and is told, with the test at the other end of the notify socket."""
+"""Sockets from systemd, and notifications to it; the test reads the notify socket."""
 
 import os
 import socket

@@ -20,7 +20,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 class Client:
-    """One who comes again with what it was given the last time."""
+    """A client that comes again with its session from the last time."""
 
     def __init__(self, certificates: Certificates, version: ssl.TLSVersion) -> None:
         self.context = certificates.context(with_client=True)

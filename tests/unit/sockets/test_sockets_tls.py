@@ -1,4 +1,4 @@
-"""TLS contexts from files right and wrong, and what applications are told of a connection."""
+"""TLS contexts from valid and invalid files, and the description of a connection."""
 
 import itertools
 import logging
@@ -276,7 +276,7 @@ def test_authorities_without_asking_for_certificates_are_pointed_out(files, capl
     assert tls_extension(server)["client_cert_chain"] == []
 
 
-# What applications are told
+# The description for applications
 
 
 def test_the_extension_without_a_client_certificate(files):

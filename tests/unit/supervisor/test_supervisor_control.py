@@ -48,7 +48,7 @@ class World:
         return self.table
 
     def boot(self):
-        """Everybody who is starting becomes ready, and takes connections."""
+        """All starting workers become ready, and accept connections."""
         for row in self.table.rows:
             if row.phase.value == "starting":
                 self.happen(WorkerReady(row.serial, 1000 + row.serial))
@@ -65,7 +65,7 @@ class World:
         self.control.answer_waiting()
 
     def ask(self, command, argument=None):
-        """An operator that has asked; `said` reads what it is told."""
+        """An operator that has sent a command; `said` reads the answer."""
         question = {"command": command}
         if argument is not None:
             question["argument"] = argument

@@ -66,7 +66,7 @@ class World:
         return self.happen(WorkersChecked(seen))
 
     def boot(self):
-        """Everybody who is starting becomes ready."""
+        """All starting workers become ready."""
         for serial in self.of(Phase.STARTING):
             self.happen(WorkerReady(serial))
 
@@ -539,7 +539,7 @@ class Machine(RuleBasedStateMachine):
     def there_is_a_bound(self):
         table = self.world.table
         alive = [row for row in table.rows if row.phase is not Phase.LEAVING]
-        # A lower target takes nobody away whose replacement is not ready yet.
+        # With a lower target, a worker stays until its replacement is ready.
         self.highest = max(self.highest, table.target)
         assert len(alive) <= self.highest + max(1, int(self.highest * POLICY.surge))
 

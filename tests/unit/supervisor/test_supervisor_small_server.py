@@ -78,7 +78,7 @@ def world():
 
 
 def all_of(world, client):
-    """What a client gets until the end, while the loop turns."""
+    """The data that a client receives until the end, while the loop runs."""
     client.setblocking(False)
     data = b""
     while True:
@@ -162,7 +162,7 @@ def test_a_question_has_its_time_and_no_longer(world):
 def test_a_question_of_the_longest_length_is_taken_and_a_longer_one_is_not(world):
     fits = world.connect(b"x" * (LONGEST_QUESTION - 1) + b"\n")
     assert all_of(world, fits) == b"fine\n"
-    # One octet more, and no end of it in sight.
+    # One byte more, and no end of the head.
     world.connect(b"x" * (LONGEST_QUESTION + 1))
     world.settle()
     assert world.server.clients == set()

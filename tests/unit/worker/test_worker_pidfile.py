@@ -69,7 +69,7 @@ def test_something_else_is_left_alone(path, content):
     assert os.listdir(path.parent) == [path.name]
 
 
-@pytest.mark.parametrize("whose", ["its parent's", "somebody else's"])
+@pytest.mark.parametrize("whose", ["its parent's", "another one's"])
 def test_file_of_a_process_that_runs_is_left_alone(path, whose):
     running = os.getppid() if whose == "its parent's" else 1
     path.write_text(f"{running}\n")

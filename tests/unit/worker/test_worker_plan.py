@@ -1,4 +1,4 @@
-"""What of the settings reaches which layer."""
+"""The settings that reach each layer."""
 
 from bascule.connections.hub import TICK
 from bascule.connections.plan import ConnectionPlan

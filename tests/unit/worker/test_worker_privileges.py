@@ -24,7 +24,7 @@ def ids():
     return os.getresuid(), os.getresgid(), set(os.getgroups())
 
 
-# Who is meant.
+# The user and the groups.
 
 
 def test_nobody_is_wanted():
@@ -147,7 +147,7 @@ def test_somebody_else_may_not():
 
 @needs_root
 def test_limit_of_processes_is_not_passed_over_in_silence():
-    """What setuid() once answered with an error, which was ignored (CVE-2014-0240)."""
+    """setuid() once failed, and the error was ignored (CVE-2014-0240)."""
     wanted = wanted_identity("nobody", None)
 
     def become():

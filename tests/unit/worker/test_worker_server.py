@@ -1,4 +1,4 @@
-"""bascule.Server: from start to stop inside a loop that is somebody else's."""
+"""bascule.Server: from start to stop inside a loop of its owner's."""
 
 import asyncio
 import logging
@@ -284,7 +284,7 @@ def test_two_servers_in_one_loop():
     run(main())
 
 
-# What it leaves to its owner.
+# Matters of its owner.
 
 
 def test_signals_and_logging_stay_their_owners():
@@ -327,7 +327,7 @@ def test_sockets_that_are_given_stay_open(loop):
         run(main(), loop)
 
 
-# What does not start.
+# Failures to start.
 
 
 def test_wrong_options_and_targets_are_refused_at_once():
@@ -536,7 +536,7 @@ def test_with_a_deadline_for_requests_what_it_takes_is_there_before_the_first(mo
     monkeypatch.delitem(sys.modules, "bascule.interfaces.wsgi.interrupt", raising=False)
 
     def application(environ, start_response):
-        raise AssertionError("nobody asks")
+        raise AssertionError("not called")
 
     async def main():
         server = Server(application, port=0, request_timeout=30)

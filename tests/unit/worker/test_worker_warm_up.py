@@ -10,7 +10,7 @@ LONG = b"x" * 200_000
 
 
 class Answers:
-    """An ASGI application that answers as it is told, and notes what it was asked for."""
+    """An ASGI application that sends the given response, and keeps the requests."""
 
     def __init__(self, status, body=b"", hints=False, fails=False, field=b"short"):
         self.status, self.body, self.hints, self.fails = status, body, hints, fails

@@ -12,7 +12,7 @@ DEADLINE = 20
 
 
 def run(main: Coroutine[Any, Any, None], loop: str = "auto") -> None:
-    """Raises AssertionError where tasks are left, or where the loop was told of an exception."""
+    """Raises AssertionError where tasks are left, or where the loop has received an exception."""
     complaints: list[dict[str, Any]] = []
 
     async def watched() -> None:
@@ -88,7 +88,7 @@ class Client:
         return await self.body()
 
     async def ended(self) -> bytes:
-        """What comes until the server closes."""
+        """The data until the server closes."""
         try:
             return await self.reader.read()
         except ConnectionResetError:
