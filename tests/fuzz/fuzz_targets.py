@@ -303,16 +303,16 @@ def forwarded(data: bytes) -> None:
     for words in (("10.0.0.0/8", "unix"), ("*",)):
         reader = ForwardedReader(FORWARDED_NAMES, TrustedPeers(words))
         refused: ForwardedError | None = None
-        told = None
+        values = None
         try:
-            told = reader.read(fields)
+            values = reader.read(fields)
         except ForwardedError as error:
             refused = error
         assert refused is None or str(refused).isprintable()
-        if told is not None:
-            assert told.client is None or parse_ip(told.client[0]) is not None
-            assert re.fullmatch(r"(/[!-~]+)?", told.prefix)
-            assert not told.host or HostCache().learn(told.host)
+        if values is not None:
+            assert values.client is None or parse_ip(values.client[0]) is not None
+            assert re.fullmatch(r"(/[!-~]+)?", values.prefix)
+            assert not values.host or HostCache().learn(values.host)
 
 
 def proxy_header(data: bytes) -> None:

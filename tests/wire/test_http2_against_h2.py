@@ -20,7 +20,7 @@ ROUNDS = 100_000
 
 
 @dataclass
-class Told:
+class Received:
     """The parts of a message that one side has received."""
 
     fields: Fields = field(default_factory=list)
@@ -42,8 +42,8 @@ class Pair:
         self.client.initiate_connection()
         self.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.engine = Http2Engine(RequestLimits(), own)
-        self.responses: dict[int, Told] = defaultdict(Told)
-        self.requests: dict[int, Told] = defaultdict(Told)
+        self.responses: dict[int, Received] = defaultdict(Received)
+        self.requests: dict[int, Received] = defaultdict(Received)
         self.arrived: list[Request] = []
         self.reads = True
 
@@ -67,39 +67,39 @@ class Pair:
     def take(self) -> None:
         while (event := self.engine.next_event()) is not None:
             assert not isinstance(event, Closed)
-            told = self.requests[getattr(event, "stream_id", 0)]
+            received = self.requests[getattr(event, "stream_id", 0)]
             if isinstance(event, Request):
-                told.fields = event.fields
-                told.ended = event.ended
+                received.fields = event.fields
+                received.ended = event.ended
                 self.arrived.append(event)
             elif isinstance(event, BodyData):
-                told.body += event.data
+                received.body += event.data
                 if self.reads:
                     stream = self.engine.streams.open[event.stream_id]
                     self.engine.consume(stream, len(event.data))
             elif isinstance(event, BodyEnd):
-                told.trailers = list(event.trailers)
-                told.ended = True
+                received.trailers = list(event.trailers)
+                received.ended = True
             elif isinstance(event, StreamReset):
-                told.code = event.code
+                received.code = event.code
             else:
                 raise AssertionError(event)
 
     def note(self, event: h2.events.Event) -> None:
-        told = self.responses[getattr(event, "stream_id", 0) or 0]
+        received = self.responses[getattr(event, "stream_id", 0) or 0]
         if isinstance(event, h2.events.InformationalResponseReceived):
-            told.informed.append(dict(event.headers)[b":status"])
+            received.informed.append(dict(event.headers)[b":status"])
         elif isinstance(event, h2.events.ResponseReceived):
-            told.fields = [(bytes(name), bytes(value)) for name, value in event.headers]
+            received.fields = [(bytes(name), bytes(value)) for name, value in event.headers]
         elif isinstance(event, h2.events.DataReceived):
-            told.body += event.data
+            received.body += event.data
             self.client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.TrailersReceived):
-            told.trailers = [(bytes(name), bytes(value)) for name, value in event.headers]
+            received.trailers = [(bytes(name), bytes(value)) for name, value in event.headers]
         elif isinstance(event, h2.events.StreamEnded):
-            told.ended = True
+            received.ended = True
         elif isinstance(event, h2.events.StreamReset):
-            told.code = event.error_code
+            received.code = event.error_code
         elif isinstance(event, h2.events.ConnectionTerminated):
             raise AssertionError(event)
 
@@ -163,11 +163,11 @@ def test_many_requests_at_once(seed: int) -> None:
             pair.exchange()
     pair.exchange()
     for request in pair.arrived:
-        told = pair.responses[request.stream_id]
-        assert told.body == bodies[request.stream_id]
-        assert (b"x-path", request.path) in told.fields
-        assert told.ended
-        assert told.code is None
+        received = pair.responses[request.stream_id]
+        assert received.body == bodies[request.stream_id]
+        assert (b"x-path", request.path) in received.fields
+        assert received.ended
+        assert received.code is None
         if not request.ended:
             pair.client.end_stream(request.stream_id)
     pair.exchange()
@@ -181,10 +181,10 @@ def test_uploads_through_windows_that_grow(seed: int) -> None:
     body = random.Random(seed).randbytes(300_000)
     stream = pair.ask(head(b"POST", b"/", (b"content-length", b"%d" % len(body))), end=False)
     pair.upload(stream, body, [(b"x-sum", b"1")])
-    told = pair.requests[stream]
-    assert told.body == body
-    assert told.trailers == [(b"x-sum", b"1")]
-    assert told.ended
+    received = pair.requests[stream]
+    assert received.body == body
+    assert received.trailers == [(b"x-sum", b"1")]
+    assert received.ended
     assert pair.engine.streams.open[stream].window.size == 80000
 
 
@@ -211,8 +211,8 @@ def test_everything_a_response_can_have() -> None:
     engine.send_head(one, 200, [(b"Content-Type", b"text/plain")], b"hello", False)
     engine.send_trailers(one, [(b"x-sum", b"5")])
     pair.exchange()
-    told = pair.responses[stream]
-    assert told == Told(
+    received = pair.responses[stream]
+    assert received == Received(
         [(b":status", b"200"), (b"content-type", b"text/plain")],
         [b"103"],
         b"hello",

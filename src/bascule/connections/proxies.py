@@ -15,7 +15,12 @@ from collections.abc import Callable, Iterable
 from bascule.connections.transport_info import printable_peer
 from bascule.interfaces.endpoint import Endpoint
 from bascule.protocols.events import Request
-from bascule.protocols.forwarded import ForwardedError, ForwardedReader, Told, split_host
+from bascule.protocols.forwarded import (
+    Forwarded,
+    ForwardedError,
+    ForwardedReader,
+    split_host,
+)
 from bascule.protocols.headers import is_forwarding
 from bascule.protocols.peers import TrustedPeers
 
@@ -79,7 +84,7 @@ class ProxyFields:
             )
 
 
-def believe(told: Told, request: Request, endpoint: Endpoint) -> None:
+def believe(told: Forwarded, request: Request, endpoint: Endpoint) -> None:
     """Make the request what it was before the proxies."""
     scheme = told.scheme or endpoint.scheme
     server = endpoint.server
@@ -91,7 +96,7 @@ def believe(told: Told, request: Request, endpoint: Endpoint) -> None:
 
 
 def believe_host(
-    told: Told, request: Request, endpoint: Endpoint, scheme: str
+    told: Forwarded, request: Request, endpoint: Endpoint, scheme: str
 ) -> tuple[str, int | None] | None:
     """Set the Host field; returns the server's name and port. A port that the scheme has anyway is
     left out of the field, as clients do."""

@@ -1,6 +1,6 @@
 """Statements of proxies about a request: X-Forwarded-* and Forwarded (RFC 7239).
 
-    ForwardedReader.read    fields -> Told, or ForwardedError
+    ForwardedReader.read    fields -> Forwarded, or ForwardedError
 
 The fields are those of a request that came from a trusted peer; `connections` decides which peers
 these are, and drops the fields of all others.
@@ -68,7 +68,7 @@ class ForwardedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Forwarded:
     """The content of the fields; attributes are empty where the fields are silent.
 
     names_client: whether a client is named.
@@ -107,25 +107,25 @@ class ForwardedReader:
         self.trusted = trusted
         self.hosts = HostCache()
         # Clients come back, with the same fields.
-        self.known: dict[tuple[tuple[bytes, bytes], ...], Told] = {}
+        self.known: dict[tuple[tuple[bytes, bytes], ...], Forwarded] = {}
 
-    def read(self, fields: Fields) -> Told | None:
+    def read(self, fields: Fields) -> Forwarded | None:
         """The content of the fields; None where there is none of them. Raises only
         ForwardedError."""
         names = self.names
         said = tuple([field for field in fields if field[0] in names])
         if not said:
             return None
-        told = self.known.get(said)
-        if told is None:
-            told = self.understand(said)
+        values = self.known.get(said)
+        if values is None:
+            values = self.understand(said)
             if sum(len(value) for _, value in said) <= LONGEST_ANSWER_REMEMBERED:
                 if len(self.known) >= ANSWERS_REMEMBERED:
                     self.known.clear()
-                self.known[said] = told
-        return told
+                self.known[said] = values
+        return values
 
-    def understand(self, said: Iterable[tuple[bytes, bytes]]) -> Told:
+    def understand(self, said: Iterable[tuple[bytes, bytes]]) -> Forwarded:
         """The same, of fields that are not remembered."""
         found: dict[bytes, list[bytes]] = {}
         for name, value in said:
@@ -133,12 +133,12 @@ class ForwardedReader:
         standard = found.pop(FORWARDED, None)
         if standard is None:
             return self.read_usual(found)
-        told = self.read_standard(b",".join(standard))
-        return reconcile(told, self.read_usual(found)) if found else told
+        values = self.read_standard(b",".join(standard))
+        return reconcile(values, self.read_usual(found)) if found else values
 
     # X-Forwarded-*.
 
-    def read_usual(self, found: dict[bytes, list[bytes]]) -> Told:
+    def read_usual(self, found: dict[bytes, list[bytes]]) -> Forwarded:
         lists = {name: members(values) for name, values in found.items()}
         chain = lists.get(X_FORWARDED_FOR, [])
         client, index = self.walk(chain)
@@ -146,7 +146,7 @@ class ForwardedReader:
         def beside(name: bytes) -> bytes:
             return entry_beside(name, lists.get(name, []), len(chain), index)
 
-        return Told(
+        return Forwarded(
             bool(chain),
             client,
             read_scheme(beside(X_FORWARDED_PROTO)),
@@ -192,11 +192,11 @@ class ForwardedReader:
 
     # Forwarded.
 
-    def read_standard(self, value: bytes) -> Told:
+    def read_standard(self, value: bytes) -> Forwarded:
         """RFC 7239 section 4: the content of the element that describes the client."""
         elements = parse_elements(value)
         if not elements:
-            return Told()
+            return Forwarded()
         first = 0 if self.trusted.trusts_all else len(elements) - 1
         client: Client = None
         index = first
@@ -212,7 +212,7 @@ class ForwardedReader:
             if not node.trusted or index == 0:
                 break
             index -= 1
-        return Told(
+        return Forwarded(
             b"for" in element or index < len(elements) - 1,
             client,
             read_scheme(element.get(b"proto", b"")),
@@ -302,10 +302,10 @@ def parse_elements(value: bytes) -> list[dict[bytes, bytes]]:
     return elements
 
 
-def reconcile(standard: Told, usual: Told) -> Told:
+def reconcile(standard: Forwarded, usual: Forwarded) -> Forwarded:
     """Both, where they agree on what both say. Raises ForwardedError."""
     if standard.names_client and usual.names_client:
-        addresses = [told.client and told.client[0] for told in (standard, usual)]
+        addresses = [values.client and values.client[0] for values in (standard, usual)]
         if addresses[0] != addresses[1]:
             raise ForwardedError("Forwarded and X-Forwarded-For name different clients")
     if standard.scheme and usual.scheme and standard.scheme != usual.scheme:
@@ -314,7 +314,7 @@ def reconcile(standard: Told, usual: Told) -> Told:
         raise ForwardedError("Forwarded and X-Forwarded-Host name different hosts")
     # Of two that name the same client, the one that knows its port.
     with_port = standard.client is not None and standard.client[1] > 0
-    return Told(
+    return Forwarded(
         standard.names_client or usual.names_client,
         standard.client if with_port or not usual.names_client else usual.client,
         standard.scheme or usual.scheme,

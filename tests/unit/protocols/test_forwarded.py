@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bascule.protocols.forwarded import (
     ANSWERS_REMEMBERED,
+    Forwarded,
     ForwardedError,
     ForwardedReader,
-    Told,
     parse_elements,
 )
 from bascule.protocols.peers import TrustedPeers
@@ -26,9 +26,9 @@ ALL = (
 )
 
 
-def told(
+def read(
     *fields: tuple[str, str], trusted: tuple[str, ...] = PROXIES, names: tuple[bytes, ...] = ALL
-) -> Told | None:
+) -> Forwarded | None:
     reader = ForwardedReader(names, TrustedPeers(trusted))
     data = [(name.encode(), value.encode("latin-1")) for name, value in fields]
     first = reader.read(data)
@@ -37,14 +37,14 @@ def told(
 
 
 def client_of(*values: str, trusted: tuple[str, ...] = PROXIES) -> object:
-    answer = told(*(("x-forwarded-for", value) for value in values), trusted=trusted)
+    answer = read(*(("x-forwarded-for", value) for value in values), trusted=trusted)
     assert answer is not None
     return answer.client if answer.names_client else "nobody"
 
 
 def refusal(*fields: tuple[str, str], trusted: tuple[str, ...] = PROXIES) -> str:
     with pytest.raises(ForwardedError) as caught:
-        told(*fields, trusted=trusted)
+        read(*fields, trusted=trusted)
     return str(caught.value)
 
 
@@ -143,7 +143,7 @@ def test_malformed_client(value: str) -> None:
     ],
 )
 def test_scheme(value: str, scheme: str) -> None:
-    answer = told(("x-forwarded-proto", value))
+    answer = read(("x-forwarded-proto", value))
     assert answer is not None
     assert answer.scheme == scheme
 
@@ -156,7 +156,7 @@ def test_malformed_scheme(value: str) -> None:
 def test_list_of_schemes_is_read_beside_the_client() -> None:
     chain = ("x-forwarded-for", "6.6.6.6, 198.51.100.7, 10.0.0.2")
     for schemes, scheme in [("http, https, http", "https"), ("https, http, https", "http")]:
-        answer = told(chain, ("x-forwarded-proto", schemes))
+        answer = read(chain, ("x-forwarded-proto", schemes))
         assert answer is not None
         assert answer.scheme == scheme
 
@@ -175,7 +175,7 @@ def test_several_schemes_beside_nothing_are_contradictory() -> None:
     "host", ["example.com", "example.com:8443", "192.0.2.1", "[2001:db8::1]:80", "a_b.example"]
 )
 def test_host(host: str) -> None:
-    answer = told(("x-forwarded-host", host))
+    answer = read(("x-forwarded-host", host))
     assert answer is not None
     assert answer.host == host.encode()
 
@@ -189,7 +189,7 @@ def test_malformed_host(host: str) -> None:
 
 @pytest.mark.parametrize(("value", "port"), [("443", 443), ("65535", 65535), ("1", 1), ("", 0)])
 def test_port(value: str, port: int) -> None:
-    answer = told(("x-forwarded-port", value))
+    answer = read(("x-forwarded-port", value))
     assert answer is not None
     assert answer.port == port
 
@@ -204,7 +204,7 @@ def test_malformed_port(value: str) -> None:
     [("/shop", "/shop"), ("/shop/", "/shop"), ("/a/b.c~d", "/a/b.c~d"), ("/", ""), ("", "")],
 )
 def test_prefix(value: str, prefix: str) -> None:
-    answer = told(("x-forwarded-prefix", value))
+    answer = read(("x-forwarded-prefix", value))
     assert answer is not None
     assert answer.prefix == prefix
 
@@ -223,47 +223,53 @@ def test_malformed_prefix(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "answer"),
     [
-        ("for=198.51.100.7", Told(True, ("198.51.100.7", 0))),
-        ("For=198.51.100.7", Told(True, ("198.51.100.7", 0))),
-        ('for="198.51.100.7:4321"', Told(True, ("198.51.100.7", 4321))),
-        ("for=198.51.100.7:4321", Told(True, ("198.51.100.7", 4321))),
-        ('for="[2001:db8::7]:4321"', Told(True, ("2001:db8::7", 4321))),
-        (r'for="198\.51.100.7"', Told(True, ("198.51.100.7", 0))),
-        ('for="_hidden:_port"', Told(True, None)),
-        ("for=unknown;proto=https", Told(True, None, "https")),
+        ("for=198.51.100.7", Forwarded(True, ("198.51.100.7", 0))),
+        ("For=198.51.100.7", Forwarded(True, ("198.51.100.7", 0))),
+        ('for="198.51.100.7:4321"', Forwarded(True, ("198.51.100.7", 4321))),
+        ("for=198.51.100.7:4321", Forwarded(True, ("198.51.100.7", 4321))),
+        ('for="[2001:db8::7]:4321"', Forwarded(True, ("2001:db8::7", 4321))),
+        (r'for="198\.51.100.7"', Forwarded(True, ("198.51.100.7", 0))),
+        ('for="_hidden:_port"', Forwarded(True, None)),
+        ("for=unknown;proto=https", Forwarded(True, None, "https")),
         (
             "for=198.51.100.7;proto=https;host=example.com;by=10.0.0.1;x=y",
-            Told(True, ("198.51.100.7", 0), "https", b"example.com"),
+            Forwarded(True, ("198.51.100.7", 0), "https", b"example.com"),
         ),
         (
             ' for=198.51.100.7 ; host="a.example:81" ',
-            Told(True, ("198.51.100.7", 0), "", b"a.example:81"),
+            Forwarded(True, ("198.51.100.7", 0), "", b"a.example:81"),
         ),
-        ("proto=https", Told(False, None, "https")),
+        ("proto=https", Forwarded(False, None, "https")),
         # The element that names the client says the rest, too.
         (
             "for=6.6.6.6;host=evil.example, for=198.51.100.7;proto=https, for=10.0.0.2;proto=http",
-            Told(True, ("198.51.100.7", 0), "https"),
+            Forwarded(True, ("198.51.100.7", 0), "https"),
         ),
-        ("for=10.0.0.3;proto=https, for=10.0.0.2", Told(True, ("10.0.0.3", 0), "https")),
+        (
+            "for=10.0.0.3;proto=https, for=10.0.0.2",
+            Forwarded(True, ("10.0.0.3", 0), "https"),
+        ),
         # A trusted proxy that does not name its client: entries to the left of it are not used.
-        ("for=6.6.6.6;host=evil.example, proto=https, for=10.0.0.2", Told(True, None, "https")),
-        ("", Told()),
-        (" , ;", Told()),
+        (
+            "for=6.6.6.6;host=evil.example, proto=https, for=10.0.0.2",
+            Forwarded(True, None, "https"),
+        ),
+        ("", Forwarded()),
+        (" , ;", Forwarded()),
     ],
 )
-def test_forwarded(value: str, answer: Told) -> None:
-    assert told(("forwarded", value)) == answer
+def test_forwarded(value: str, answer: Forwarded) -> None:
+    assert read(("forwarded", value)) == answer
 
 
 def test_several_lines_of_forwarded_are_one_list() -> None:
-    answer = told(("forwarded", "for=198.51.100.7"), ("forwarded", "for=10.0.0.2"))
-    assert answer == Told(True, ("198.51.100.7", 0))
+    answer = read(("forwarded", "for=198.51.100.7"), ("forwarded", "for=10.0.0.2"))
+    assert answer == Forwarded(True, ("198.51.100.7", 0))
 
 
 def test_forwarded_with_everybody_trusted() -> None:
-    answer = told(("forwarded", "for=6.6.6.6;proto=https, for=10.0.0.2"), trusted=("*",))
-    assert answer == Told(True, ("6.6.6.6", 0), "https")
+    answer = read(("forwarded", "for=6.6.6.6;proto=https, for=10.0.0.2"), trusted=("*",))
+    assert answer == Forwarded(True, ("6.6.6.6", 0), "https")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +299,7 @@ def test_malformed_forwarded(value: str) -> None:
 
 
 def test_both_that_agree() -> None:
-    answer = told(
+    answer = read(
         ("forwarded", 'for="198.51.100.7:4321";proto=https'),
         ("x-forwarded-for", "198.51.100.7"),
         ("x-forwarded-proto", "https"),
@@ -301,7 +307,7 @@ def test_both_that_agree() -> None:
         ("x-forwarded-port", "443"),
         ("x-forwarded-prefix", "/shop"),
     )
-    assert answer == Told(True, ("198.51.100.7", 4321), "https", b"example.com", 443, "/shop")
+    assert answer == Forwarded(True, ("198.51.100.7", 4321), "https", b"example.com", 443, "/shop")
 
 
 @pytest.mark.parametrize(
@@ -323,13 +329,13 @@ def test_both_that_contradict_each_other(standard: str, name: str, value: str) -
 
 def test_only_the_names_that_are_to_be_believed_are_read() -> None:
     names = (b"x-forwarded-for",)
-    assert told(("x-forwarded-host", "a b"), ("forwarded", "x"), names=names) is None
-    answer = told(("x-forwarded-proto", "x"), ("x-forwarded-for", "1.2.3.4"), names=names)
-    assert answer == Told(True, ("1.2.3.4", 0))
+    assert read(("x-forwarded-host", "a b"), ("forwarded", "x"), names=names) is None
+    answer = read(("x-forwarded-proto", "x"), ("x-forwarded-for", "1.2.3.4"), names=names)
+    assert answer == Forwarded(True, ("1.2.3.4", 0))
 
 
 def test_nothing_said() -> None:
-    assert told(("host", "example.com"), ("x-real-ip", "1.2.3.4")) is None
+    assert read(("host", "example.com"), ("x-real-ip", "1.2.3.4")) is None
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -350,7 +356,7 @@ WORDS = st.sampled_from(
 VALUES = st.one_of(st.binary(max_size=40), st.lists(WORDS, max_size=8).map(b"".join))
 
 
-def attempt(reader: ForwardedReader, fields: list[tuple[bytes, bytes]]) -> Told | str | None:
+def attempt(reader: ForwardedReader, fields: list[tuple[bytes, bytes]]) -> Forwarded | str | None:
     try:
         return reader.read(fields)
     except ForwardedError as error:
@@ -361,7 +367,7 @@ def attempt(reader: ForwardedReader, fields: list[tuple[bytes, bytes]]) -> Told 
     st.lists(st.tuples(NAMES, VALUES), max_size=6),
     st.sampled_from([PROXIES, ("*",), ("unix",), ()]),
 )
-def test_any_bytes_are_told_or_refused(
+def test_any_bytes_are_read_or_refused(
     fields: list[tuple[bytes, bytes]], trusted: tuple[str, ...]
 ) -> None:
     """Never raises anything else, remembers nothing that changes the answer, and what it tells is
@@ -371,7 +377,7 @@ def test_any_bytes_are_told_or_refused(
     assert attempt(reader, fields) == answer
     if isinstance(answer, str):
         assert answer.isprintable()
-    if isinstance(answer, Told):
+    if isinstance(answer, Forwarded):
         assert answer.scheme in ("", "http", "https")
         assert re.fullmatch(r"(?:/[!-~]+)?", answer.prefix)
         assert 0 <= answer.port <= 65535

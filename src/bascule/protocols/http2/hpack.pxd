@@ -47,7 +47,7 @@ cdef class Decoder:
 cdef class Encoder:
     cdef public Py_ssize_t max_table_size
     cdef public SearchableTable table
-    cdef public Py_ssize_t told
+    cdef public Py_ssize_t announced
     cdef public Py_ssize_t lowest
     cdef public bint settled
     cdef public set candidates

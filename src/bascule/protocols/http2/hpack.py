@@ -298,20 +298,20 @@ class Encoder:
     """
 
     __slots__ = (
+        "announced",
         "candidates",
         "lowest",
         "max_table_size",
         "remembered",
         "settled",
         "table",
-        "told",
     )
 
     def __init__(self, max_table_size: int = hpack_table.DEFAULT_SIZE) -> None:
         self.max_table_size = max_table_size
         self.table = SearchableTable(hpack_table.DEFAULT_SIZE)
         # The size that the peer knows of, and the smallest since the last update.
-        self.told = hpack_table.DEFAULT_SIZE
+        self.announced = hpack_table.DEFAULT_SIZE
         self.lowest = hpack_table.DEFAULT_SIZE
         # False when the same list would be encoded otherwise next time, or should not be kept.
         self.settled = True
@@ -343,7 +343,7 @@ class Encoder:
         target = buffer
         at = 0
         self.settled = True
-        if self.told != self.table.limit or self.lowest < self.told:
+        if self.announced != self.table.limit or self.lowest < self.announced:
             at = self.write_size_updates(target)
         for field in key:
             at = self.write_field(target, at, field)
@@ -358,10 +358,10 @@ class Encoder:
         """RFC 7541 section 4.2: the smallest size since the last block, then the one it is."""
         at = 0
         limit = self.table.limit
-        if self.lowest < self.told and self.lowest < limit:
+        if self.lowest < self.announced and self.lowest < limit:
             at = write_integer(target, at, 0x20, 0x1F, self.lowest)
         at = write_integer(target, at, 0x20, 0x1F, limit)
-        self.told = limit
+        self.announced = limit
         self.lowest = limit
         self.settled = False
         return at

@@ -6,7 +6,7 @@ cdef class Stream:
     cdef public unsigned int id
     cdef public double opened_at
     cdef public double ended_at
-    cdef public double heard_at
+    cdef public double last_piece_at
     cdef public bint closed
     cdef public bint remote_ended
     cdef public bint local_ended

@@ -31,7 +31,7 @@ class Stream:
     id: its identifier.
     opened_at: the age of the connection when the stream was opened.
     ended_at: its age when the response was complete.
-    heard_at: its age when the last piece of the rest of the request came.
+    last_piece_at: its age when the last piece of the rest of the request came.
     content_length: bytes of the request body that were declared.
     received: bytes of it that have come.
     unconsumed: those of them that fill the window.
@@ -69,9 +69,9 @@ class Stream:
         "ending",
         "framing",
         "head_only",
-        "heard_at",
         "id",
         "incremental",
+        "last_piece_at",
         "local_ended",
         "offset",
         "opened_at",
@@ -96,7 +96,7 @@ class Stream:
         self.id = stream_id
         self.opened_at = 0.0
         self.ended_at = 0.0
-        self.heard_at = 0.0
+        self.last_piece_at = 0.0
         self.closed = False
         self.remote_ended = False
         self.local_ended = False

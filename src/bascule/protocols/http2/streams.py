@@ -182,7 +182,7 @@ class StreamTable:
         HTTP/1.1 reads and throws away, too. Behind that the client may fill the rest of the
         window: some clients send all of their request before they read the response."""
         stream.discarded += size
-        stream.heard_at = self.age
+        stream.last_piece_at = self.age
         if stream.discarded <= self.discard_limit:
             self.consume(stream, size)
         else:
@@ -229,7 +229,7 @@ class StreamTable:
         """The response is complete before the request. RFC 9113 section 8.1 allows to reset the
         stream now, with NO_ERROR; but curl, Java and httpx then lose the response. So the request
         may end first, as far as that costs little."""
-        stream.ended_at = stream.heard_at = self.age
+        stream.ended_at = stream.last_piece_at = self.age
         self.answered[stream.id] = stream
         # The application will not read what its exchange has kept.
         self.consume(stream, stream.unconsumed)
@@ -247,7 +247,10 @@ class StreamTable:
         stop of the server."""
         in_all = REST_PATIENCE if self.draining else REST_IN_ALL
         for stream in tuple(self.answered.values()):
-            if self.age - stream.heard_at >= REST_PATIENCE or self.age - stream.ended_at >= in_all:
+            if (
+                self.age - stream.last_piece_at >= REST_PATIENCE
+                or self.age - stream.ended_at >= in_all
+            ):
                 self.reset(stream.id, NO_ERROR)
 
     def take_reset(self, stream_id: int, code: int) -> StreamReset | None:
