@@ -54,7 +54,7 @@ def serve(
             "handles nowhere else.\nIn another thread, run a bascule.Server: "
             "asyncio.run(bascule.Server(app).serve())"
         )
-    if asyncio._get_running_loop() is not None:
+    if _loop_is_running():
         raise UsageError(
             "bascule.serve cannot be called while an event loop is running, as in a coroutine or "
             "a notebook: it blocks, and runs a loop of its own.\nUse a bascule.Server instead: "
@@ -224,6 +224,14 @@ class Server:
             await self._stopped.wait()
         finally:
             await self.stop()
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _settings(app: object, options: "Options") -> Settings:

@@ -404,7 +404,7 @@ def test_an_upgrade_to_settings_without_a_supervisor_is_given_up(folder):
         (folder / "bascule.toml").write_text("")
         server.signal(signal.SIGUSR2)
         server.wait_for_output("upgrade given up", DEADLINE)
-        assert "the settings ask for no workers any more" in server.output()
+        assert "the settings no longer ask for workers" in server.output()
         assert "one" in answered(server)
         assert server.stop() == 0
 
