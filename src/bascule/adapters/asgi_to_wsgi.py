@@ -19,9 +19,9 @@ class ASGIToWSGI:
         application = SomeWSGIMiddleware(ASGIToWSGI(asgi_application))
 
     Its loop and its lifespan begin with the first request and end with the process, or with
-    `close`. What the application raises, the server gets. With `pathsend` it is offered to leave
-    files to the server (`wsgi.file_wrapper`), which ASGI middleware that changes responses does
-    not see then.
+    `close`. Exceptions of the application reach the server. With `pathsend` the application may
+    leave files to the server (`wsgi.file_wrapper`); ASGI middleware that changes responses does
+    not see those files.
     """
 
     def __init__(self, app: ASGI3App, pathsend: bool = False) -> None:
@@ -33,7 +33,7 @@ class ASGIToWSGI:
         background = self.backgrounds.get()
         # Not by its Upgrade field: over HTTP/2 a handshake has none (RFC 8441 section 5).
         if environ.get("wsgi.websocket") is not None:
-            # Only here: most servers have none.
+            # Imported lazily: most servers have no WebSockets.
             from bascule.adapters.websocket_for_asgi import serve_websocket
 
             return serve_websocket(background, environ, start_response)
@@ -43,5 +43,5 @@ class ASGIToWSGI:
         return call.begin(start_response)
 
     def close(self) -> None:
-        """Lifespan shutdown now, not at the end of the process."""
+        """Run lifespan shutdown now, not at the end of the process."""
         self.backgrounds.stop()

@@ -1,7 +1,7 @@
 """The event loop that ASGI applications run on under a WSGI server.
 
-It runs in a daemon thread of its own, is made for the first request, and serves all of them. A
-process that was forked has no threads but one, so there it is made anew.
+It runs in a daemon thread of its own, is made for the first request, and serves all requests. A
+forked process has only the thread that forked, so the loop is made again there.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ CALL_PATIENCE = 3.0
 # Seconds in which a lifespan may end by itself after its answer.
 GRACE = 0.1
 
-# What runs in the parent process. Closing its loop here would take the parent's descriptors out of
+# The loops of the parent process. Closing one here would take the parent's descriptors out of
 # the epoll set that both share, and collecting it would warn of tasks that were not finished.
 ABANDONED: "list[Background]" = []
 
@@ -35,8 +35,9 @@ ABANDONED: "list[Background]" = []
 class Background:
     """One loop in one thread, with the lifespan of one application.
 
-    state: what lifespan startup left, copied into each scope; None where there is no lifespan.
-    tasks: the calls that are running; the loop itself only holds tasks weakly.
+    app: the application.
+    state: filled by lifespan startup, and copied into each scope; None without a lifespan.
+    tasks: the calls that are running; the loop itself holds tasks only weakly.
     """
 
     def __init__(self, app: ASGI3App) -> None:
@@ -70,8 +71,8 @@ class Background:
         self._end()
 
     def submit(self, start: Callable[[], None]) -> None:
-        """Have it called on the loop. Raises RuntimeError where that is closed: what it takes is
-        not forgotten."""
+        """Call `start` on the loop. Raises RuntimeError if the loop is closed: every call that it
+        takes is answered."""
         with self._closing:
             if self._is_closed:
                 raise RuntimeError("the loop of this ASGI application has been closed")
@@ -87,7 +88,7 @@ class Background:
             self.loop.run_forever()
             with self._closing:
                 self._is_closed = True
-            # Calls that came while it stopped are told so.
+            # Calls that came while it stopped end with an error.
             self.loop.run_until_complete(self._cancel_calls())
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         finally:
@@ -103,8 +104,8 @@ class Background:
         task.add_done_callback(self.tasks.discard)
 
     def note_begun(self) -> None:
-        """The current task may be cancelled from now on. Cancelled before its first step it would
-        not even learn that it was, and somebody waits for what it says to that."""
+        """The current task may be cancelled from now on. A task that is cancelled
+        before its first step runs no code, and a thread waits for its END event."""
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
@@ -155,8 +156,8 @@ class Backgrounds:
         EVERY.add(self)
 
     def get(self) -> Background:
-        """Start it where it is not running. Raises StartupError, each time anew: what it could
-        not reach may be there for the next request."""
+        """Start the background if it is not running. Raises StartupError; the next request tries
+        again, because a service that failed may be back by then."""
         current = self.current
         if current is not None:
             return current
@@ -169,15 +170,15 @@ class Backgrounds:
             return self.current
 
     def forget(self) -> None:
-        """In a process that was forked: the thread is not here, and a lock may be held by one
-        that is not."""
+        """Forget the background of the parent process, after a fork: its thread does not exist
+        here, and the lock may be held by another thread that does not."""
         self.lock = threading.Lock()
         if self.current is not None:
             ABANDONED.append(self.current)
             self.current = None
 
     def stop(self) -> None:
-        """End it where it is running; the next request would start another one."""
+        """Stop the background if it is running; the next request would start another one."""
         with self.lock:
             current, self.current = self.current, None
             STARTED.discard(self)
@@ -185,15 +186,16 @@ class Backgrounds:
             current.stop()
 
 
-# All of them: any may be starting, its lock held, while another thread forks.
+# Every object: each may be starting, its lock held, while another thread forks.
 EVERY: "weakref.WeakSet[Backgrounds]" = weakref.WeakSet()
 
-# Those that run, so that somebody ends them though their application is forgotten.
+# The running ones, kept alive so that they are stopped even if their application is gone.
 STARTED: set[Backgrounds] = set()
 
 
 def forget_all() -> None:
-    """In a process that was forked: it has none of the threads."""
+    """Forget the backgrounds of the parent process, after a fork: their threads do not exist
+    here."""
     for backgrounds in EVERY:
         backgrounds.forget()
     STARTED.clear()

@@ -3,9 +3,9 @@
     LoopCall     one request: cut along the thread boundary
     Response     the iterable that the server gets
 
-The calling thread waits on `events` for what the application wants of it: to read the body, to
-send a piece of the response. The application never waits for anything but the loop. Its `send`
-waits while the server is behind, its `receive` while the thread reads `wsgi.input`.
+The calling thread waits on `events` for work: to read the body, to send a piece of the response.
+The application waits only on the loop. Its `send` waits while the server is behind, its `receive`
+while the thread reads `wsgi.input`.
 """
 
 import os
@@ -23,7 +23,7 @@ from bascule.types import Environ, Message, Scope, StartResponse
 
 INPUT_PIECE = 65536
 
-# Octets an application may be ahead of the server before `send` waits: two usual pieces, so that
+# Bytes an application may be ahead of the server before `send` waits: two usual pieces, so that
 # the next is made while one leaves.
 RESPONSE_HIGH_WATER = 131072
 
@@ -31,7 +31,7 @@ RESPONSE_HIGH_WATER = 131072
 # applications end by themselves, and have work to do behind the response; some would never end.
 DROPPED_PIECES = 64
 
-# What the calling thread finds in `events`.
+# Events for the calling thread.
 HEAD = 0
 DATA = 1
 FILE = 2
@@ -48,7 +48,8 @@ HOP_BY_HOP = frozenset(
 class LoopCall:
     """One request to the ASGI application.
 
-    disconnected: the client has left. completed: the application has sent all of its response.
+    disconnected: the client has left.
+    completed: the application has sent all of its response.
     abandoned: the server has closed the response, so there is no thread that would take events.
     """
 
@@ -108,7 +109,7 @@ class LoopCall:
             error = None
 
     def judge_return(self) -> ResponseError | None:
-        """The application has returned: what is wrong with that."""
+        """Return the error of an application that returned too early, or None."""
         if self.completed or self.disconnected:
             return None
         if self.head is None:
@@ -158,7 +159,7 @@ class LoopCall:
         await waiter
 
     def deliver(self, data: bytes | None, ended: bool) -> None:
-        """The thread has read; None for data: it could not."""
+        """Take a piece of the body that the thread has read; None means that reading failed."""
         self.is_reading = False
         if data is None:
             self.disconnect()
@@ -175,7 +176,7 @@ class LoopCall:
         wake(self.senders)
 
     def abandon(self) -> None:
-        """The client has left, and the thread as well: it takes no more events."""
+        """Note that the client has left, and that the thread takes no more events."""
         self.abandoned = True
         self.disconnect()
 
@@ -292,12 +293,12 @@ class LoopCall:
         return Response(self, event[1])
 
     def tell(self, callback: Any, *arguments: Any) -> None:
-        """Have it called on the loop."""
+        """Call `callback` on the loop."""
         self.loop.call_soon_threadsafe(callback, *arguments)
 
     def next_event(self) -> tuple[Any, ...]:
-        """What the application does next to the response. On the way the body is read as it is
-        asked for."""
+        """Return the next event of the response. Requests to read the body are carried out
+        meanwhile."""
         while True:
             event = self.events.get()
             if event[0] != READ:
@@ -309,7 +310,7 @@ class LoopCall:
         try:
             data = self.read_piece()
         except Exception:
-            # Whatever the server calls it, the rest of the body does not come.
+            # Servers raise different errors; in each case the rest of the body does not come.
             data = None
         ended = self.left == 0 or (data == b"" and self.left is None)
         if data == b"" and not ended:
@@ -364,7 +365,7 @@ class LoopCall:
             self.tell(self.resume)
 
     def leave(self) -> None:
-        """The server wants no more."""
+        """Note that the server takes no more of the response."""
         if not self.is_over:
             self.is_over = True
             try:
@@ -403,7 +404,7 @@ class Response:
 
 
 def body_length(environ: Environ) -> int | None:
-    """How long the body is; None where it is read up to its end."""
+    """Return the length of the body; None if it is read up to its end."""
     length = environ.get("CONTENT_LENGTH")
     if length:
         return int(length)
@@ -411,7 +412,7 @@ def body_length(environ: Environ) -> int | None:
 
 
 def has_no_body(environ: Environ) -> bool:
-    """Whether that is certain without reading: HTTP/1 announces a body (RFC 9112 section 6)."""
+    """Return whether there certainly is no body: HTTP/1 announces one (RFC 9112 section 6)."""
     return (
         not environ.get("CONTENT_LENGTH")
         and "HTTP_TRANSFER_ENCODING" not in environ
@@ -420,7 +421,7 @@ def has_no_body(environ: Environ) -> bool:
 
 
 def text_fields(head: Message) -> list[tuple[str, str]]:
-    """The header fields, without those that PEP 3333 leaves to the server."""
+    """Return the header fields, without the fields that PEP 3333 leaves to the server."""
     return [
         (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
         for name, value in head.get("headers", ())

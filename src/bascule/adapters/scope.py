@@ -8,13 +8,13 @@ from bascule.pep3333 import field_name
 from bascule.types import Environ, Headers, Scope
 
 ASGI_VERSION = "3.0"
-# With a later version, frameworks that stream do not listen for the client's leaving any more.
+# With a later version, frameworks that stream no longer watch for the client's disconnect.
 HTTP_SPEC_VERSION = "2.3"
 WEBSOCKET_SPEC_VERSION = "2.5"
-# Seconds between two looks at an event that only threads can wait for.
+# Seconds between two checks of an event that only threads can wait for.
 LOOK_EVERY = 0.2
 
-# RFC 3986 section 3.3: what a path may have unquoted.
+# RFC 3986 section 3.3: the characters of a path that need no quoting.
 PATH_SAFE = "/!$&'()*+,;=:@~"
 
 WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
@@ -23,7 +23,7 @@ WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 def environ_scope(environ: Environ, state: dict[str, Any] | None, pathsend: bool = False) -> Scope:
     """The scope of an HTTP request (ASGI HTTP specification 2.3)."""
     root = environ.get("SCRIPT_NAME", "")
-    octets = (root + environ.get("PATH_INFO", "")).encode("latin-1")
+    encoded = (root + environ.get("PATH_INFO", "")).encode("latin-1")
     extensions: dict[str, Any] = {}
     scope: Scope = {
         "type": "http",
@@ -31,8 +31,8 @@ def environ_scope(environ: Environ, state: dict[str, Any] | None, pathsend: bool
         "http_version": http_version(environ.get("SERVER_PROTOCOL", "HTTP/1.1")),
         "method": environ["REQUEST_METHOD"].upper(),
         "scheme": environ.get("wsgi.url_scheme", "http"),
-        "path": octets.decode("utf-8", "replace"),
-        "raw_path": raw_path(environ, octets),
+        "path": encoded.decode("utf-8", "replace"),
+        "raw_path": raw_path(environ, encoded),
         "query_string": environ.get("QUERY_STRING", "").encode("latin-1"),
         "root_path": root if root.isascii() else root.encode("latin-1").decode("utf-8", "replace"),
         "headers": fields(environ),
@@ -68,8 +68,8 @@ def websocket_scope(environ: Environ, state: dict[str, Any] | None) -> Scope:
 
 
 def stopping_extension(event: Any) -> dict[str, Any]:
-    """The extension of `bascule.interfaces.stopping`, made of the event that WSGI gets. This loop
-    is not told when the event is set, so `wait` looks at it again and again."""
+    """The extension of `bascule.interfaces.stopping`, made of the event that WSGI gets. Nothing
+    wakes this loop when the event is set, so `wait` polls."""
 
     async def wait() -> None:
         while not event.is_set():
@@ -83,14 +83,14 @@ def http_version(protocol: str) -> str:
     return version.removesuffix(".0") if version.startswith(("2", "3")) else version
 
 
-def raw_path(environ: Environ, octets: bytes) -> bytes:
-    """The path as it came, where the server tells, and nobody on the way has changed it."""
+def raw_path(environ: Environ, encoded: bytes) -> bytes:
+    """Return the path as the client sent it, if the server has it and no middleware changed it."""
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if target and "%" in target and target.startswith("/"):
         path: bytes = target.partition("?")[0].encode("latin-1")
-        if unquote_to_bytes(path) == octets:
+        if unquote_to_bytes(path) == encoded:
             return path
-    return quote_from_bytes(octets, PATH_SAFE).encode("ascii")
+    return quote_from_bytes(encoded, PATH_SAFE).encode("ascii")
 
 
 def fields(environ: Environ) -> Headers:

@@ -2,13 +2,13 @@
 
     ThreadedCall  one request: cut along the thread boundary
 
-The thread runs the WSGI application and nothing else; it puts operations on `outbox`. The
-coroutine that the server awaits carries them out one after another: it is the only one that calls
-`send`. `receive` is called when the application reads, and besides by one task at most, which
-looks out for the client's leaving while a response is streamed. So nothing is held that was not
-asked for, except a piece of a body that came in place of the news that the task waits for.
+The thread only runs the WSGI application; it puts operations on `outbox`. The coroutine that the
+server awaits carries them out one after another: it alone calls `send`. `receive` is called when
+the application reads, and besides by at most one task, which watches for the client's disconnect
+while a response is streamed. So nothing is received before it is needed, except a piece of a body
+that arrives while that task waits.
 
-Each number that both sides look at is written by only one of them.
+Each number that both sides read is written by only one of them.
 """
 
 import io
@@ -30,17 +30,17 @@ from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.pep3333 import FileWrapper, close, encode_field, join, kernel_file, read_status
 from bascule.types import Environ, ExcInfo, Headers, Message, Receive, Scope, Send, WSGIApp
 
-# Bytes a thread may be ahead of `send`: two usual pieces, so that the next is made while one
-# leaves.
+# Bytes a thread may be ahead of `send`: two usual pieces, so that the next is made while one is
+# sent.
 RESPONSE_HIGH_WATER = 131072
 
-# Of a body without Content-Length so much is collected before the call, so that the application
-# can be told a length: many read as far as that says. A longer one is passed on as it comes, but
-# not to an application that is known to see nothing of it then.
+# Bytes of a body without Content-Length that are collected before the call, so that the
+# application gets a length: many read only as far as it says. A longer body is passed on as it
+# arrives, but not to an application that is known to take it for empty.
 COLLECTED = 524288
 COLLECTED_BY_LENGTH = 4 * 1024 * 1024
-# Seconds without a piece after which a body is passed on as well, to an application that may read
-# it then: the client may want to see an answer before it goes on.
+# Seconds without a piece after which a body is passed on as well: the client may wait for an
+# answer before it continues.
 PATIENCE = 8.0
 
 # Operations from the thread to the loop.
@@ -55,14 +55,15 @@ END: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class WSGIPlan:
-    """app: what is called. threads: how many requests may be, at the same time."""
+    """app: the application.
+    threads: the number of requests that may run at the same time."""
 
     app: WSGIApp
     threads: int
 
 
 class Places:
-    """How many WebSockets may be open at the same time, and how many are."""
+    """The limit of WebSockets that are open at the same time, and their number."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -72,10 +73,11 @@ class Places:
 class ThreadedCall:
     """One request to the WSGI application.
 
-    disconnected: the client is gone, or nobody waits for the response any more. ended: nothing is
-    carried out any more. error: what the server raised when it was given something, or asked.
-    is_asked: the application waits for more of the body. waiters: the events of threads that wait;
-    it is the application's one thread nearly always.
+    disconnected: the client is gone, or the server does not await the response any more.
+    ended: no more operations are carried out.
+    error: an exception of the server's `send` or `receive`.
+    is_asked: the application waits for more of the body.
+    waiters: the events of threads that wait; usually of the application's one thread.
     """
 
     def __init__(
@@ -221,8 +223,8 @@ class ThreadedCall:
             self.written += operation[2]
             self.wake_thread()
         elif kind == READ:
-            # The watcher may have had it meanwhile, or be about to have it. Waiting here for what
-            # nobody waits for would hold up what the application sends.
+            # The watcher may have had it meanwhile, or be about to have it. Waiting here
+            # without need would hold up the application's `send`.
             while self.is_asked and self.watcher is None and not self.has_news():
                 await self.receive_one()
                 self.wake_thread()
@@ -230,7 +232,8 @@ class ThreadedCall:
             self.watch()
 
     def expects_continue(self) -> bool:
-        """The client waits until its body is asked for: nobody but the application asks."""
+        """Return whether the client sends its body only after 100 (Continue): the first read of
+        the application causes it."""
         return any(bytes(name).lower() == b"expect" for name, _ in self.scope["headers"])
 
     def is_over(self) -> bool:
@@ -309,8 +312,8 @@ class ThreadedCall:
         await wait([watcher])
 
     def wake_thread(self) -> None:
-        # A thread puts its event here before it looks at what it waits for; here it is the other
-        # way round.
+        # A thread adds its event before it checks its condition; here the condition is changed
+        # first.
         for event in tuple(self.waiters):
             event.set()
 
@@ -360,7 +363,7 @@ class ThreadedCall:
         try:
             self.pool.post(self)
         except RuntimeError:
-            # The loop is closed. Nobody waits for this call any more.
+            # The loop is closed, and this call with it.
             self.disconnected = True
 
     def wait_until(self, is_reached: Callable[[], bool], timeout: float | None = None) -> bool:
@@ -448,8 +451,8 @@ class ThreadedCall:
         self.put(data)
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
-        """For the application: `wsgi.early_hints`. ASGI carries the Link fields, the only ones
-        that browsers look at."""
+        """For the application: `wsgi.early_hints`. ASGI carries only Link fields, and
+        browsers use no others."""
         links = links_of(headers)
         if links:
             self.put_messages([{"type": "http.response.early_hint", "links": links}], 0, False)
@@ -483,7 +486,7 @@ class ThreadedCall:
             self.put_messages([*self.head(), self.body(data, True)], len(data), True)
             self.wait_until(self.may_write)
         else:
-            # There may be nothing but empty pieces: nobody else would find out.
+            # If all pieces are empty, nothing else would notice a disconnect.
             self.is_disconnected()
         self.check()
 
@@ -581,7 +584,7 @@ def is_unsized(scope: Scope) -> bool:
 
 def says_left(error: Exception) -> bool:
     """How servers say that the client has left: by an OSError of their own (ASGI HTTP
-    specification 2.4). One with another number speaks of a file that was to be sent."""
+    specification 2.4). An error with a number is about a file that was to be sent."""
     return isinstance(error, ConnectionError) or (
         isinstance(error, OSError) and error.errno is None
     )

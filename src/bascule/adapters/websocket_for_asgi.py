@@ -1,7 +1,7 @@
 """An ASGI WebSocket over `environ["wsgi.websocket"]`.
 
 The calling thread receives, because only it may; a second thread, started when the handshake is
-accepted, sends, so that a slow client holds up neither the loop nor what comes in.
+accepted, sends, so that a slow client holds up neither the loop nor incoming messages.
 """
 
 import threading
@@ -104,7 +104,7 @@ class WebSocketLoopCall(LoopCall):
             await self.wait(self.receivers)
 
     def deliver_message(self, message: str | bytes | None) -> None:
-        """The thread has received; None: nothing more comes."""
+        """Take a message that the thread has received; None means the end."""
         self.is_reading = False
         if message is None:
             self.end()
@@ -143,7 +143,7 @@ class WebSocketLoopCall(LoopCall):
             raise RuntimeError(f"{kind!r} is not expected here")
 
     async def answer_handshake(self, kind: str, message: Message) -> None:
-        """What the application answers to the handshake."""
+        """Carry out an answer of the application to the handshake."""
         if kind == "websocket.accept" and self.head is None:
             answered = self.loop.create_future()
             self.events.put((ACCEPT, message, answered))
@@ -165,7 +165,7 @@ class WebSocketLoopCall(LoopCall):
             raise RuntimeError(f"{kind!r} is not expected before the handshake is accepted")
 
     async def put(self, what: str, *arguments: Any) -> None:
-        """Have the second thread do it. Raises what that came to."""
+        """Have the second thread call `what` of the socket. Raises its exception."""
         done = self.loop.create_future()
         self.outgoing.put((what, *arguments, done))
         await done
@@ -173,7 +173,7 @@ class WebSocketLoopCall(LoopCall):
     # THREAD SIDE
 
     def answer(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Do what the application asks for until it is done."""
+        """Carry out the application's events until it is done."""
         head: Message = {}
         while True:
             event = self.events.get()
@@ -235,12 +235,12 @@ class WebSocketLoopCall(LoopCall):
                 try:
                     self.tell(settle, done, error)
                 except RuntimeError:
-                    # The loop is closed, and nobody waits for it.
+                    # The loop is closed, and the call with it.
                     return
 
 
 def settle(future: "Future[None]", error: Exception | None) -> None:
-    """Tell who waits how it went."""
+    """Set the result of an operation, if its future still waits."""
     if future.done():
         return
     if error is None:

@@ -32,7 +32,7 @@ ACCEPT = 10
 CLOSE = 11
 MESSAGE = 12
 
-# What a message goes under. A ping is not among them.
+# The key of a message by its kind. ASGI has none for a ping.
 MESSAGE_KEYS = {TEXT: "text", BINARY: "bytes"}
 
 DENIAL = "websocket.http.response"
@@ -75,7 +75,7 @@ class HowItEnded:
 class WebSocketThreadedCall(ThreadedCall):
     """One WebSocket of the WSGI application.
 
-    taken: the application has begun to use it, so what it answers besides is not sent.
+    taken: the application has begun to use the WebSocket, so a response of its is not sent.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class WebSocketThreadedCall(ThreadedCall):
         self.session = HowItEnded()
         self.messages: deque[str | bytes] = deque()
         self.taken = False
-        # Nobody's socket can be had through ASGI.
+        # ASGI gives no access to the socket.
         self.tunnelled = False
         self.accepted = False
         self.body_ended = True
@@ -142,7 +142,7 @@ class WebSocketThreadedCall(ThreadedCall):
         await self.answer({"type": "http.response.body", "body": body, "more_body": False})
 
     def finish(self, code: int, reason: str) -> None:
-        """It is closed, in whichever way is told first."""
+        """Note that it is closed. The first report of a code and a reason counts."""
         if not self.disconnected:
             self.session.code = code
             self.session.reason = reason

@@ -22,9 +22,10 @@ class WSGIToASGI:
 
         application = SomeASGIMiddleware(WSGIToASGI(wsgi_application))
 
-    websocket_threads: how many WebSockets it may have at the same time besides; more get 503.
-    What the application raises, the server gets: before the response has begun it answers 500,
-    after that it breaks it off.
+    websocket_threads: the number of WebSockets at the same time, besides; more get 503.
+
+    Exceptions of the application reach the server: before the response has begun it answers 500,
+    after that it aborts the response.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class WSGIToASGI:
             pool = self.pools(get_running_loop())[0]
             await ThreadedCall(self.plan, pool, scope, receive, send).drive()
         elif kind == "websocket":
-            # Only here: most applications have none.
+            # Imported lazily: most applications have no WebSockets.
             from bascule.adapters.websocket_for_wsgi import serve_websocket
 
             pool = self.pools(get_running_loop())[1]

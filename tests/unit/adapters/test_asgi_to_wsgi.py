@@ -288,7 +288,7 @@ def test_what_is_done_behind_the_response_goes_on(adapt: Any) -> None:
 
 
 def test_head_is_answered_by_the_head(adapt: Any) -> None:
-    """Whatever the body would be, and what is done behind it goes on."""
+    """The body is dropped, and work after the response continues."""
     done = Flag()
 
     @app

@@ -860,7 +860,7 @@ def test_the_environ_of_a_scope() -> None:
         ("/api", b"/api", "/api", "/api", ""),
         ("/apis", b"/apis", "/api", "/api", "/apis"),
         ("/a", b"/a", "/api", "/api", "/a"),
-        # Octets that are no UTF-8 come through where raw_path has them.
+        # Bytes that are not UTF-8 arrive if raw_path has them.
         ("/\ufffd", b"/%FF", "", "", "/\xff"),
         ("/r/\ufffd", b"/%FF", "/r", "/r", "/\xff"),
         # raw_path is left over from before something changed the path.
@@ -965,7 +965,7 @@ def reading_on(environ: Any, start_response: Any) -> Any:
 def test_a_body_without_length_that_stops_coming_is_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The client may want to see an answer before it goes on."""
+    """The client may wait for an answer before it continues."""
     monkeypatch.setattr(threaded_call, "PATIENCE", 0.05)
 
     async def scenario() -> None:
