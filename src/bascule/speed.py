@@ -64,11 +64,14 @@ HOT_MODULES = (
     "bascule.interfaces.wsgi.websocket",
     "bascule.interfaces.hybrid",
     "bascule.connections.hub",
-    "bascule.connections.stall",
+    "bascule.connections.write_watch",
+    "bascule.connections.transport",
+    "bascule.connections.request_carrier",
     "bascule.connections.websocket",
     "bascule.connections.http2_stream",
     "bascule.connections.http2",
     "bascule.connections.http1",
+    "bascule.connections.negotiation",
 )
 
 

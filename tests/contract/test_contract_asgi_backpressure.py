@@ -50,7 +50,7 @@ def test_send_waits_and_memory_stays_bounded(serve: Serve) -> None:
 
     async def look() -> tuple[int, list[int]]:
         return flood.sent, [
-            connection.transport.get_write_buffer_size() for connection in served.hub.connections
+            connection.transport.unwritten() for connection in served.hub.connections
         ]
 
     if hasattr(next(iter(served.hub.connections)), "transport"):

@@ -502,7 +502,7 @@ def connected(served: Served) -> socket.socket:
 
 def opened(served: Served) -> bool:
     """The one connection has seen SETTINGS, and a tick since."""
-    return [getattr(one, "phase", 0) for one in served.hub.connections] == [1]
+    return [one.transport.phase for one in served.hub.connections] == [1]
 
 
 def test_an_idle_connection_is_closed_with_a_word(serve2: Serve) -> None:

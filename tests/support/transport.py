@@ -2,7 +2,7 @@
 
     loop = FakeLoop()
     client = FakeTransport(loop)
-    client.connect(Http1Connection(hub))
+    client.connect(Negotiation(hub))
     client.send(b"GET / HTTP/1.1\\r\\nHost: t\\r\\n\\r\\n")
     client.received                       # what the server has written, and the client has taken
 

@@ -8,11 +8,9 @@ All that the streams have to say in one turn of the loop leaves in one write. Wh
 reads less than is written, what the streams have to say stays in the engine, which then looks at
 nothing more either; so nothing grows.
 
-    phase       meaning                                         ends with
-    FRESH       connected, no SETTINGS received yet             the head deadline
-    OPEN        idle, or streams are under way                  the keep-alive deadline, when idle
-    CLOSING     the last frames are being flushed               the write deadline
-    LINGERING   they are, what still comes is thrown away       the linger deadline
+    phase   meaning                               ends with
+    FRESH   connected, no SETTINGS received yet   the head deadline
+    OPEN    idle, or streams are under way        the keep-alive deadline, when idle
 
 A connection takes so many frames in one turn of the loop, and gives its transport so many bytes.
 What is left over has its turn when every other connection has had one (`go_on`, `flush`). Reading
@@ -30,12 +28,10 @@ from bascule.connections.http2_stream import (
     StreamOwner,
     StreamTransport,
 )
-from bascule.connections.hub import Hub
-from bascule.connections.stall import StallWatch
+from bascule.connections.transport import CLOSING, LINGERING, READ_AHEAD, ManagedTransport
 from bascule.connections.transport_info import printable_peer
+from bascule.connections.write_watch import WriteWatch
 from bascule.interfaces.answers import TEXT
-from bascule.interfaces.endpoint import Endpoint
-from bascule.loop import resume_reading
 from bascule.protocols.events import (
     BodyData,
     BodyEnd,
@@ -56,14 +52,10 @@ from bascule.protocols.http2.frames import (
 # Seconds that a client has to answer the ping behind the first GOAWAY: more than any round trip.
 DRAIN_PATIENCE = 1.0
 
+# Those of a connection that is open; the further ones are every connection's (`transport`).
 FRESH = 0
 OPEN = 1
-CLOSING = 2
-LINGERING = 3
-CLOSED = 4
 
-# Octets that may wait in the engine, beside what one read brings, while it looks at nothing.
-READ_AHEAD = 65536
 # How much of the bodies is taken out of the engine at a time: as much as a transport takes before
 # it asks to pause; and how many times in one turn of the loop, for a client that reads as fast.
 WRITTEN_AT_ONCE = 65536
@@ -84,24 +76,18 @@ class Http2Connection(StreamOwner):
         "block_since",
         "busy",
         "carriers",
-        "deadline",
         "flush_due",
         "opening_deadline",
-        "phase",
         "pumping",
-        "reading_paused",
         "sockets",
         "ticked",
-        "transport",
-        "turn_due",
-        "unstarted",
         "windows",
-        "writes",
     )
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, transport: ManagedTransport) -> None:
+        hub = transport.hub
         super().__init__(
-            hub,
+            transport,
             Http2Engine(
                 hub.limits,
                 hub.http2_limits,
@@ -110,80 +96,75 @@ class Http2Connection(StreamOwner):
                 hub.interface.websockets is not None,
             ),
         )
-        self.transport: Any = None
         self.carriers: dict[int, StreamCarrier] = {}
         self.sockets: dict[int, StreamTransport] = {}
-        self.unstarted: list[StreamCarrier] = []
-        self.phase = FRESH
         self.busy = False
         self.pumping = False
-        self.turn_due = False
         # Not renewed for each read: a turn of the loop brings many, under TLS one for each record.
         self.engine.turn = FRAMES_A_TURN
         self.flush_due = False
-        self.reading_paused = False
-        self.deadline = self.opening_deadline = hub.now + hub.deadlines.request_head
+        transport.deadline = self.opening_deadline = hub.now + hub.deadlines.request_head
         self.block_since = 0.0
         self.ticked = hub.read_at
-        self.writes = StallWatch()
-        self.windows = StallWatch()
+        self.windows = WriteWatch()
 
     # Callbacks of the transport.
 
-    def take_over(self, transport: Any, endpoint: Endpoint) -> None:
-        """Begin on a transport that an HTTP/1.1 connection has given away, with its ends."""
-        self.transport = transport
-        self.endpoint = endpoint
+    def begin(self) -> None:
+        """Send the server's SETTINGS; the client may have sent its own."""
         if self.hub.draining:
             self.drain()
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        """Octets from the client."""
-        if self.phase >= CLOSING:
+        """Bytes from the client."""
+        transport = self.transport
+        if transport.phase >= CLOSING:
+            transport.receive_late()
             return
         self.engine.receive_data(data)
-        if not self.turn_due:
+        if not transport.turn_due:
             self.pump()
         if self.engine.buffered > READ_AHEAD:
             self.regulate_reading()
 
     def eof_received(self) -> bool:
         """The client has closed its sending side; it may still read."""
+        transport = self.transport
         self.engine.receive_eof()
-        if self.phase == LINGERING:
+        if transport.phase == LINGERING:
             return False
-        self.finished_at = self.hub.now
-        if self.endpoint.tls is not None:
+        transport.finished_at = self.hub.now
+        encrypted = transport.endpoint.tls is not None
+        if encrypted:
             # The transport closes behind this, so what is left over has its turn now or never.
             self.engine.turn = FRAMES_A_TURN
+        if encrypted or not transport.turn_due:
             self.pump()
-        elif not self.turn_due:
-            self.pump()
-        return self.endpoint.tls is None
+        return not encrypted
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, from whichever side."""
-        self.phase = CLOSED
+        self.transport.lose()
         self.hub.closed(self)
         self.lose_all()
 
     def pause_writing(self) -> None:
         """More is written than the client reads."""
-        self.writing_paused = True
+        self.transport.writing_paused = True
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        self.writing_paused = False
+        self.transport.writing_paused = False
         self.flush()
-        if self.writing_paused:
+        if self.transport.writing_paused:
             return
         for carrier in tuple(self.carriers.values()):
             if carrier.congested:
                 carrier.proceed()
         for transport in tuple(self.sockets.values()):
             transport.proceed()
-        if not self.engine.choked and not self.turn_due:
+        if not self.engine.choked and not self.transport.turn_due:
             self.pump()
 
     # Events of the engine.
@@ -191,7 +172,7 @@ class Http2Connection(StreamOwner):
     def pump(self) -> None:
         """Take the events there are, as many as are left of this turn, then write what came of
         them."""
-        if self.pumping or self.phase >= CLOSING:
+        if self.pumping or self.transport.phase >= CLOSING:
             return
         engine = self.engine
         engine.cut_short = False
@@ -213,16 +194,14 @@ class Http2Connection(StreamOwner):
             self.pumping = False
         if not engine.cut_short or len(engine.outbox.outgoing) >= GATHERED:
             self.flush()
-        if engine.cut_short and self.phase < CLOSING and not self.turn_due:
-            self.turn_due = True
-            self.hub.loop.call_soon(self.go_on)
-        if self.reading_paused:
+        if engine.cut_short:
+            self.transport.take_turn_soon(self.go_on)
+        if self.transport.reading_paused:
             self.regulate_reading()
 
     def go_on(self) -> None:
         """The turn of what was left over has come."""
-        self.turn_due = False
-        self.hub.let_threads_run()
+        self.transport.begin_turn()
         self.engine.turn = FRAMES_A_TURN
         self.pump()
 
@@ -230,7 +209,7 @@ class Http2Connection(StreamOwner):
         """Any event."""
         kind = type(event)
         if kind is Request:
-            self.begin(event)
+            self.begin_request(event)
         elif kind is BodyData:
             self.take_body(event)
         elif kind is BodyEnd:
@@ -254,24 +233,13 @@ class Http2Connection(StreamOwner):
                 if not transport.stream.remote_ended:
                     transport.receive_eof()
 
-    def begin(self, request: Request) -> None:
-        """A request: make its exchange; start it if it is complete."""
-        hub = self.hub
+    def begin_request(self, request: Request) -> None:
+        """A request, on a stream of its own."""
         self.busy = True
         self.engine.turn -= REQUEST_FRAMES
-        stream = self.engine.streams.open[request.stream_id]
-        carrier = StreamCarrier(self, stream, request)
+        carrier = StreamCarrier(self, self.engine.streams.open[request.stream_id])
         self.carriers[request.stream_id] = carrier
-        exchange = hub.exchange(request, carrier, carrier.started_at)
-        carrier.exchange = exchange
-        if hub.turns_away(carrier):
-            return
-        if request.ended:
-            if request.websocket is not None:
-                carrier.deadline = hub.now + hub.deadlines.websocket_handshake
-            exchange.start()
-        else:
-            self.unstarted.append(carrier)
+        carrier.begin(request)
 
     def start_exchanges(self) -> None:
         """Start what waited for the part of its body that came with it."""
@@ -322,10 +290,11 @@ class Http2Connection(StreamOwner):
         body = refused.reason.encode() + b"\n"
         stream = self.engine.streams.open[refused.stream_id]
         self.engine.send_head(stream, refused.status, [TEXT, *refused.fields], body, True)
-        self.hub.record_refused(("-", b"-", "2"), self.endpoint, refused.status, len(body))
+        endpoint = self.transport.endpoint
+        self.hub.record_refused(("-", b"-", "2"), endpoint, refused.status, len(body))
 
     def warn(self, text: str) -> None:
-        self.hub.warn("refused", f"{printable_peer(self.endpoint)}: {text}")
+        self.hub.warn("refused", f"{printable_peer(self.transport.endpoint)}: {text}")
 
     def fail(self, failed: ConnectionFailed) -> None:
         """The client breaks HTTP/2: GOAWAY, and the end."""
@@ -341,7 +310,7 @@ class Http2Connection(StreamOwner):
     # For the streams.
 
     def written(self) -> None:
-        if not self.flush_due and not self.pumping and self.phase < CLOSING:
+        if not self.flush_due and not self.pumping and self.transport.phase < CLOSING:
             self.flush_due = True
             self.hub.loop.call_soon(self.flush)
 
@@ -382,7 +351,7 @@ class Http2Connection(StreamOwner):
     def flush(self) -> None:
         """Write all that is to be written, and look whether that was all."""
         self.flush_due = False
-        if self.phase >= CLOSING:
+        if self.transport.phase >= CLOSING:
             return
         self.write()
         if self.sockets:
@@ -397,13 +366,13 @@ class Http2Connection(StreamOwner):
         elif self.busy and not engine.streams.open:
             self.busy = False
             if not engine.streams.draining:
-                self.deadline = self.hub.now + self.hub.keep_alive
+                self.transport.deadline = self.hub.now + self.hub.keep_alive
 
     def write(self) -> None:
         """Give the transport what it takes, as much as one turn may have."""
         engine, transport = self.engine, self.transport
         for _ in range(WRITES_A_TURN):
-            if self.writing_paused or transport.is_closing():
+            if transport.writing_paused or transport.is_closing():
                 return
             outgoing = engine.take_outgoing(WRITTEN_AT_ONCE)
             if not outgoing:
@@ -426,78 +395,43 @@ class Http2Connection(StreamOwner):
                 if transport is not None:
                     transport.proceed()
 
-    def close(self) -> None:
-        """Close when what is written has been flushed."""
-        if self.phase < CLOSING:
-            self.phase = CLOSING
-            self.watch_writes()
-            self.transport.close()
-
     def finish(self) -> None:
         """All is written that ever will be."""
-        if self.finished_at:
-            self.close()
+        if self.transport.finished_at:
+            self.transport.close()
         else:
             self.linger()
 
     def linger(self) -> None:
-        """Close the sending side, and for a moment take what the client still sends: closing on
-        unread octets resets the connection, and the GOAWAY with it. TLS has no side that could be
-        closed alone; there the GOAWAY says all."""
-        if self.phase >= CLOSING:
-            return
-        self.phase = LINGERING
-        self.watch_writes()
-        self.deadline = self.hub.now + self.hub.deadlines.linger
-        self.resume_reading()
-        if not self.transport.can_write_eof():
-            return
-        try:
-            self.transport.write_eof()
-        except OSError:
-            # asyncio asks the kernel at once, which knows already that the client has gone.
-            self.abort()
+        """Close, but not before the client has had time to read the GOAWAY, which announces it."""
+        self.transport.linger(True)
 
     def abort(self) -> None:
         """Close now; what is not written yet is lost."""
-        if self.phase != CLOSED:
-            self.transport.abort()
+        self.transport.abort()
 
     def regulate_reading(self) -> None:
         """Pause while more is left over than may wait; else read on."""
-        waits = self.turn_due or self.engine.choked
-        if waits and self.engine.buffered > READ_AHEAD:
-            self.pause_reading()
-        else:
-            self.resume_reading()
-
-    def pause_reading(self) -> None:
-        if not self.reading_paused:
-            self.reading_paused = True
-            self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self.reading_paused and self.phase != CLOSED:
-            self.reading_paused = False
-            resume_reading(self.hub.loop, self.transport)
+        waits = self.transport.turn_due or self.engine.choked
+        self.transport.regulate_reading(waits and self.engine.buffered > READ_AHEAD)
 
     def drain(self) -> None:
         """The worker stops: no new requests; a client that does not answer gets a moment."""
-        if self.phase < CLOSING:
-            self.deadline = self.hub.now + min(DRAIN_PATIENCE, self.hub.deadlines.last_call)
+        hub = self.hub
+        if self.transport.phase < CLOSING:
+            self.transport.deadline = hub.now + min(DRAIN_PATIENCE, hub.deadlines.last_call)
             self.engine.drain()
             self.written()
 
     # Deadlines.
 
     def tick(self, now: float) -> None:
-        """Look at the deadlines of the phase, and of the streams."""
-        if self.phase == LINGERING:
-            self.tick_lingering(now)
+        """Check the deadlines of the phase, and of the streams."""
+        transport = self.transport
+        if transport.phase >= CLOSING:
+            transport.tick(now)
             return
         self.check_writes(now)
-        if self.phase >= CLOSING:
-            return
         engine = self.engine
         # What a client may send is by the whole time: it went on while the loop stood still.
         read_at = self.hub.read_at
@@ -508,26 +442,18 @@ class Http2Connection(StreamOwner):
                 self.carriers.pop(stream_id, None)
             else:
                 carrier.tick(now)
-        if self.phase == FRESH and engine.opened:
-            self.phase = OPEN
+        if transport.phase == FRESH and engine.opened:
+            transport.phase = OPEN
             if not engine.streams.draining:
-                self.deadline = now + self.hub.keep_alive
-        if self.finished_at and self.carriers:
+                transport.deadline = now + self.hub.keep_alive
+        if transport.finished_at and self.carriers:
             # It may wait for its responses, or have gone, which only writing to it tells.
             engine.probe()
         self.check_patience(now)
 
-    def tick_lingering(self, now: float) -> None:
-        if self.transport.get_write_buffer_size():
-            # The deadline is for what comes after the GOAWAY, not for the GOAWAY.
-            self.deadline = now + self.hub.deadlines.linger
-            self.check_writes(now)
-        elif now >= self.deadline:
-            self.abort()
-
     def check_patience(self, now: float) -> None:
-        """The deadlines of the connection."""
-        engine = self.engine
+        """Check the deadlines of the connection."""
+        engine, transport = self.engine, self.transport
         if engine.in_block:
             if self.block_since == 0.0:
                 self.block_since = now
@@ -536,24 +462,21 @@ class Http2Connection(StreamOwner):
                 return
         else:
             self.block_since = 0.0
-        if self.phase == OPEN and not engine.settings.acked and now >= self.opening_deadline:
+        if transport.phase == OPEN and not engine.settings.acked and now >= self.opening_deadline:
             self.fail(engine.fail(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged"))
         elif engine.streams.draining:
-            if now >= self.deadline and not engine.streams.drain_acked:
+            if now >= transport.deadline and not engine.streams.drain_acked:
                 engine.finish_drain()
-                idle = not engine.streams.open and not engine.in_block and not self.turn_due
-                if idle and not self.writing_paused:
+                idle = not engine.streams.open and not engine.in_block and not transport.turn_due
+                if idle and not transport.writing_paused:
                     # A client that has not answered the ping does not read; it sends nothing
                     # either. Lingering would serve nothing.
                     self.write()
-                    self.close()
-        elif not engine.streams.open and now >= self.deadline and not self.turn_due:
+                    transport.close()
+        elif not engine.streams.open and now >= transport.deadline and not transport.turn_due:
             # Idle for too long: what comes now may be lost, and the client will know it.
             engine.finish_drain()
         self.flush()
-
-    def watch_writes(self) -> None:
-        self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)
 
     def patience(self) -> float:
         """Seconds for which the client may take nothing, whichever of its streams waits."""
@@ -565,14 +488,10 @@ class Http2Connection(StreamOwner):
         return hub.patience(None)
 
     def check_writes(self, now: float) -> None:
-        """Abort when the client has not taken an octet for the length of the write deadline."""
-        size = self.transport.get_write_buffer_size()
-        engine, patience = self.engine, self.patience()
-        self.hub.counted += size + engine.outbox.unsent
-        stalled = self.writes.is_stalled(size > 0, size, now, patience)
+        """Abort when the client has not taken a byte for the length of the write deadline."""
+        engine, transport, patience = self.engine, self.transport, self.patience()
+        self.hub.counted += engine.outbox.unsent
+        stalled = transport.is_write_stalled(now, patience)
         # Or its window has been shut for as long, before all the streams.
         if self.windows.is_stalled(engine.held_shut, engine.outbox.sent, now, patience) or stalled:
-            self.hub.warn(
-                "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
-            )
-            self.abort()
+            transport.give_up()

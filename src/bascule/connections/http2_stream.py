@@ -8,30 +8,23 @@ What the transport of an HTTP/1.1 connection does by pausing, a stream does by i
 client may send as much as is consumed, and nothing is consumed while an exchange holds.
 """
 
-import logging
-import os
 import socket
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
-from bascule.connections.hub import MOST_UNSENT, TOO_MUCH_UNSENT, Hub
-from bascule.connections.stall import StallWatch
-from bascule.connections.transport_info import NOWHERE, printable_peer
+from bascule.connections.files import FilePieces
+from bascule.connections.hub import MOST_UNSENT, TOO_MUCH_UNSENT
+from bascule.connections.request_carrier import RequestCarrier
+from bascule.connections.transport import ManagedTransport
+from bascule.connections.transport_info import printable_peer
+from bascule.connections.write_watch import WriteWatch
 from bascule.errors import ResponseError
-from bascule.interfaces.answers import TEXT
-from bascule.interfaces.exchange import Carrier, Exchange
-from bascule.protocols.events import Request
+from bascule.interfaces.exchange import Exchange
 from bascule.protocols.http2.engine import Http2Engine
 from bascule.protocols.http2.frames import CANCEL, INTERNAL_ERROR, NO_ERROR
 from bascule.protocols.http2.response import check_size
 from bascule.protocols.http2.stream import NOTHING, Stream
 from bascule.protocols.response_fields import check_reason
-
-logger = logging.getLogger("bascule.http")
-
-# How much of a file is read at a time, when there is room for it.
-FILE_PIECE = 65536
 
 # Bytes of responses that may wait for the client of one connection before no further calls are
 # begun for it: many usual pages. Where too much waits in all, each connection has its share.
@@ -45,19 +38,19 @@ ONLY_HTTP1 = (b"upgrade", b"connection", b"sec-websocket-accept")
 class StreamOwner:
     """The connection, as its streams see it.
 
-    writing_paused: more is written than the client reads. finished_at: when it closed its sending
-    side, or 0. crowd: streams whose calls have not begun, because too much waits for the client.
+    transport: its transport, whose pauses hold all streams.
+    crowd: streams whose calls have not begun, because too much waits for the client.
+    unstarted: streams whose exchanges wait for what has arrived of their bodies.
     """
 
-    __slots__ = ("crowd", "endpoint", "engine", "finished_at", "hub", "writing_paused")
+    __slots__ = ("crowd", "engine", "hub", "transport", "unstarted")
 
-    def __init__(self, hub: Hub, engine: Http2Engine) -> None:
-        self.hub = hub
+    def __init__(self, transport: ManagedTransport, engine: Http2Engine) -> None:
+        self.hub = transport.hub
+        self.transport = transport
         self.engine = engine
-        self.endpoint = NOWHERE
-        self.writing_paused = False
-        self.finished_at = 0.0
         self.crowd: list["StreamCarrier"] = []
+        self.unstarted: list["StreamCarrier"] = []
 
     def holds_back(self) -> bool:
         """As of `Carrier`."""
@@ -96,50 +89,31 @@ class StreamOwner:
         raise NotImplementedError
 
 
-class StreamCarrier(Carrier):
-    """Carries one exchange on one stream."""
+class StreamCarrier(RequestCarrier):
+    """Carries one exchange on one stream.
+
+    early: data of a WebSocket that has not been accepted yet.
+    file, file_end: a file that is being sent, and whether the response ends with it.
+    writes: watches a window that is shut; most streams never wait for one.
+    """
 
     __slots__ = (
-        "body_octets",
-        "body_since",
-        "deadline",
         "early",
-        "exchange",
-        "expires_at",
         "file",
         "file_end",
-        "file_missing",
-        "file_offset",
-        "octets",
         "owner",
-        "request",
-        "started_at",
-        "status",
         "stream",
         "writes",
     )
 
-    def __init__(self, owner: StreamOwner, stream: Stream, request: Request) -> None:
+    def __init__(self, owner: StreamOwner, stream: Stream) -> None:
+        super().__init__(owner.hub, owner.transport.endpoint)
         self.owner = owner
-        self.endpoint = self.owner.endpoint
-        self.congested = self.owner.writing_paused
+        self.congested = owner.transport.writing_paused
         self.stream = stream
-        self.request = request
-        self.exchange: Exchange | None = None
-        self.status = 0
-        self.octets = 0
-        self.started_at = perf_counter()
-        self.expires_at = 0.0
-        self.deadline = 0.0
-        self.body_since = self.owner.hub.now
-        self.body_octets = 0
-        # Most streams never wait for a window.
-        self.writes: StallWatch | None = None
-        # Octets of a WebSocket that has not been accepted yet.
+        self.writes: WriteWatch | None = None
         self.early: list[bytes] | None = None
-        self.file: Any = None
-        self.file_offset = 0
-        self.file_missing = 0
+        self.file: FilePieces | None = None
         self.file_end = False
 
     # From the connection.
@@ -155,7 +129,7 @@ class StreamCarrier(Carrier):
         elif exchange is None:
             self.owner.engine.consume(self.stream, len(data))
         else:
-            self.body_octets += len(data)
+            self.body_received += len(data)
             exchange.receive_body(data)
             if not exchange.held:
                 self.owner.engine.consume(self.stream, len(data))
@@ -166,7 +140,7 @@ class StreamCarrier(Carrier):
             self.feed_file()
             if self.file is not None:
                 return
-        self.congested = self.stream.congested or self.owner.writing_paused
+        self.congested = self.stream.congested or self.owner.transport.writing_paused
         exchange = self.exchange
         if exchange is not None and not self.congested:
             exchange.resume_writing()
@@ -176,12 +150,7 @@ class StreamCarrier(Carrier):
         self.close_file()
         if self.owner.crowd:
             self.owner.leave_crowd(self)
-        exchange = self.exchange
-        if exchange is not None:
-            self.exchange = None
-            self.congested = False
-            self.record(499 if self.status == 0 else self.status, exchange.waited)
-            exchange.disconnect()
+        self.disconnect()
 
     # The carrier of an exchange.
 
@@ -199,7 +168,7 @@ class StreamCarrier(Carrier):
         self.owner.engine.send_head(stream, status, fields, body, end)
         self.status = status
         if stream.framing != NOTHING:
-            self.octets = len(body)
+            self.bytes_sent = len(body)
         self.sent(end)
 
     def send(self, data: bytes, end: bool) -> None:
@@ -210,7 +179,7 @@ class StreamCarrier(Carrier):
         stream = self.stream
         self.owner.engine.send_data(stream, data, end)
         if stream.framing != NOTHING:
-            self.octets += len(data)
+            self.bytes_sent += len(data)
         self.sent(end)
 
     def sent(self, end: bool) -> None:
@@ -219,7 +188,7 @@ class StreamCarrier(Carrier):
         if end:
             self.complete()
         else:
-            self.congested = self.stream.congested or owner.writing_paused
+            self.congested = self.stream.congested or owner.transport.writing_paused
         owner.written()
 
     def send_trailers(self, fields: list[tuple[bytes, bytes]]) -> None:
@@ -245,9 +214,7 @@ class StreamCarrier(Carrier):
             file.close()
             self.send(b"", end)
             return
-        self.file = file
-        self.file_offset = offset
-        self.file_missing = count
+        self.file = FilePieces(file, offset, count)
         self.file_end = end
         self.congested = True
         self.feed_file()
@@ -255,30 +222,20 @@ class StreamCarrier(Carrier):
     def feed_file(self) -> None:
         """Read as much of the file as there is room for."""
         stream, owner = self.stream, self.owner
-        while self.file is not None and not stream.congested and not owner.writing_paused:
-            size = FILE_PIECE if self.file_missing > FILE_PIECE else self.file_missing
-            try:
-                data = os.pread(self.file.fileno(), size, self.file_offset)
-            except OSError as error:
-                logger.error("a file could not be read while it was sent: %s", error)
+        while (
+            self.file is not None and not stream.congested and not owner.transport.writing_paused
+        ):
+            data = self.file.read()
+            if data is None:
                 self.abort()
                 return
-            if not data:
-                logger.error(
-                    "a file became %d octets shorter while it was sent; the stream is reset",
-                    self.file_missing,
-                )
-                self.abort()
-                return
-            self.file_offset += len(data)
-            self.file_missing -= len(data)
-            if self.file_missing == 0:
-                self.close_file()
+            if self.file.missing == 0:
+                self.file = None
             self.send_piece(data, self.file is None and self.file_end)
 
     def send_piece(self, data: bytes, end: bool) -> None:
         self.owner.engine.send_data(self.stream, data, end)
-        self.octets += len(data)
+        self.bytes_sent += len(data)
         if self.file is None:
             self.sent(end)
         else:
@@ -292,29 +249,29 @@ class StreamCarrier(Carrier):
     def accept(
         self, session: Any, subprotocol: str | None, fields: list[tuple[bytes, bytes]]
     ) -> None:
-        # Not before there is one: many applications have no WebSockets.
-        from bascule.connections.websocket import accepted
+        # Imported lazily: many applications have no WebSockets.
+        from bascule.connections.websocket import WebSocketConnection, negotiated
 
         offer: Any = self.request.websocket
         if offer is None:
             raise ResponseError("there is no WebSocket handshake to accept")
-        owner = self.owner
-        transport = StreamTransport(owner, self.stream)
-        exchange = self.exchange
-        # Whom trusted proxies name, for lines about it.
-        ends = self.endpoint if exchange is None else exchange.ends()
-        connection, answer = accepted(
-            owner.hub, transport, ends, offer, session, subprotocol, fields
-        )
+        owner, hub = self.owner, self.hub
+        websocket, answer = negotiated(hub, offer, subprotocol, fields)
         owner.engine.send_accepted(
             self.stream, [field for field in answer if field[0] not in ONLY_HTTP1]
         )
-        transport.protocol = connection
+        exchange = self.exchange
+        # Those that trusted proxies name, for lines about it.
+        ends = self.endpoint if exchange is None else exchange.ends()
+        raw = StreamTransport(owner, self.stream)
+        transport = ManagedTransport(hub, raw, ends)
+        connection = WebSocketConnection(transport, websocket, session)
+        raw.protocol = connection
         self.status = 200
         self.record(200)
         self.exchange = None
         early = b"".join(self.early or ())
-        owner.switched(self, transport)
+        owner.switched(self, raw)
         owner.written()
         connection.begin(early, self.stream.remote_ended)
         owner.engine.consume(self.stream, len(early))
@@ -325,7 +282,7 @@ class StreamCarrier(Carrier):
         )
 
     def is_crowded(self) -> bool:
-        return self.owner.hub.unsent >= TOO_MUCH_UNSENT
+        return self.hub.unsent >= TOO_MUCH_UNSENT
 
     def holds_back(self) -> bool:
         return self.owner.holds_back()
@@ -350,100 +307,52 @@ class StreamCarrier(Carrier):
         self.owner.engine.reset(self.stream, INTERNAL_ERROR)
         self.owner.written()
         # Not here: this is inside the application's call.
-        self.owner.hub.loop.call_soon(self.owner.lose, self)
+        self.hub.loop.call_soon(self.owner.lose, self)
 
     def complete(self) -> None:
         """The response is complete."""
-        exchange = self.exchange
-        self.exchange = None
-        self.record(self.status, 0.0 if exchange is None else exchange.waited)
-        if self.stream.dropped_body:
-            self.owner.hub.warn(
-                "dropped body",
-                f"the application sent a body with status {self.status}; it was dropped",
-            )
+        self.end(self.stream.dropped_body)
         self.owner.completed(self)
 
-    def record(self, status: int, waited: float = 0.0) -> None:
-        self.owner.hub.record(
-            self.request, self.endpoint, status, self.octets, self.started_at, waited
-        )
-
-    # Deadlines.
+    # Deadlines, and what is checked for them.
 
     def tick(self, now: float) -> None:
-        """Look at the deadlines of the stream."""
-        owner = self.owner
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.tick()
-            exchange = self.exchange
-        if exchange is not None:
-            if owner.finished_at and now - owner.finished_at >= owner.hub.deadlines.half_close:
-                exchange.finish_sending()
-            if self.request.websocket is None:
-                if owner.hub.request_timeout:
-                    self.check_age(exchange, owner.hub.read_at)
-                if self.exchange is exchange and not self.stream.remote_ended:
-                    self.check_body_rate(now, exchange)
-            elif now >= self.deadline:
-                self.expire_handshake(exchange)
+        """Check the deadlines of the stream."""
+        self.watch(now, self.owner.transport.finished_at)
         self.check_writes(now)
 
-    def expire_handshake(self, exchange: Exchange) -> None:
-        """The application has not answered a WebSocket handshake in time."""
-        hub = self.owner.hub
-        if not self.stream.started and hub.interface.websockets is not None:
-            hub.expire_handshake(self, exchange)
+    def put_off(self, exchange: Exchange) -> None:
+        self.owner.unstarted.append(self)
 
-    def check_age(self, exchange: Exchange, now: float) -> None:
-        """A response is to begin within the time for requests; see `Http1Connection.check_age`."""
-        if self.exchange is not exchange or self.stream.started:
-            return
-        hub = self.owner.hub
-        if self.expires_at == 0.0:
-            self.expires_at = now + hub.request_timeout
-        elif now >= self.expires_at:
-            exchange.catch_up()
-            if self.exchange is exchange and not self.stream.started:
-                hub.expire(self, exchange)
+    def has_responded(self) -> bool:
+        return self.stream.started
 
-    def check_body_rate(self, now: float, exchange: Exchange) -> None:
-        hub = self.owner.hub
-        if exchange.held or self.stream.waits_for_continue:
-            # It is the application that is slow, not the client.
-            self.body_since = now
-            self.body_octets = 0
-            return
-        elapsed = now - self.body_since
-        rate = hub.deadlines.body_rate
-        if elapsed > hub.deadlines.body_grace and self.body_octets < elapsed * rate:
-            self.refuse(408, f"the request body came at less than {rate:g} octets a second")
+    def is_body_awaited(self) -> bool:
+        if self.exchange is None or self.stream.remote_ended:
+            return False
+        return self.request.websocket is None
 
-    def refuse(
-        self, status: int, reason: str, fields: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        """Answer what breaks a limit. An exchange under way learns that its client is gone."""
-        owner, stream = self.owner, self.stream
-        owner.hub.warn("refused", f"{printable_peer(self.endpoint)}: {status} {reason}")
+    def is_body_held(self) -> bool:
         exchange = self.exchange
-        self.exchange = None
-        if exchange is not None:
-            exchange.disconnect()
+        held = exchange is not None and exchange.held
+        return held or self.stream.waits_for_continue
+
+    def send_refusal(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self.owner.engine.send_head(self.stream, status, fields, body, True)
+        self.record(status)
+        self.finish_refused()
+
+    def cut_short(self) -> None:
+        self.owner.engine.reset(self.stream, CANCEL)
+        self.finish_refused()
+
+    def finish_refused(self) -> None:
         self.close_file()
-        if stream.started:
-            self.record(self.status)
-            owner.engine.reset(stream, CANCEL)
-        else:
-            self.status = status
-            body = reason.encode() + b"\n"
-            owner.engine.send_head(stream, status, [TEXT, *fields], body, True)
-            self.record(status)
-        owner.completed(self)
-        owner.written()
+        self.owner.completed(self)
+        self.owner.written()
 
     def check_writes(self, now: float) -> None:
-        """Reset the stream when its client has not let an octet through for the length of the
+        """Reset the stream when its client has not let a byte through for the length of the
         write deadline: a window that is held shut."""
         owner, stream = self.owner, self.stream
         waiting = stream.queued
@@ -452,9 +361,9 @@ class StreamCarrier(Carrier):
         if self.writes is None:
             if not shut:
                 return
-            self.writes = StallWatch()
-        if self.writes.is_stalled(shut, waiting, now, owner.hub.patience(self.exchange)):
-            owner.hub.warn("write", f"{printable_peer(self.endpoint)} reads nothing: stream reset")
+            self.writes = WriteWatch()
+        if self.writes.is_stalled(shut, waiting, now, self.hub.patience(self.exchange)):
+            self.hub.warn("write", f"{printable_peer(self.endpoint)} reads nothing: stream reset")
             owner.engine.reset(stream, CANCEL)
             owner.written()
             owner.lose(self)
@@ -480,7 +389,7 @@ class StreamTransport:
     # From the connection.
 
     def receive(self, data: bytes) -> None:
-        """Octets of the WebSocket."""
+        """Bytes of the WebSocket."""
         self.protocol.data_received(data)
         if not self.held:
             self.owner.engine.consume(self.stream, len(data))
@@ -492,7 +401,7 @@ class StreamTransport:
 
     def proceed(self) -> None:
         """The client has taken some of what was to be sent."""
-        if self.paused and not self.stream.congested and not self.owner.writing_paused:
+        if self.paused and not self.stream.congested and not self.owner.transport.writing_paused:
             self.paused = False
             self.protocol.resume_writing()
 
@@ -508,14 +417,14 @@ class StreamTransport:
             self.protocol.connection_lost(None)
         return True
 
-    # A transport, as far as connections.websocket uses one.
+    # A transport, as a `ManagedTransport` uses one (see `loop/transport.py`).
 
     def write(self, data: bytes) -> None:
         if self.closing or self.stream.closed:
             return
         self.owner.engine.send_data(self.stream, data, False)
         self.owner.written()
-        if not self.paused and (self.stream.congested or self.owner.writing_paused):
+        if not self.paused and (self.stream.congested or self.owner.transport.writing_paused):
             self.paused = True
             self.protocol.pause_writing()
 

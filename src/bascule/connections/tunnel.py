@@ -19,13 +19,9 @@ import asyncio
 import socket
 from typing import Any
 
-from bascule.connections.hub import Hub
-from bascule.connections.stall import StallWatch
-from bascule.connections.transport_info import printable_peer
-from bascule.interfaces.endpoint import Endpoint
+from bascule.connections.transport import CLOSING, ManagedTransport
 from bascule.interfaces.exchange import Exchange
 from bascule.interfaces.session import SERVICE_RESTART
-from bascule.loop import resume_reading
 from bascule.protocols.websocket.frames import read_header
 
 LEFT_BEHIND = 65536
@@ -36,19 +32,16 @@ CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00" + SERVICE_RESTART.to_bytes(2, "big")
 class Tunnel:
     """The asyncio protocol of the client's side; `Inner` is that of the application's."""
 
-    def __init__(self, hub: Hub, transport: Any, endpoint: Endpoint, exchange: Exchange) -> None:
-        self.hub = hub
+    def __init__(self, transport: ManagedTransport, exchange: Exchange) -> None:
+        self.hub = transport.hub
         self.transport = transport
-        self.endpoint = endpoint
+        transport.counts = False
         self.exchange = exchange
         self.inner = Inner(self)
         self.early: list[bytes] = []
         self.frames = FrameScanner()
         self.reading = True
-        self.writes = StallWatch()
-        self.deadline = 0.0
         self.stopping = False
-        self.lingering = False
         self.gone = False
         self.finished = False
         self.opening: asyncio.Task[Any] | None = None
@@ -78,6 +71,9 @@ class Tunnel:
     # Callbacks of the client's transport.
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.phase >= CLOSING:
+            self.transport.receive_late()
+            return
         if not self.reading:
             return
         self.frames.feed(data)
@@ -93,6 +89,7 @@ class Tunnel:
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.transport.lose()
         self.hub.websockets -= 1
         self.hub.closed(self)
         self.gone = True
@@ -115,8 +112,8 @@ class Tunnel:
         self.begin_deadline()
 
     def begin_deadline(self) -> None:
-        if not self.deadline:
-            self.deadline = self.hub.now + self.hub.deadlines.websocket_closing
+        if not self.transport.deadline:
+            self.transport.deadline = self.hub.now + self.hub.deadlines.websocket_closing
 
     def drain(self) -> None:
         """The worker stops."""
@@ -124,23 +121,9 @@ class Tunnel:
         self.say_stop()
 
     def linger(self) -> None:
-        """The application has closed. Closing on octets of the client's would reset the
+        """The application has closed. Closing on bytes of the client's would reset the
         connection, and what the application wrote last with it (RFC 9112 section 9.6)."""
-        transport = self.transport
-        if self.lingering or transport.is_closing():
-            return
-        if not transport.can_write_eof():
-            transport.close()
-            return
-        self.lingering = True
-        self.reading = False
-        self.deadline = self.hub.now + self.hub.deadlines.linger
-        resume_reading(self.hub.loop, transport)
-        try:
-            transport.write_eof()
-        except OSError:
-            # As in Http1Connection.linger: asyncio asks the kernel, which knows already.
-            self.abort()
+        self.transport.linger(False)
 
     def say_stop(self) -> None:
         """Between two frames of the client's, tell the application that the client closes; what
@@ -151,19 +134,17 @@ class Tunnel:
             self.begin_deadline()
 
     def tick(self, now: float) -> None:
-        size = self.transport.get_write_buffer_size()
-        if self.writes.is_stalled(size > 0, size, now, self.hub.deadlines.write):
-            self.hub.warn(
-                "write", f"{printable_peer(self.endpoint)} reads nothing: connection closed"
-            )
-            self.abort()
-        elif self.lingering and size:
-            # The deadline is for what comes after the application's octets, not for these.
-            self.deadline = now + self.hub.deadlines.linger
-        elif self.deadline and now >= self.deadline:
-            self.abort()
+        """Check the deadlines."""
+        transport = self.transport
+        if transport.phase >= CLOSING:
+            transport.tick(now)
+        elif transport.is_write_stalled(now, self.hub.deadlines.write):
+            transport.give_up()
+        elif transport.deadline and now >= transport.deadline:
+            transport.abort()
 
     def abort(self) -> None:
+        """Close now."""
         self.transport.abort()
 
 
@@ -215,17 +196,15 @@ class Inner(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The application does not read."""
-        if self.may_change_reading():
-            self.tunnel.transport.pause_reading()
+        self.regulate_reading(True)
 
     def resume_writing(self) -> None:
-        if self.may_change_reading():
-            resume_reading(self.tunnel.hub.loop, self.tunnel.transport)
+        self.regulate_reading(False)
 
-    def may_change_reading(self) -> bool:
-        """A transport that is closing may refuse to, and a client that is only waited for is read
-        to its end."""
-        return not (self.tunnel.transport.is_closing() or self.tunnel.lingering)
+    def regulate_reading(self, hold: bool) -> None:
+        """A transport that is closing may refuse to."""
+        if not self.tunnel.transport.is_closing():
+            self.tunnel.transport.regulate_reading(hold)
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)

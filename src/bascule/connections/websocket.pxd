@@ -1,55 +1,51 @@
 import cython
 
 from bascule.connections.hub cimport Hub
-from bascule.connections.stall cimport StallWatch
-from bascule.interfaces.endpoint cimport Endpoint
+from bascule.connections.transport cimport ManagedTransport
 from bascule.interfaces.session cimport WebSocketCarrier, WebSocketSession
 from bascule.protocols.websocket.engine cimport WebSocketEngine
 
+cdef int CLOSING
+cdef int OPEN
+
 cdef class WebSocketConnection(WebSocketCarrier):
     cdef public Hub hub
-    cdef object transport
-    cdef public Endpoint endpoint
+    cdef public ManagedTransport transport
     cdef public WebSocketEngine engine
     cdef public WebSocketSession session
-    cdef public int phase
     cdef bint pumping
-    cdef public bint turn_due
     cdef int left
-    cdef bint reading_paused
     cdef bint failed
     cdef bint pinged
     cdef bytes pong_due
     cdef double heard
-    cdef public double deadline
-    cdef StallWatch writes
 
     cpdef begin(self, bytes rest, bint eof)
-    @cython.locals(session=WebSocketSession)
+    @cython.locals(transport=ManagedTransport)
     cpdef data_received(self, bytes data)
     @cython.locals(session=WebSocketSession)
     cdef pump_in_place(self)
-    @cython.locals(engine=WebSocketEngine)
+    @cython.locals(engine=WebSocketEngine, transport=ManagedTransport)
     cpdef pump(self)
+    cdef bint has_enough(self) except -1
     cdef begin_turn(self, int events)
     cdef take(self, object event)
     cdef end(self, int code, str reason, bint echo)
     cdef answer_ping(self, bytes payload)
     cdef write(self, bytes data)
-    @cython.locals(engine=WebSocketEngine)
+    @cython.locals(engine=WebSocketEngine, transport=ManagedTransport)
     cpdef close(self, int code, str reason)
+    @cython.locals(waits=bint)
     cdef regulate_reading(self)
-    cdef pause_reading(self)
-    cdef resume_reading(self)
-    cdef flush(self)
+    @cython.locals(transport=ManagedTransport)
+    cdef hold_reading(self, bint hold)
     cdef linger(self)
     cpdef abort(self)
     @cython.locals(session=WebSocketSession)
     cpdef drain(self)
+    @cython.locals(transport=ManagedTransport)
     cpdef tick(self, double now)
-    cdef double patience(self) except -1
     @cython.locals(silent=double)
     cdef keep_alive(self, double now)
-    cdef watch_writes(self)
     cdef check_writes(self, double now)
     cdef give_up(self, str reason)

@@ -6,12 +6,9 @@
 An HTTP/1.1 connection that was upgraded gives its transport over to one of these; of an HTTP/2
 connection it gets a stream that looks like a transport.
 
-    phase       meaning                                            ends with
-    OPEN        messages go both ways                              the pings, the write deadline
-    CLOSING     our Close frame is out, the client's is awaited    the closing deadline
-    LINGERING   what still comes is thrown away                    the linger deadline
-    FLUSHING    what was written is being flushed                  the write deadline
-    CLOSED      the connection is gone
+    phase        meaning                                            ends with
+    OPEN         messages go both ways                              the pings, the write deadline
+    CLOSE_SENT   our Close frame is out, the client's is awaited    the closing deadline
 
 A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
 its turn when every other connection has had one (`go_on`), so that floods of pings and of tiny
@@ -21,24 +18,18 @@ messages do not delay other connections. Reading pauses while more than `READ_AH
 from typing import Any
 
 from bascule.connections.hub import Hub
-from bascule.connections.stall import StallWatch
+from bascule.connections.transport import CLOSING, OPEN, READ_AHEAD, ManagedTransport
 from bascule.connections.transport_info import printable_peer
 from bascule.errors import ResponseError
-from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.session import INTERNAL_ERROR, WebSocketCarrier, WebSocketSession
-from bascule.loop import resume_reading
 from bascule.protocols.events import Failed, PeerClosed, Ping, Pong
 from bascule.protocols.websocket.engine import WebSocketEngine
 from bascule.protocols.websocket.handshake import Offer, negotiate, response_fields
 
-OPEN = 0
-CLOSING = 1
-LINGERING = 2
-FLUSHING = 3
-CLOSED = 4
+# The second phase of a connection that is open; the further ones are every connection's
+# (`transport`).
+CLOSE_SENT = 1
 
-# Octets that may wait in the engine, beside what one read brings, for their turn.
-READ_AHEAD = 65536
 # Events that are taken in one turn of the loop, each of which may be answered in place, and frames
 # that are looked at for them. Beside twenty hostile connections, all others must still get a turn
 # every 50 ms.
@@ -55,50 +46,35 @@ class WebSocketConnection(WebSocketCarrier):
     """The asyncio protocol of a connection that was upgraded, and the carrier of its session."""
 
     __slots__ = (
-        "deadline",
-        "endpoint",
         "engine",
         "failed",
         "heard",
         "hub",
         "left",
-        "phase",
         "pinged",
         "pong_due",
         "pumping",
-        "reading_paused",
         "session",
         "transport",
-        "turn_due",
-        "writes",
     )
 
     def __init__(
-        self,
-        hub: Hub,
-        transport: Any,
-        endpoint: Endpoint,
-        engine: WebSocketEngine,
-        session: WebSocketSession,
+        self, transport: ManagedTransport, engine: WebSocketEngine, session: WebSocketSession
     ) -> None:
-        self.hub = hub
+        self.hub = hub = transport.hub
         self.transport = transport
-        self.endpoint = endpoint
+        # Those of a stream of HTTP/2 count as the connection's, and none are a response.
+        transport.counts = False
         self.engine = engine
         self.session = session
         self.congested = False
-        self.phase = OPEN
         self.pumping = False
-        self.turn_due = False
         # Not renewed for each read: a turn of the loop brings many, under TLS one for each record.
         self.begin_turn(EVENTS_A_TURN)
-        self.reading_paused = False
         self.failed = False
         self.pinged = False
         self.pong_due: bytes | None = None
         self.heard = hub.now
-        self.deadline = 0.0
-        self.writes = StallWatch()
 
     def begin(self, rest: bytes, eof: bool) -> None:
         """Take over. `rest` is what the client sent behind its handshake, which RFC 6455 section
@@ -118,12 +94,14 @@ class WebSocketConnection(WebSocketCarrier):
     # Callbacks of the transport.
 
     def data_received(self, data: bytes) -> None:
-        """Octets from the client."""
-        if self.phase > CLOSING:
+        """Bytes from the client."""
+        transport = self.transport
+        if transport.phase >= CLOSING:
+            transport.receive_late()
             return
         self.heard = self.hub.now
         self.engine.receive_data(data)
-        if not self.turn_due:
+        if not transport.turn_due:
             self.pump_in_place()
         if self.engine.buffered > READ_AHEAD:
             self.regulate_reading()
@@ -138,19 +116,20 @@ class WebSocketConnection(WebSocketCarrier):
     def eof_received(self) -> bool:
         """The client has closed its sending side. A WebSocket has no half-close: the transport
         closes, without TLS when what came before has had its turn."""
+        transport = self.transport
         self.engine.receive_eof()
-        if self.phase > CLOSING:
+        if transport.phase >= CLOSING:
             return False
-        if self.endpoint.tls is not None:
+        encrypted = transport.endpoint.tls is not None
+        if encrypted:
             self.begin_turn(EVENTS_AT_THE_END)
+        if encrypted or not transport.turn_due:
             self.pump()
-        elif not self.turn_due:
-            self.pump()
-        return self.turn_due and self.endpoint.tls is None
+        return transport.turn_due and not encrypted
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, from whichever side."""
-        self.phase = CLOSED
+        self.transport.lose()
         self.hub.websockets -= 1
         self.hub.closed(self)
         self.session.lose()
@@ -175,34 +154,35 @@ class WebSocketConnection(WebSocketCarrier):
         if self.pumping:
             return
         self.pumping = True
-        engine = self.engine
+        engine, transport = self.engine, self.transport
         engine.cut_short = False
         try:
-            while self.phase <= CLOSING and not (self.session.held and self.phase == OPEN):
+            while transport.phase < CLOSING and not self.has_enough():
                 event = engine.next_event() if self.left else None
                 if event is None:
                     break
                 self.left -= 1
                 if isinstance(event, MESSAGE):
                     # After our Close frame messages have no reader any more.
-                    if self.phase == OPEN:
+                    if transport.phase == OPEN:
                         self.session.receive_message(event)
                 else:
                     self.take(event)
         finally:
             self.pumping = False
-        spent = self.left == 0 or engine.cut_short
-        if spent and not self.turn_due and self.phase <= CLOSING:
-            self.turn_due = True
-            self.hub.loop.call_soon(self.go_on)
-        if self.reading_paused:
+        if self.left == 0 or engine.cut_short:
+            transport.take_turn_soon(self.go_on)
+        if transport.reading_paused:
             self.regulate_reading()
+
+    def has_enough(self) -> bool:
+        """Whether the session takes no more messages for now."""
+        return self.session.held and self.transport.phase == OPEN
 
     def go_on(self) -> None:
         """The turn of what was left over has come."""
-        self.turn_due = False
-        self.hub.let_threads_run()
-        if self.phase <= CLOSING:
+        self.transport.begin_turn()
+        if self.transport.phase < CLOSING:
             self.begin_turn(EVENTS_A_TURN)
             self.pump_in_place()
 
@@ -216,33 +196,31 @@ class WebSocketConnection(WebSocketCarrier):
         if kind is Ping:
             self.answer_ping(event.payload)
         elif kind is PeerClosed:
-            if self.phase == CLOSING:
-                self.flush()
+            if self.transport.phase == CLOSE_SENT:
+                self.transport.close()
             else:
                 self.end(event.code, event.reason, True)
         elif kind is Failed:
-            self.hub.warn(
-                "websocket",
-                f"{printable_peer(self.endpoint)}: WebSocket failed: {event.code} {event.reason}",
-            )
+            peer = printable_peer(self.transport.endpoint)
+            self.hub.warn("websocket", f"{peer}: WebSocket failed: {event.code} {event.reason}")
             self.failed = True
-            if self.phase == CLOSING:
+            if self.transport.phase == CLOSE_SENT:
                 self.linger()
             else:
                 self.end(event.code, event.reason, False)
         elif kind is not Pong:
             # Lost: the client is gone without a Close frame.
-            self.flush()
+            self.transport.close()
 
     def end(self, code: int, reason: str, echo: bool) -> None:
         """An end that the client has brought about; it may have to wait for the application."""
-        self.deadline = self.hub.now + self.hub.deadlines.websocket_answer
+        self.transport.deadline = self.hub.now + self.hub.deadlines.websocket_answer
         self.session.end(code, reason, echo)
 
     def answer_ping(self, payload: bytes) -> None:
         """RFC 6455 section 5.5.3: while the client reads nothing only the latest ping is kept to
         be answered, so that pings cannot fill memory."""
-        if self.phase != OPEN:
+        if self.transport.phase != OPEN:
             return
         if self.congested:
             self.pong_due = payload
@@ -270,83 +248,55 @@ class WebSocketConnection(WebSocketCarrier):
 
     def close(self, code: int, reason: str) -> None:
         """RFC 6455 section 7.1.2: a Close frame each way, then the server closes first (7.1.1)."""
-        if self.phase != OPEN:
+        if self.transport.phase != OPEN:
             return
         engine = self.engine
         self.write(engine.send_close(code, reason))
+        transport = self.transport
         if engine.close_received:
-            self.flush()
+            transport.close()
         elif self.failed:
             self.linger()
         else:
-            self.phase = CLOSING
-            self.deadline = self.hub.now + self.patience()
-            self.resume_reading()
+            transport.phase = CLOSE_SENT
+            transport.deadline = self.hub.now + self.hub.deadlines.websocket_closing
+            self.hold_reading(False)
             self.hub.loop.call_soon(self.pump)
 
     def hold(self) -> None:
-        self.pause_reading()
+        self.transport.pause_reading()
 
     def proceed(self) -> None:
         self.regulate_reading()
-        if not self.turn_due:
+        if not self.transport.turn_due:
             self.pump()
 
     def regulate_reading(self) -> None:
         """Pause while the session has enough, or while more is left over than may wait; else read
         on."""
-        enough = self.session.held and self.phase == OPEN
-        if enough or (self.turn_due and self.engine.buffered > READ_AHEAD):
-            self.pause_reading()
-        else:
-            self.resume_reading()
+        waits = self.transport.turn_due and self.engine.buffered > READ_AHEAD
+        self.hold_reading(waits or self.has_enough())
 
-    def pause_reading(self) -> None:
-        if not self.reading_paused:
-            self.reading_paused = True
-            self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self.reading_paused and self.phase <= LINGERING:
-            self.reading_paused = False
+    def hold_reading(self, hold: bool) -> None:
+        transport = self.transport
+        if transport.reading_paused and not hold:
             # Nothing could be heard meanwhile.
             self.heard = self.hub.now
-            resume_reading(self.hub.loop, self.transport)
+        transport.regulate_reading(hold)
 
     # The end of the connection.
 
-    def flush(self) -> None:
-        """Close the connection when everything written has left."""
-        if self.phase < FLUSHING:
-            self.phase = FLUSHING
-            self.watch_writes()
-            self.transport.close()
-
     def linger(self) -> None:
-        """Close the sending side, and for a moment throw away what the client still sends: closing
-        on unread octets resets the connection, and our Close frame with it."""
-        if self.phase >= LINGERING:
-            return
-        if not self.transport.can_write_eof() or self.transport.is_closing():
-            self.flush()
-            return
-        self.phase = LINGERING
-        self.deadline = self.hub.now + self.patience()
-        self.resume_reading()
-        try:
-            self.transport.write_eof()
-        except OSError:
-            # asyncio asks the kernel at once, which knows already that the client has gone.
-            self.abort()
+        """Close, but not before the client has had time to read our Close frame."""
+        self.transport.linger(False)
 
     def abort(self) -> None:
         """Close now; what is not written yet is lost."""
-        if self.phase != CLOSED:
-            self.transport.abort()
+        self.transport.abort()
 
     def drain(self) -> None:
         """The worker stops: 1012, or the code that the application has asked for."""
-        if self.phase != OPEN:
+        if self.transport.phase != OPEN:
             return
         session = self.session
         try:
@@ -359,80 +309,65 @@ class WebSocketConnection(WebSocketCarrier):
     # Deadlines.
 
     def tick(self, now: float) -> None:
-        """Look at the deadlines of the phase."""
-        phase = self.phase
-        if phase == OPEN:
+        """Check the deadlines of the phase."""
+        transport = self.transport
+        if transport.phase >= CLOSING:
+            transport.tick(now)
+        elif transport.phase == OPEN:
             # Pings and the application's answer share the deadline.
             if self.session.pending:
-                if now >= self.deadline:
+                if now >= transport.deadline:
                     self.session.conclude()
             elif self.hub.ping_interval > 0.0:
                 self.keep_alive(now)
             self.check_writes(now)
-        elif phase == FLUSHING:
-            self.check_writes(now)
-        elif self.transport.get_write_buffer_size():
+        elif transport.unwritten():
             # The deadline is for what the client does behind our Close frame, which has not left.
-            self.deadline = now + self.patience()
+            transport.deadline = now + self.hub.deadlines.websocket_closing
             self.check_writes(now)
-        elif now >= self.deadline:
-            self.abort()
-
-    def patience(self) -> float:
-        """Seconds for the client to do what CLOSING or LINGERING waits for."""
-        deadlines = self.hub.deadlines
-        if self.phase == CLOSING:
-            return deadlines.websocket_closing
-        return deadlines.linger
+        elif now >= transport.deadline:
+            transport.abort()
 
     def keep_alive(self, now: float) -> None:
-        """RFC 6455 section 5.5.2: ask a silent client whether it is there. Any octet is an
+        """RFC 6455 section 5.5.2: ask a silent client whether it is there. Any byte is an
         answer."""
-        if self.reading_paused or self.congested:
+        if self.transport.reading_paused or self.congested:
             # Nothing can be heard, or the write deadline is watching already.
             return
         silent = now - self.heard
         if silent < self.hub.ping_interval:
             self.pinged = False
-        elif not self.pinged or now >= self.deadline:
+        elif not self.pinged or now >= self.transport.deadline:
             seconds = self.hub.deadlines.websocket_ping_timeout
             if self.pinged and seconds:
                 self.give_up(f"no answer to a ping within {seconds:g} s")
                 return
             self.pinged = True
             # Proxies between drop what is idle, whether or not anybody answers.
-            self.deadline = now + (seconds or self.hub.ping_interval)
+            self.transport.deadline = now + (seconds or self.hub.ping_interval)
             self.write(self.engine.send_ping(PING))
 
-    def watch_writes(self) -> None:
-        self.writes.restart(self.transport.get_write_buffer_size(), self.hub.now)
-
     def check_writes(self, now: float) -> None:
-        """Give up when the client has not taken an octet for the length of the write deadline."""
-        size = self.transport.get_write_buffer_size()
-        if self.writes.is_stalled(size > 0, size, now, self.hub.deadlines.write):
+        """Give up when the client has not taken a byte for the length of the write deadline."""
+        if self.transport.is_write_stalled(now, self.hub.deadlines.write):
             self.give_up("nothing was read for the length of the write deadline")
 
     def give_up(self, reason: str) -> None:
         """The client is not there any more; the application hears why."""
-        self.hub.warn("websocket lost", f"{printable_peer(self.endpoint)}: {reason}")
+        self.hub.warn("websocket lost", f"{printable_peer(self.transport.endpoint)}: {reason}")
         if not self.session.closed and not self.session.pending:
             self.session.reason = reason
         self.abort()
 
 
-def accepted(
+def negotiated(
     hub: Hub,
-    transport: Any,
-    endpoint: Endpoint,
     offer: Offer,
-    session: WebSocketSession,
     subprotocol: str | None,
     fields: list[tuple[bytes, bytes]],
-) -> tuple[WebSocketConnection, list[tuple[bytes, bytes]]]:
-    """What an HTTP connection becomes when the application accepts the handshake, and the fields
-    of the answer that says so. Raises ResponseError."""
+) -> tuple[WebSocketEngine, list[tuple[bytes, bytes]]]:
+    """The engine of a WebSocket whose handshake the application accepts, and the fields of the
+    answer that says so. Raises ResponseError."""
     deflate, extension = negotiate(offer, hub.compress)
     answer = response_fields(offer, subprotocol, extension, fields)
-    engine = WebSocketEngine(hub.websocket_limits, deflate)
-    return WebSocketConnection(hub, transport, endpoint, engine, session), answer
+    return WebSocketEngine(hub.websocket_limits, deflate), answer

@@ -9,8 +9,8 @@ import socket
 from functools import partial
 from typing import Any
 
-from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
+from bascule.connections.negotiation import Negotiation
 from bascule.errors import StartupError
 
 # Bytes of one line of a response's head.
@@ -26,7 +26,7 @@ async def warm_up(hub: Hub, path: str) -> None:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     # Any: a compiled class cannot derive from asyncio.Protocol.
-    factory: Any = partial(Http1Connection, hub)
+    factory: Any = partial(Negotiation, hub)
     await hub.loop.connect_accepted_socket(factory, theirs)
     reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
     ticking = hub.loop.create_task(tick(hub), name="bascule tick of the warm-up")

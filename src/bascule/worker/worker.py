@@ -19,8 +19,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
+from bascule.connections.negotiation import Negotiation
 from bascule.connections.plan import ConnectionPlan, Observers
 from bascule.interfaces.asgi.lifespan import Lifespan
 from bascule.interfaces.exchange import Interface
@@ -154,7 +154,7 @@ class Worker:
         for sock in self.sockets:
             acceptor = await listen(
                 loop,
-                partial(Http1Connection, hub),
+                partial(Negotiation, hub),
                 sock,
                 backlog=self.settings.backlog,
                 ssl=self.tls.context if self.tls is not None else None,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
-from bascule.connections.http1 import Http1Connection
 from bascule.connections.hub import TICK, Hub
+from bascule.connections.negotiation import Negotiation
 from bascule.connections.plan import ConnectionPlan, Deadlines, Observers
 from bascule.interfaces.asgi.interface import AsgiInterface
 from bascule.interfaces.exchange import WebSocketPlan
@@ -17,14 +17,16 @@ from bascule.observability.access import AccessLog
 from bascule.protocols.limits import RequestLimits
 from support.transport import FakeLoop, FakeTransport
 
-# The phases of a connection by the names that its module gives them.
+# The phases of a connection by the names that their modules give them.
 from bascule.connections.http1 import (  # isort: skip
     BUSY as BUSY,
-    CLOSED as CLOSED,
-    CLOSING as CLOSING,
     FRESH as FRESH,
     HEAD as HEAD,
     IDLE as IDLE,
+)
+from bascule.connections.transport import (  # isort: skip
+    CLOSED as CLOSED,
+    CLOSING as CLOSING,
     LINGERING as LINGERING,
 )
 
@@ -91,7 +93,7 @@ class Rig:
     def connect(self, **options: Any) -> FakeTransport:
         client = FakeTransport(self.loop, **options)
         self._clients.append(client)
-        client.connect(Http1Connection(self.hub))
+        client.connect(Negotiation(self.hub))
         return client
 
     def pass_time(self, seconds: float) -> None:

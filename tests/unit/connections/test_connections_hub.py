@@ -146,7 +146,7 @@ def test_draining_closes_connections_that_stay_idle(rig):
     client = rig.connect()
     client.send(request())
     rig.calls[0].respond()
-    assert client.protocol.phase == IDLE
+    assert client.protocol.transport.phase == IDLE
     rig.drain()
     rig.pass_time(DEADLINES.last_call - TICK)
     assert not client.closing
@@ -188,7 +188,7 @@ def test_a_request_that_was_on_its_way_when_the_drain_began_is_answered(rig):
 
 def test_draining_gives_a_client_that_has_just_connected_a_moment(rig):
     client = rig.connect()
-    assert client.protocol.phase == FRESH
+    assert client.protocol.transport.phase == FRESH
     rig.drain()
     rig.pass_time(DEADLINES.linger - TICK)
     assert not client.closing
@@ -211,7 +211,7 @@ def test_a_client_that_connects_while_draining_is_served_once(rig):
 def test_draining_serves_a_request_whose_head_is_arriving(rig):
     client = rig.connect()
     client.send(request()[:10])
-    assert client.protocol.phase == HEAD
+    assert client.protocol.transport.phase == HEAD
     rig.drain()
     assert not client.closing
     client.send(request()[10:])

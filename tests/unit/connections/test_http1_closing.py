@@ -5,7 +5,7 @@ import threading
 import pytest
 from connection_rig import request, statuses
 
-from bascule.connections.http1 import SMALL_FILE
+from bascule.connections.files import SMALL_FILE
 from bascule.interfaces.exchange import BODY_HIGH_WATER
 from bascule.interfaces.wsgi.threaded import RESPONSE_HIGH_WATER
 

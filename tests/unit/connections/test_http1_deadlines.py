@@ -49,7 +49,7 @@ def test_the_deadline_of_a_second_head_runs_from_its_own_first_octet(rig):
     client.send(b"GET /second")
     rig.pass_time(DEADLINES.request_head - TICK)
     assert statuses(client) == [200]
-    assert client.protocol.phase == HEAD
+    assert client.protocol.transport.phase == HEAD
     rig.pass_time(TICK)
     assert statuses(client) == [200, 408]
 
@@ -81,7 +81,7 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_deadline(rig):
     client.send(request())
     rig.calls[0].respond()
     rig.pass_time(DEADLINES.keep_alive - TICK)
-    assert client.protocol.phase == IDLE
+    assert client.protocol.transport.phase == IDLE
     assert not client.closing
     rig.pass_time(TICK)
     assert client.lost
@@ -213,7 +213,7 @@ def test_a_body_that_trickles_is_refused_after_the_grace(rig):
     client.send(b"x")
     rig.pass_time(1)
     assert statuses(client) == [408]
-    assert b"octets a second" in client.received
+    assert b"bytes a second" in client.received
     assert client.finished
     assert rig.calls[0].receive().result() == {"type": "http.disconnect"}
 
@@ -325,12 +325,12 @@ def test_a_refused_client_gets_a_moment_to_read_and_then_the_connection_goes(rig
     client = rig.connect()
     client.send(b"nonsense\r\n\r\n")
     assert statuses(client) == [400]
-    assert client.protocol.phase == LINGERING
+    assert client.protocol.transport.phase == LINGERING
     rig.pass_time(DEADLINES.linger - TICK)
     assert not client.lost
     rig.pass_time(TICK)
     assert client.lost
-    assert client.protocol.phase == CLOSED
+    assert client.protocol.transport.phase == CLOSED
     rig.assert_nothing_left()
 
 

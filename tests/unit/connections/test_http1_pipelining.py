@@ -3,7 +3,7 @@
 import pytest
 from connection_rig import BUSY, LINGERING, bodies, request, statuses
 
-from bascule.connections.http1 import READ_AHEAD
+from bascule.connections.transport import READ_AHEAD
 from support.transport import END
 
 
@@ -65,7 +65,7 @@ def test_nothing_behind_a_refusal_is_served(rig):
     rig.calls[0].respond()
     rig.calls[1].respond()
     client.send(request("/4"))
-    assert client.protocol.phase == LINGERING
+    assert client.protocol.transport.phase == LINGERING
     assert [call.path for call in rig.calls] == ["/0", "/1"]
     assert statuses(client) == [200, 200, 400]
     client.send_eof()
@@ -182,7 +182,7 @@ def test_an_endless_unread_body_ends_the_connection_gently(rig):
     rig.calls[0].respond()
     for _ in range(20):
         client.send(b"x" * 65536)
-    assert client.protocol.phase == LINGERING
+    assert client.protocol.transport.phase == LINGERING
     assert not client.aborted
     assert statuses(client) == [200]
     rig.pass_time(3)
@@ -193,7 +193,7 @@ def test_octets_that_come_between_two_exchanges_find_the_right_one(rig):
     client = rig.connect()
     client.send(request("/0") + request("/1"))
     rig.calls[0].respond()
-    assert client.protocol.phase == BUSY
+    assert client.protocol.transport.phase == BUSY
     client.send(request("/2"))
     rig.calls[1].respond()
     rig.calls[2].respond()

@@ -165,7 +165,7 @@ def test_what_is_refused_before_there_is_a_request(rig, octets, status):
     client = rig.connect()
     client.send(octets)
     assert statuses(client) == [status]
-    assert client.protocol.phase == LINGERING
+    assert client.protocol.transport.phase == LINGERING
     assert rig.calls == []
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from connection_rig import Answering, Rig, request, statuses
 
-from bascule.connections.http1 import EVENTS_A_TURN, READ_AHEAD
+from bascule.connections.http1 import EVENTS_A_TURN
+from bascule.connections.transport import READ_AHEAD
 from bascule.interfaces.asgi.interface import AsgiInterface
 from bascule.protocols.http1.chunked import CHUNKS_AT_ONCE
 from support.transport import END

@@ -60,7 +60,7 @@ def test_a_goaway_reaches_a_client_that_is_behind_with_its_reading(rig):
     client.stop_reading()
     rig.calls[0].start()
     rig.calls[0].body(RESPONSE)
-    assert client.protocol.writing_paused
+    assert client.protocol.transport.writing_paused
     client.send(FLOOD)
     rig.pass_time(3 * DEADLINES.linger)
     assert not client.lost

@@ -6,12 +6,12 @@ from connection_rig import Rig
 
 from bascule.connections.http2 import (
     FRAMES_A_TURN,
-    READ_AHEAD,
     REQUEST_FRAMES,
     WRITES_A_TURN,
     WRITTEN_AT_ONCE,
 )
 from bascule.connections.http2_stream import CONNECTION_UNSENT
+from bascule.connections.transport import READ_AHEAD
 from support import http2_frames as h2
 from support.transport import END, FakeTransport
 

@@ -6,7 +6,8 @@ from typing import Any
 from connection_rig import Rig
 from websocket_rig import DISCONNECT, Socket, accept
 
-from bascule.connections.websocket import EVENTS_A_TURN, FRAMES_A_TURN, READ_AHEAD
+from bascule.connections.transport import READ_AHEAD
+from bascule.connections.websocket import EVENTS_A_TURN, FRAMES_A_TURN
 from bascule.errors import ClientDisconnected
 from support.websocket_client import close, frame, text
 

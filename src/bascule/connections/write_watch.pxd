@@ -1,4 +1,7 @@
-cdef class StallWatch:
+import cython
+
+@cython.final
+cdef class WriteWatch:
     cdef public Py_ssize_t unwritten
     cdef public double since
 
