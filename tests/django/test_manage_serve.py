@@ -120,7 +120,7 @@ def test_help_has_every_setting(shop: Path) -> None:
     for name, option in OPTIONS.items():
         assert (f"{option.flag} " in done.stdout.replace(",", " ")) is (name not in NOT_HERE), name
     assert done.stdout.startswith("usage: manage.py serve [options]\n")
-    assert "wrong for the rest. [8]" in " ".join(done.stdout.split())
+    assert "wrong for everything else. [8]" in " ".join(done.stdout.split())
 
 
 def test_help_begins_with_three_examples_and_is_short(shop: Path) -> None:
