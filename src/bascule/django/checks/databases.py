@@ -53,7 +53,7 @@ def check_atomic_requests() -> Messages:
 
 @cautious
 def check_persistent_connections() -> Messages:
-    """W005: without threads that last, a persistent connection is one that nobody uses again."""
+    """W005: without threads that last, a persistent connection is never used again."""
     from bascule.django.checks.survey import async_views
 
     lasting = [alias for alias, one in databases() if one.get("CONN_MAX_AGE", 0) != 0]

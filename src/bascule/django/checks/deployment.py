@@ -8,7 +8,7 @@ from django.core.checks import Warning
 from bascule.django.checks.messages import Messages, cautious, enumeration, message
 from bascule.django.checks.settings import raw, value_of
 
-# The fields that Bascule removes from the requests of everybody but trusted proxies.
+# The fields that Bascule removes from all requests but those of trusted proxies.
 REMOVED_FIELDS = frozenset(
     {
         "HTTP_FORWARDED",
@@ -34,8 +34,8 @@ def check_channel_layers() -> Messages:
         yield message(
             Warning,
             "W008",
-            f"CHANNEL_LAYERS has {enumeration(map(repr, layers))} in memory. What a sync view "
-            "sends comes from another thread, for which that layer is not made: consumers may "
+            f"CHANNEL_LAYERS has {enumeration(map(repr, layers))} in memory. A message of a sync "
+            "view comes from another thread, for which that layer is not made: consumers may "
             "hear of it late. Those in another process never do.",
             "Use a layer outside the process, such as channels_redis.",
         )
@@ -51,24 +51,24 @@ def check_header_of_scheme() -> Messages:
         yield message(
             Warning,
             "W009",
-            f"SECURE_PROXY_SSL_HEADER names {header}, which Bascule passes on from everybody: "
+            f"SECURE_PROXY_SSL_HEADER names {header}, which Bascule passes on from every client: "
             "where the proxy does not set or remove it, a client can say that it came by https.",
             "Use X-Forwarded-Proto, which is removed unless a trusted proxy sends it; or make "
-            "sure that the proxy sets this one in every request, and that nobody comes past it.",
+            "sure that the proxy sets this one in every request, and that no client bypasses it.",
         )
     elif value_of("proxy_headers") is False:
         yield message(
             Warning,
             "W009",
-            f"SECURE_PROXY_SSL_HEADER names {header}, and proxy_headers is off: whoever reaches "
-            "the server can say that they came by https.",
+            f"SECURE_PROXY_SSL_HEADER names {header}, and proxy_headers is off: every client of "
+            "the server can say that it came by https.",
             "Turn proxy_headers on, and name the proxies in forwarded_allow_ips.",
         )
 
 
 @cautious
 def check_trust_in_everybody() -> Messages:
-    """W010: Django believes what Bascule is told to believe of anybody."""
+    """W010: Django uses forwarding headers, and Bascule accepts them from every client."""
     if not trusts_everybody():
         return
     header = scheme_header()
@@ -84,10 +84,10 @@ def check_trust_in_everybody() -> Messages:
         yield message(
             Warning,
             "W010",
-            f"forwarded_allow_ips is *, and Django believes these fields by "
-            f"{enumeration(believing)}: whoever reaches the server can choose what it takes for "
-            "the scheme or the host.",
-            "Name the addresses of the proxies; * is for servers that nobody but them can reach, "
+            f"forwarded_allow_ips is *, and Django uses forwarding headers by "
+            f"{enumeration(believing)}: every client that can connect chooses the scheme or the "
+            "host.",
+            "Name the addresses of the proxies; * is for servers that only they can reach, "
             "such as one on a UNIX socket.",
         )
 
@@ -109,8 +109,8 @@ def check_endless_redirect() -> Messages:
             "neither a certificate (ssl_certfile), nor a proxy (proxy_headers), nor "
             "SECURE_PROXY_SSL_HEADER. Every request is redirected, to where it is redirected "
             "again.",
-            "Say which it is. What is given on the command line or in a settings file is not "
-            "seen here; silence this one then.",
+            "Set one of them. If it is set on the command line or in a settings file, which "
+            "this check does not read, silence it.",
         )
 
 

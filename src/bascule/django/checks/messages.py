@@ -20,13 +20,13 @@ SystemCheck = Callable[..., list[CheckMessage]]
 
 
 def cautious(check: Callable[[], Messages]) -> SystemCheck:
-    """Make a check of a generator of messages. What makes it fail is Django's to report."""
+    """Make a check of a generator of messages. Django reports the faults that make it fail."""
 
     def run(**kwargs: object) -> list[CheckMessage]:
         try:
             return list(check())
         except Exception:
-            logger.debug("%s could not look at this project", check.__name__, exc_info=True)
+            logger.debug("%s could not examine this project", check.__name__, exc_info=True)
             return []
 
     # Not functools.wraps: Django would look through it, and miss **kwargs.

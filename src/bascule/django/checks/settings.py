@@ -18,7 +18,7 @@ HAVE_RUNSERVER = ("daphne", "django.contrib.staticfiles")
 
 
 def raw(name: str) -> object:
-    """What the environment or BASCULE says of a setting, unparsed; None where they are silent."""
+    """Return the value of a setting in the environment or in BASCULE, unparsed; or None."""
     from bascule.settings import OPTIONS
 
     for variable in OPTIONS[name].variables:

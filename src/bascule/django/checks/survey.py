@@ -1,7 +1,7 @@
-"""What a project has, as far as it can be seen without a request: its views, and its middleware as
+"""The parts of a project that can be examined without a request: its views, and its middleware as
 each side would call it.
 
-Nothing here is a judgement; those are in `checks`. Middleware is imported and looked at, not made.
+Nothing here is a judgement; those are in `checks`. Middleware is imported, but not made.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from bascule.django.handlers.builtin import never, rule_for
 from bascule.django.routing.views import is_for_loop
 
-# Includes within includes multiply; to look at more would take as long as to start.
+# Includes within includes multiply; more would take as long as a start.
 MOST_VIEWS = 10_000
 HOOKS = ("process_request", "process_response")
 
@@ -78,7 +78,8 @@ class Placed:
 def chain(is_async: bool) -> list[Placed]:
     """The middleware, the outermost first, as Django's handler of that side arranges it.
 
-    What is inside decides: around a middleware that is called synchronously, all are that can be.
+    The inner middleware decides: around a middleware that is called synchronously, all are called
+    so that can be.
     Raises ImportError where an entry leads nowhere.
     """
     placed: list[Placed] = []
@@ -134,7 +135,7 @@ def trips(placed: Sequence[Placed]) -> list[Trip]:
 
 
 def has_only_hooks(one: Placed) -> bool:
-    """What `middleware.has_only_hooks` asks of a middleware that has been made."""
+    """As `middleware.has_only_hooks`, for a middleware that has not been made."""
     factory = one.factory
     return (
         is_of_hooks(factory)

@@ -1,7 +1,7 @@
 """Django's ASGI application, without what its middleware and its threads cost there.
 
-`get_asgi_application` stands where Django's function of that name does. What it returns is
-Django's handler, except that
+`get_asgi_application` stands where Django's function of that name does. It returns Django's
+handler, except that
 
 - neighbouring middleware is called together (`middleware`), and on the loop where nothing waits
   (`builtin`);
@@ -122,7 +122,7 @@ class DjangoASGIApplication(ASGIHandler):
         lease = self.threads.lease()
         lease.closing = close_old_connections
         if ASGIHandler.__call__ is not CALL or ASGIHandler.handle is not HANDLE:
-            # Somebody has come to watch it since.
+            # A tool has replaced a method since.
             await in_lent_thread(lease, super().__call__(scope, receive, send))
             return
         await in_lent_thread(lease, self._handle(scope, receive, send, lease))
@@ -155,7 +155,7 @@ class DjangoASGIApplication(ASGIHandler):
                 watch.cancel()
         except BaseExceptionGroup as group:
             # It leads to the TaskGroup's frame, which has the group, and to this one: a stream
-            # that nobody reads on would not be closed before the garbage is collected.
+            # without a reader would not be closed before the garbage is collected.
             group.__traceback__ = None
             others = (e for e in group.exceptions if not isinstance(e, RequestAborted))
             error = next(others, None)
@@ -210,8 +210,8 @@ def aborted_by_leaving(send: Send) -> Send:
 
 
 def closes_without_waiting(request: Any, response: Any) -> bool:
-    """Whether `response.close()` and the signal it sends only do what takes no time: nobody but
-    Django listens, no upload is deleted, no cache disconnects."""
+    """Whether `response.close()` and the signal it sends take no time: only Django's receivers
+    listen, no upload is deleted, no cache disconnects."""
     sender = ASGIHandler if response is None else response._handler_class
     return (
         sole_receivers(request_finished, sender, AT_END) is not None

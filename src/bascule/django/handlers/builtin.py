@@ -3,10 +3,10 @@
 Rules:
 
 1. A hook is here only if it waits for nothing and computes next to nothing, or if a rule can tell
-   beforehand that it will not this time. What is not here runs in a thread, as Django runs it.
-2. A class is recognized by itself, not by its name and not by what it inherits: a subclass is
-   somebody's code, and gets a thread.
-3. Rules look at settings and request when they are asked, so `override_settings` holds. A rule
+   beforehand that it will not this time. All other hooks run in a thread, as Django runs them.
+2. A class is recognized by itself, not by its name and not by what it inherits: a subclass has
+   other code, and gets a thread.
+3. Rules read settings and request when they are called, so `override_settings` holds. A rule
    that raises says no.
 
 The first time, some of them import or read what is then kept (a URLconf, the catalogs of a
@@ -50,8 +50,8 @@ def name_of(cls: type) -> str | None:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-# Sessions. Their classes load nothing before somebody asks for a value; of the others in Django,
-# the one in files looks at the disk when it is made.
+# Sessions. Their classes load nothing before a value is read; of the others in Django, the one
+# in files reads the disk when it is made.
 
 SESSION_STORES = {
     f"django.contrib.sessions.backends.{engine}.SessionStore"
@@ -82,7 +82,7 @@ def session_response(middleware: Any, request: Any, response: Any) -> bool:
     return bool(session.is_empty() or not changed)
 
 
-# Messages. The storages decode and load when they are first looked into.
+# Messages. The storages decode and load when they are first read.
 
 MESSAGE_STORAGES = {
     "django.contrib.messages.storage.fallback.FallbackStorage",
@@ -142,7 +142,7 @@ def etag_response(middleware: Any, request: Any, response: Any) -> bool:
 
 
 def gzip_response(middleware: Any, request: Any, response: Any) -> bool:
-    """Nothing will be compressed. What is, goes to a thread, where zlib lets the lock go."""
+    """Nothing will be compressed. Compression runs in a thread, where zlib releases the lock."""
     return not response.streaming and bool(
         "gzip" not in request.META.get("HTTP_ACCEPT_ENCODING", "")
         or response.has_header("Content-Encoding")
@@ -153,7 +153,7 @@ def gzip_response(middleware: Any, request: Any, response: Any) -> bool:
 RULES = {
     "django.middleware.security.SecurityMiddleware": HookRule("sets fields, redirects to https"),
     "django.middleware.common.CommonMiddleware": HookRule(
-        "looks at the host and the user agent, resolves paths, counts octets"
+        "reads the host and the user agent, resolves paths, counts bytes"
     ),
     "django.middleware.clickjacking.XFrameOptionsMiddleware": HookRule("sets a field"),
     "django.middleware.csp.ContentSecurityPolicyMiddleware": HookRule("sets fields"),
@@ -201,7 +201,7 @@ def rule_for(middleware: Any) -> HookRule:
     for name in ("process_request", "process_response", "process_view"):
         hook = getattr(middleware, name, None)
         function = getattr(hook, "__func__", hook)
-        # Somebody has put a function of theirs in place of Django's.
+        # A tool has put a function of its own in place of Django's.
         if function is not None and getattr(function, "__module__", "") != cls.__module__:
             return ANY
     return rule

@@ -21,7 +21,7 @@ logger = logging.getLogger("bascule.django")
 
 # The first whose handler ours is made for.
 OLDEST_DJANGO = (5, 2)
-# What our ASGI handler has instead of Django's.
+# The methods that our ASGI handler has instead of Django's.
 OURS = ("__call__", "handle")
 
 
@@ -41,8 +41,12 @@ def can_stand_in() -> bool:
 
 
 def as_served(app: Any, interface: str, label: str, threads: int) -> Any:
-    """What a TARGET names where Django is set up, as it is served by that interface (`auto` for
-    its own). label: as people call it. threads: as of `with_lent_threads`. Raises StartupError."""
+    """Return the application of a TARGET, with Django set up, as that interface serves it (`auto`
+    for its own). Raises StartupError.
+
+    label: its name in messages.
+    threads: as of `with_lent_threads`.
+    """
     if not callable(app):
         return app
     own = guess_interface(app)

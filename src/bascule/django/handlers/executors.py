@@ -6,8 +6,8 @@ what belongs to a thread, a database connection above all, is there for the next
 Rules:
 
 1. A lease is one request's claim on a thread. It takes the thread with its first call and keeps it
-   until the request is over, because code counts on one thread for one request, and on nobody
-   else running in between. Nobody who makes no call takes a thread.
+   until the request is over, because code counts on one thread for one request, and on no other
+   code running in between. A request that makes no call takes no thread.
 2. A lease whose request is over gives its thread back when the last call in it has returned: a
    synchronous view cannot be cancelled, so the request may be over sooner.
 3. `size` bounds the threads at work. When all are, a lease waits; it waits as a future, so nothing
@@ -37,7 +37,7 @@ logger = logging.getLogger("bascule.django")
 THREADS = 8
 
 # Twenty times the interpreter's switch interval: no request between two of its own calls takes so
-# long, and nobody who waits for a thread notices.
+# long, and the wait for a thread stays short.
 IDLE_AFTER = 0.1
 
 # A request needs a handful from the return of its last call to its end.
@@ -71,8 +71,8 @@ class ThreadLeases:
         return Lease(self)
 
     def after_fork(self) -> None:
-        """Begin anew in a child: threads do not survive a fork, and the lock may have been
-        somebody's."""
+        """Begin anew in a child: threads do not survive a fork, and another thread may
+        have held the lock."""
         if self._pid != os.getpid():
             self._reset()
 
@@ -90,13 +90,13 @@ class ThreadLeases:
         for thread in free:
             thread.shutdown()
 
-    # What follows is called with the lock held.
+    # The methods below are called with the lock held.
 
     def lend(self, lease: "Lease") -> None:
         """Give the lease a thread, now or when there is one."""
         self._waiting.append(lease)
         self.serve()
-        # Before somebody waits: who comes next is to find out at once which are idle.
+        # Before a lease waits: the next one is to know at once which threads are idle.
         if self._waiting or self._at_work() >= self.size:
             self._watch()
 
@@ -163,7 +163,8 @@ class Lease(Executor):
     """One request's claim on a thread: an executor of one thread for `ThreadSensitiveContext`.
 
     `opening` runs in the thread before the first call, `closing` after the last; both only if
-    there is a call at all. Nobody waits for them. idle: its thread is not at work.
+    there is a call at all. Their results are not awaited.
+    idle: its thread is not at work.
     """
 
     def __init__(self, pool: ThreadLeases) -> None:
@@ -206,8 +207,8 @@ class Lease(Executor):
             thread.submit(run, future, call)
 
     def close(self) -> "Future[None] | None":
-        """The request is over. What waited for a thread is cancelled; a future is returned if a
-        call still runs, and is done when it has returned."""
+        """The request is over. Calls that waited for a thread are cancelled. If a call still runs,
+        returns a future that is done when the call has returned."""
         with self._pool.lock:
             self._closed = True
             queue, self._queue = self._queue, []
@@ -215,7 +216,7 @@ class Lease(Executor):
                 self._leave()
             else:
                 self._vacated = Future()
-                # Whoever waits for it may be cancelled; that is not to cancel it.
+                # A task that waits for it may be cancelled, which must not cancel it.
                 self._vacated.set_running_or_notify_cancel()
         for future, _ in queue:
             future.cancel()
@@ -241,7 +242,7 @@ class Lease(Executor):
 
 
 def run(future: "Future[Any]", call: Callback) -> None:
-    """What ThreadPoolExecutor does for its own futures, for one that was there before a thread."""
+    """Run a call as ThreadPoolExecutor does, for a future that is older than its thread."""
     if not future.set_running_or_notify_cancel():
         return
     try:
@@ -253,7 +254,7 @@ def run(future: "Future[Any]", call: Callback) -> None:
 
 
 def guarded(call: Callback) -> None:
-    """Run what no future waits for."""
+    """Run a call that no future waits for."""
     try:
         call()
     except BaseException:

@@ -4,14 +4,14 @@ Django gives each such middleware a layer of its own, and each hook a trip to a 
 stands for several layers: it calls their hooks in the same order, with the same outcome, and goes
 to a thread only when a hook needs one, once for all that follow and still need it.
 
-What a layer does, and a run has to do alike:
+The behaviour of a layer, which a run has to keep:
 
-- `process_request` from outside to inside, until one returns a response. That one's own
-  `process_response` sees the response, the layers inside it never hear of the request.
+- `process_request` from outside to inside, until one returns a response. The `process_response`
+  of the same layer sees the response, the layers inside it never see the request.
 - `process_response` from inside to outside, each with what the one before returned.
 - An exception, in a hook or from further inside, becomes a response at the layer it passes:
   Django's `convert_exception_to_response`. The hook of that layer is over then, and the next one
-  outside goes on with the response. If it cannot be converted either, the next layer tries.
+  outside continues with the response. If it cannot be converted either, the next layer tries.
 
 Whether a hook may run on the loop is its rule's to say (`builtin`). In a thread any hook may run.
 """
@@ -66,7 +66,7 @@ class HookRun:
         self._leave_in_thread = sync_to_async(self._leave)
 
     async def respond(self, request: Any) -> Any:
-        """What the outermost layer would answer."""
+        """Return the response of the outermost layer."""
         depth, response, error = await self._all_requests(request)
         if depth == len(self.layers):
             depth -= 1
@@ -171,7 +171,7 @@ def in_one_run(respond: Any, known: dict[Any, HookRun]) -> Respond | None:
         hasattr(middleware, "process_request"),
         hasattr(middleware, "process_response"),
     )
-    # By identity, for what somebody puts there need not be hashable.
+    # By identity, because the callable need not be hashable.
     inside = next((run for call, run in known.items() if call is middleware.get_response), None)
     if inside is None:
         run = HookRun((layer,), middleware.get_response)
@@ -229,7 +229,7 @@ async def response_to(error: Exception, request: Any) -> Any:
 
 
 def allowed(rule: Callable[..., bool], *args: Any) -> bool:
-    """Ask a rule. One that cannot tell says no: the hook then meets the same thing in a thread."""
+    """Ask a rule. A rule that raises says no: the hook then runs in a thread."""
     try:
         return bool(rule(*args))
     except Exception:

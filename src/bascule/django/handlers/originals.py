@@ -5,8 +5,8 @@ from types import FunctionType
 
 
 def is_original(owner: type, *methods: str) -> bool:
-    """All these methods of the class are functions of the module that defines it, and nobody has
-    put a mark on them."""
+    """All these methods of the class are functions of the module that defines it, and none has a
+    mark on it."""
     there = vars(owner)
     return all(is_of_module(there.get(name), owner.__module__) for name in methods)
 

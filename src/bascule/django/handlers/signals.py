@@ -1,4 +1,4 @@
-"""Who listens to the signals that Django sends at the start and the end of each request."""
+"""The receivers of the signals that Django sends at the start and the end of each request."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ AT_END: tuple[Receiver, ...] = (close_old_connections, close_caches, reset_urlco
 def sole_receivers(
     signal: Any, sender: type | None, known: tuple[Receiver, ...]
 ) -> list[Receiver] | None:
-    """Who hears the signal from that sender, if all of them are among `known`."""
+    """Return the receivers of the signal from that sender, if all are among `known`."""
     synchronous, asynchronous = signal._live_receivers(sender)
     if asynchronous or not all(any(r is k for k in known) for r in synchronous):
         return None

@@ -1,6 +1,6 @@
 """Any ASGI application around Django, with threads that last.
 
-Django's handler starts a thread for every request, unless somebody has said before in which thread
+Django's handler starts a thread for every request, unless it is known before in which thread
 this request's synchronous code runs: asgiref heeds the outermost `ThreadSensitiveContext`. So one
 around the whole application, with a thread lent by `executors`, gives every part of it (Django's
 handler, consumers of Channels, what else calls `sync_to_async`) threads that are bounded and stay,
@@ -26,7 +26,7 @@ logger = logging.getLogger("bascule.django")
 
 
 def can_lend() -> bool:
-    """Whether this asgiref takes a thread from somebody else; 3.13 is the first that does."""
+    """Whether this asgiref accepts a thread of another pool; 3.13 is the first that does."""
     return "executor" in inspect.signature(ThreadSensitiveContext.__init__).parameters
 
 
@@ -95,6 +95,6 @@ async def close_after_lifespan(threads: ThreadLeases, receive: Receive, send: Se
 
 
 def look_after_connections() -> None:
-    """What Django does at the start of each request."""
+    """Do the work of Django's receivers at the start of each request."""
     reset_queries()
     close_old_connections()

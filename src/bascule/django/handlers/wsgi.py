@@ -2,9 +2,9 @@
 
 Django looks after connections by receivers of its own: `request_started` and `request_finished`
 make it ask three times a request which connections to databases there are, and once which caches.
-What it asks is made for coroutines, and takes a sixth of the time of a small view.
+Its storage is made for coroutines, and takes a sixth of the time of a small view.
 `DjangoWSGIApplication` asks for the same connections where Django keeps those of a thread, and
-does the same to them. Whoever else listens to one of the two signals hears it from Django as
+does the same to them. Other receivers of the two signals get them from Django as
 always.
 
 Making the request, the middleware, the view and the response are the handler's own methods.
@@ -28,7 +28,8 @@ from bascule.django.handlers.originals import is_original
 from bascule.django.handlers.signals import AT_END, AT_START, Audience
 from bascule.types import Environ, StartResponse
 
-# What is stood in for. None where somebody watches it: then it is called.
+# The functions of Django that ours replace. None for a function that a tool has replaced, which is
+# called then.
 CALL = WSGIHandler.__call__ if is_original(WSGIHandler, "__call__") else None
 CLOSE = HttpResponseBase.close if is_original(HttpResponseBase, "close") else None
 
@@ -45,7 +46,7 @@ class DjangoWSGIApplication:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Any:
         handler = self.handler
         if WSGIHandler.__call__ is not CALL:
-            # Somebody has come to watch it since.
+            # A tool has replaced the method since.
             return handler(environ, start_response)
         set_script_prefix(get_script_name(environ))
         if started.is_djangos():
@@ -129,8 +130,8 @@ def connections_here() -> list[Any]:
 
 
 class CacheBackends:
-    """What the caches of the settings are; read again when those are others. One that is put into
-    `caches` by hand, under a name of the settings, is not looked at."""
+    """The kinds of the caches in the settings, read again when these change. A cache that is put
+    into `caches` by hand, under a name of the settings, is not examined."""
 
     def __init__(self) -> None:
         self._settings: object = None
@@ -152,6 +153,6 @@ def closes_nothing(cache: dict[str, Any]) -> bool:
     try:
         backend = import_string(cache["BACKEND"])
     except Exception:
-        # Whoever uses it will be told.
+        # The code that uses it gets the error.
         return False
     return getattr(backend, "close", None) is BaseCache.close

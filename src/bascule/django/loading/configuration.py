@@ -1,4 +1,4 @@
-"""What a project's settings module says of Bascule.
+"""The settings of Bascule in a project's settings module.
 
     BASCULE = {
         "THREADS": 16,
@@ -27,16 +27,16 @@ from bascule.settings.load import ProjectSettings
 KEY = "BASCULE"
 RULES = "DJANGO_INTERFACE"
 SIDES = {"asgi": True, "wsgi": False}
-# What leads to the settings module, and what is about other kinds of TARGET.
+# Settings that lead to the settings module, and settings for other kinds of TARGET.
 NOT_HERE = frozenset({"target", "app_dir", "config", "env_file", "factory", "interface"})
 POSSIBLE = [*(name.upper() for name in OPTIONS if name not in NOT_HERE), RULES]
 
-# What the paths begin with, and whether their views are called by ASGI.
+# The beginning of paths, and whether their views are called by ASGI.
 InterfaceRule = tuple[re.Pattern[str], bool]
 
 
 def described(target: str, app_dir: str, environ: Mapping[str, str]) -> ProjectSettings | None:
-    """What a project says of itself; None where TARGET is none.
+    """Return the settings of a project; None if TARGET is not a project.
 
     Loads the project's settings module, and nothing more of it. Raises UsageError or StartupError.
     """
@@ -129,7 +129,7 @@ def rules_of(settings: Any) -> list[InterfaceRule]:
 
 
 def wrong_rules(value: object) -> Iterator[str]:
-    """What is wrong with DJANGO_INTERFACE, each the end of a sentence."""
+    """Yield the mistakes in DJANGO_INTERFACE, each as the end of a sentence."""
     if not isinstance(value, Mapping):
         yield 'is not a dict such as {"/reports/": "wsgi"}'
         return

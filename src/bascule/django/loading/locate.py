@@ -1,7 +1,7 @@
 """Whether TARGET names a Django project, and which settings module is its own.
 
-Looks at names, files and the environment; imports neither Django nor the project, because most
-TARGETs are something else.
+Names, files and the environment are examined; neither Django nor the project is imported, because
+most TARGETs are something else.
 """
 
 import os
@@ -103,7 +103,7 @@ def refuse_settings(target: str, directory: str) -> None:
 
 
 def where_projects_are(app_dir: str, environ: Mapping[str, str]) -> str:
-    """A hint for somebody who gave no TARGET where no manage.py is; "" where nothing is found."""
+    """Return a hint for a command without TARGET and without a manage.py; "" if there is none."""
     module = environ.get(VARIABLE, "")
     if module:
         return f"{VARIABLE} is {module}; give its package: bascule serve {module.split('.')[0]}"

@@ -35,7 +35,7 @@ def project(settings_module: str = "", app_dir: str = "", threads: int = THREADS
 
     settings_module: DJANGO_SETTINGS_MODULE of the environment where it is left out. app_dir: where
     its modules are looked for first. threads: how many the ASGI side has for synchronous code, at
-    least one. What BASCULE says there of the server is not read: give that to `serve`, the threads
+    least one. The server's settings in BASCULE are not read: give them to `serve`, the threads
     of the WSGI side among it. Raises UsageError or StartupError.
     """
     module = settings_module or os.environ.get(VARIABLE, "")
@@ -107,8 +107,8 @@ def wsgi_application(project: Project, settings: Any) -> WSGIApp:
 
 
 def own_asgi_application(project: Project, settings: Any) -> tuple[str, ASGI3App | None]:
-    """What ASGI_APPLICATION names, else the asgi module beside the settings or the URLconf; how
-    people call it, and the application."""
+    """Return the name and the application of ASGI_APPLICATION, else of the asgi module beside the
+    settings or the URLconf."""
     named = getattr(settings, "ASGI_APPLICATION", None)
     if named is not None:
         app = of_setting(project, "ASGI_APPLICATION", named)
@@ -117,7 +117,7 @@ def own_asgi_application(project: Project, settings: Any) -> tuple[str, ASGI3App
         try:
             return module, as_asgi3(project, module, load_target(module, False, project.directory))
         except BasculeError as error:
-            # Nobody has said that it is to be used.
+            # No setting names it.
             logger.warning("%s is not used for WebSockets: %s", module, error)
     return "", None
 

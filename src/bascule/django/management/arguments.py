@@ -1,7 +1,7 @@
 """The options of the settings table, as argparse takes them for a command of Django's.
 
 As on the other command line, values are only split here, and parsed with those of the other
-sources. What was not typed is not there at all, so that it cannot hide what another source says.
+sources. An option that was not typed is absent, so that it cannot hide another source.
 """
 
 from argparse import SUPPRESS, Action, ArgumentParser, BooleanOptionalAction
@@ -108,7 +108,7 @@ def refuse_words(words: Sequence[str]) -> None:
 
 
 def typed(options: Mapping[str, object]) -> dict[str, object]:
-    """What was typed, by the names of the settings."""
+    """Return the typed values by the names of the settings."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in options.items()
@@ -117,7 +117,7 @@ def typed(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def words(said: Mapping[str, object]) -> list[str]:
-    """What was typed, as the words of another command line."""
+    """Return the typed values as the words of another command line."""
     written: list[str] = []
     for name, value in said.items():
         option = OPTIONS[name]

@@ -55,7 +55,7 @@ def settings_here(
 
 
 def late_variables(chosen: Settings) -> str:
-    """What to say of an env-file that comes after the settings module; "" if that is no matter."""
+    """Return a warning about an env-file that is read after the settings module, or ""."""
     late = sorted(chosen.app_environment.keys() - os.environ.keys())
     if not late:
         return ""

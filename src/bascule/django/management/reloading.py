@@ -145,7 +145,7 @@ class WatchedServer:
     def run(self, serve: Callable[[OnReady], int], say: Callable[[CommandError], None]) -> int:
         """Call `serve` with what it tells when it is ready; return the exit code of the process.
 
-        A `serve` that fails leaves the process waiting for a change; `say` is told why.
+        A `serve` that fails leaves the process waiting for a change; `say` gets the reason.
         """
         autoreload.ensure_echo_on()
         threading.Thread(target=self.watch, name="autoreload", daemon=True).start()

@@ -2,8 +2,8 @@
 
 The URLconf is written as one regular expression, whose last group tells which kind of view it has
 come to. Only async views matter: of the sync ones those are left in that might take a path away
-from an async one behind them, and the expression of a project without async views is empty. What
-cannot be written so is left to Django's resolver, for those paths that come to it.
+from an async one behind them, and the expression of a project without async views is empty. Other
+patterns are left to Django's resolver, for those paths that come to it.
 
 Nothing is remembered of a path. Both sides can run every view, so that a wrong guess costs time
 and nothing else: a urlconf that a middleware puts on the request is not known here.
@@ -28,7 +28,7 @@ from bascule.django.routing.views import is_for_loop
 
 logger = logging.getLogger("bascule.django")
 
-# What a route comes to. ASK: only Django can tell.
+# The verdict about a route. ASK: only Django can tell.
 THREAD, LOOP, ASK = "thread", "loop", "ask"
 ANYTHING = Segment("")
 # A URLconf translated into many languages has each of its routes in each of them.

@@ -36,7 +36,7 @@ def interface(side: ViewInterface) -> Callable[[V], V]:
 def is_for_loop(view: Any) -> bool:
     """Whether a view, as a URLconf has it, is called on the loop.
 
-    What its author says counts first, else what Django itself will see. A decorator that makes a
+    The mark of its author counts first, then the kind that Django sees. A decorator that makes a
     sync view of an async one makes one for a thread: Django, too, asks the outermost alone.
     """
     said = said_of(view)
@@ -46,7 +46,7 @@ def is_for_loop(view: Any) -> bool:
 
 
 def said_of(view: Any) -> str | None:
-    """What `interface` said of a view, of its class, or of what it is wrapped around."""
+    """Return the mark of `interface` on a view, on its class, or on the callable that it wraps."""
     layer = view
     for _ in range(MOST_LAYERS):
         for marked in (layer, getattr(layer, "view_class", None)):

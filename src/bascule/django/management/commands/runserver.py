@@ -1,7 +1,7 @@
 """`manage.py runserver`: Django's development server, with Bascule in the place of the server.
 
 A subclass of Django's command, so that arguments, checks, texts and errors are those of the Django
-that is installed. What is served is the whole project: each view by its own interface, WebSockets,
+that is installed. It serves the whole project: each view by its own interface, WebSockets,
 static files.
 """
 
@@ -79,7 +79,7 @@ class Command(DjangoCommand):
         )
 
     def run(self, **options: Any) -> None:
-        """Serve; with a child process unless --noreload. Django has looked at the arguments."""
+        """Serve; with a child process unless --noreload. Django has checked the arguments."""
         leave_first_place()
         if not options["use_reloader"]:
             sys.exit(ended(lambda: self.serve_once(options)))
@@ -147,7 +147,7 @@ class Command(DjangoCommand):
         """
         project = this_project()
         try:
-            # What Django's command line had caught, for a process that can wait for a change.
+            # An error that Django's command line caught, for a process that can wait for a change.
             autoreload.raise_last_exception()
             self.look_over(options)
             settings = self.read_settings(options)
@@ -238,7 +238,7 @@ class Command(DjangoCommand):
                 address = TCPAddress(ipv6_of(address), address.port)
             return open_listeners([address], OPTIONS["backlog"].default)
         except BindError as error:
-            # What comes behind it is about flags that this command does not have.
+            # The other lines are about flags that this command does not have.
             self.stderr.write(f"Error: {str(error).partition(chr(10))[0]}")
             sys.exit(1)
 
@@ -248,15 +248,15 @@ def settings_for_pages() -> Settings:
     try:
         return settings_here(this_project(), {}, DEVELOPMENT, NAME)
     except (Exception, SystemExit):
-        # The user has been told what is wrong.
+        # The error has been shown to the user.
         return Settings()
 
 
 def files_beside_modules() -> list[Path]:
-    """What a start reads, and what is not among the modules that are loaded then."""
+    """Return the files that a start reads besides the modules that it loads."""
     files = [Path(absolute(name)) for name in SETTINGS_FILES]
     if django_settings.is_overridden("ROOT_URLCONF"):
-        # One that cannot be imported is left out with a warning, and no module is left of it.
+        # A module that cannot be imported is left out with a warning, and no module is left of it.
         specs = map(find_spec, asgi_modules(this_project(), django_settings))
         files += [Path(spec.origin) for spec in specs if spec is not None and spec.origin]
     return files
