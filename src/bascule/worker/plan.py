@@ -10,6 +10,8 @@ from bascule.protocols.limits import RequestLimits, WebSocketLimits
 from bascule.settings import Settings
 
 if TYPE_CHECKING:
+    from bascule.interfaces.asgi.plan import AsgiPlan
+    from bascule.interfaces.wsgi.plan import WsgiPlan
     from bascule.sockets.tls import WatchedContext
 
 DEBUG_STALL = 0.1
@@ -62,8 +64,37 @@ def stall_after(settings: Settings) -> float | None:
     return after if after is None or not settings.debug else min(after, DEBUG_STALL)
 
 
+def wsgi_plan(settings: Settings, multiprocess: bool, beside_asgi: bool) -> "WsgiPlan":
+    """Return the choices for WSGI calls."""
+    from bascule.interfaces.wsgi.body import PATIENCE
+    from bascule.interfaces.wsgi.plan import WsgiPlan
+
+    patience = PATIENCE
+    if settings.request_timeout:
+        # Most of the time is for the application.
+        patience = min(patience, int(settings.request_timeout / (4 * TICK)))
+    return WsgiPlan(
+        threads=settings.threads,
+        root_path=settings.root_path,
+        websockets=websockets(settings),
+        queue_timeout=settings.queue_timeout or 0.0,
+        queue_limit=settings.limit_queue or settings.limit_connections,
+        body_limit=settings.limit_body_buffer,
+        body_patience=patience,
+        multiprocess=multiprocess,
+        beside_asgi=beside_asgi,
+    )
+
+
+def asgi_plan(settings: Settings) -> "AsgiPlan":
+    """Return the choices for ASGI calls."""
+    from bascule.interfaces.asgi.plan import AsgiPlan
+
+    return AsgiPlan(settings.root_path, websockets(settings), settings.asgi_extensions)
+
+
 def websockets(settings: Settings) -> WebSocketPlan | None:
-    """What an interface is told about WebSockets; None where they are not wanted."""
+    """Return the choices for WebSockets; None where they are not wanted."""
     if settings.ws == "none":
         return None
     return WebSocketPlan(settings.ws_max_queue, settings.websocket_threads)

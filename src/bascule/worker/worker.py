@@ -36,7 +36,7 @@ from bascule.settings import Settings
 from bascule.stacks import thread_stack
 from bascule.worker.balance import another_should_accept
 from bascule.worker.in_flight import InFlight, in_flight, listing, stacks
-from bascule.worker.plan import connection_plan, stall_after, tls_context, websockets
+from bascule.worker.plan import asgi_plan, connection_plan, stall_after, tls_context, wsgi_plan
 from bascule.worker.starvation import Starvation
 from bascule.worker.trim import Trimmer
 
@@ -219,8 +219,7 @@ class Worker:
         websocket = None
         if hybrid.websocket is not None:
             websocket = self.make_asgi(hybrid.websocket, loop, state, mounted)
-        wsgi = self.make_wsgi(hybrid.wsgi, loop, mounted)
-        wsgi.beside_asgi = True
+        wsgi = self.make_wsgi(hybrid.wsgi, loop, mounted, beside_asgi=True)
         return HybridInterface(
             wsgi,
             self.make_asgi(hybrid.asgi, loop, state, mounted),
@@ -231,35 +230,16 @@ class Worker:
         )
 
     def make_wsgi(
-        self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str
+        self, app: Any, loop: asyncio.AbstractEventLoop, mounted: str, beside_asgi: bool = False
     ) -> "WsgiInterface":
         from bascule.interfaces.wsgi.interface import WsgiInterface
 
-        settings = self.settings
-        if settings.request_timeout:
-            # Not when it is first needed: that is on the loop, and it takes a moment.
+        if self.settings.request_timeout:
+            # Imported early: at the first timeout it would take a moment on the loop.
             import_module("bascule.interfaces.wsgi.interrupt")
-        interface = WsgiInterface(
-            app,
-            loop,
-            settings.threads,
-            settings.root_path,
-            websockets(settings),
-            self.warn,
-            mounted,
-            self.wsgi,
-        )
-        interface.queue_timeout = settings.queue_timeout or 0.0
-        interface.body_buffer.limit = settings.limit_body_buffer
-        if settings.request_timeout:
-            # Most of the time is for the application.
-            patience = int(settings.request_timeout / (4 * TICK))
-            interface.body_buffer.patience = min(interface.body_buffer.patience, patience)
-        interface.queue_limit = settings.limit_queue or settings.limit_connections
-        interface.multiprocess = self.slot is not None
-        interface.stopping = self.stopping.event
-        self.wsgi = interface
-        return interface
+        plan = wsgi_plan(self.settings, self.slot is not None, beside_asgi)
+        self.wsgi = WsgiInterface(app, loop, plan, self.stopping, self.warn, mounted, self.wsgi)
+        return self.wsgi
 
     def make_asgi(
         self,
@@ -270,12 +250,7 @@ class Worker:
     ) -> Interface:
         from bascule.interfaces.asgi.interface import AsgiInterface
 
-        settings = self.settings
-        interface = AsgiInterface(
-            app, loop, settings.root_path, state, websockets(settings), mounted
-        )
-        interface.announce(settings.asgi_extensions, self.stopping)
-        return interface
+        return AsgiInterface(app, loop, asgi_plan(self.settings), self.stopping, state, mounted)
 
     def make_hub(self, loop: asyncio.AbstractEventLoop, interface: Interface) -> Hub:
         observers = Observers(self.warn, self.access, self.slot)

@@ -6,6 +6,7 @@ import pytest
 from connection_rig import Answering, Rig
 
 from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.asgi.plan import AsgiPlan
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def answering(request: pytest.FixtureRequest, make_rig: Callable[..., Rig]) -> A
     if request.param == "ASGI":
         answering = Answering(make_rig())
         rig = answering.rig
-        rig.call(AsgiInterface(answering.asgi, rig.loop))
+        rig.call(AsgiInterface(answering.asgi, rig.loop, AsgiPlan()))
     else:
         answering = Answering(make_rig(lambda *args: answering.wsgi(*args), threads=0))
     return answering

@@ -11,8 +11,10 @@ from bascule.connections.hub import TICK, Hub
 from bascule.connections.negotiation import Negotiation
 from bascule.connections.plan import ConnectionPlan, Deadlines, Observers
 from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.interfaces.exchange import WebSocketPlan
 from bascule.interfaces.wsgi.interface import WsgiInterface
+from bascule.interfaces.wsgi.plan import WsgiPlan
 from bascule.observability.access import AccessLog
 from bascule.protocols.limits import RequestLimits
 from support.transport import FakeLoop, FakeTransport
@@ -39,15 +41,20 @@ class Rig:
     accepting: False for each time that accepting was paused, True where it went on.
     """
 
-    def __init__(self, wsgi: Any = None, threads: int = 2, **limits: Any) -> None:
+    def __init__(
+        self, wsgi: Any = None, threads: int = 2, queue_timeout: float = 0.0, **limits: Any
+    ) -> None:
+        wsgi_plan = WsgiPlan(threads, 10_000, 4 * 1024 * 1024, queue_timeout=queue_timeout)
         self.loop = FakeLoop()
         self.calls: list[Call] = []
         self.warnings: list[tuple[str, str]] = []
         self.interface: Any
         if wsgi is None:
-            self.interface = AsgiInterface(self.application, self.loop, websockets=WebSocketPlan())
+            self.interface = AsgiInterface(
+                self.application, self.loop, AsgiPlan(websockets=WebSocketPlan())
+            )
         else:
-            self.interface = WsgiInterface(wsgi, self.loop, threads)
+            self.interface = WsgiInterface(wsgi, self.loop, wsgi_plan, warn=self.warn)
         self.accepting: list[bool] = []
         self.proxy_fields: Any = None
         self._plan = ConnectionPlan(limits=RequestLimits(**limits), http2=False)

@@ -228,8 +228,7 @@ def test_a_queued_request_is_given_up_and_not_run(make_rig, caplog):
 @pytest.mark.parametrize("timeout", [0.0, 60.0])
 def test_a_request_that_waits_no_longer_than_it_may_is_run(make_rig, timeout):
     app = Gate()
-    rig = make_rig(app, threads=1)
-    rig.interface.queue_timeout = timeout
+    rig = make_rig(app, threads=1, queue_timeout=timeout)
     client = rig.connect()
     client.send(request("/quick"))
     rig.loop.until(lambda: statuses(client) == [200])
@@ -251,7 +250,6 @@ def test_very_many_may_wait_for_their_turn_on_the_loop(make_rig, timeout):
         client.send(request())
     assert len(rig.interface.queue.waiting) == len(clients)
     rig.interface.queue_timeout = timeout
-    rig.interface.warn = rig.hub.warn
     slow.start_reading()
     expected = [503 if timeout else 200]
     assert all(statuses(client) == expected for client in clients)

@@ -7,6 +7,7 @@ from connection_rig import Answering, Rig, request, statuses
 from bascule.connections.http1 import EVENTS_A_TURN
 from bascule.connections.transport import READ_AHEAD
 from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.protocols.http1.chunked import CHUNKS_AT_ONCE
 from support.transport import END
 
@@ -173,7 +174,7 @@ def test_reading_stays_paused_for_an_application_that_does_not_read(rig):
 def test_an_early_answer_is_not_lost_where_much_of_a_body_was_held(rig):
     """A connection that lingers reads on, so that it is not reset under its last response."""
     answering = Answering(rig)
-    rig.call(AsgiInterface(answering.asgi, rig.loop))
+    rig.call(AsgiInterface(answering.asgi, rig.loop, AsgiPlan()))
     client = rig.connect()
     client.send(CHUNKED + (b"c00\r\n" + bytes(0xC00) + b"\r\n") * 2 * CHUNKS_AT_ONCE)
     assert statuses(client) == [200]
@@ -193,7 +194,7 @@ class Threaded(AsgiInterface):
 def test_threads_may_run_before_each_further_turn(make_rig: Callable[..., Rig]) -> None:
     answering = Answering(make_rig())
     rig = answering.rig
-    rig.call(Threaded(answering.asgi, rig.loop))
+    rig.call(Threaded(answering.asgi, rig.loop, AsgiPlan()))
     rig.connect().send_soon(request())
     answering.turns()
     # Most connections have had enough with their share.

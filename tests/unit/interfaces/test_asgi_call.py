@@ -7,6 +7,7 @@ import pytest
 
 from bascule.interfaces.asgi.awaitables import Wakeup, require_future
 from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier
 from bascule.protocols.events import Request
@@ -142,7 +143,7 @@ class Client(Carrier):
 
 def call_of(app):
     """An exchange under way, its first step done."""
-    interface = AsgiInterface(app, asyncio.get_running_loop())
+    interface = AsgiInterface(app, asyncio.get_running_loop(), AsgiPlan())
     request = Request("POST", b"/", b"/", b"", "1.1", [], 5, False, False)
     return interface.exchange(request, Client())
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.interfaces.dispatch import DispatchInterface, MountedInterface
 from bascule.interfaces.wsgi.interface import WsgiInterface
+from bascule.interfaces.wsgi.plan import WsgiPlan
 from bascule.loading.application import EVERYWHERE
 
 
@@ -24,7 +26,7 @@ def application(*args: Any) -> Any:
 
 
 def test_wsgi_in_threads(loop: asyncio.AbstractEventLoop) -> None:
-    interface = WsgiInterface(application, loop, threads=2)
+    interface = WsgiInterface(application, loop, WsgiPlan(2, 10, 10))
     assert not interface.has_busy_threads()
     interface.running = 1
     assert interface.has_busy_threads()
@@ -32,15 +34,18 @@ def test_wsgi_in_threads(loop: asyncio.AbstractEventLoop) -> None:
 
 def test_calls_without_threads(loop: asyncio.AbstractEventLoop) -> None:
     for interface in (
-        WsgiInterface(application, loop, threads=0),
-        AsgiInterface(application, loop),
+        WsgiInterface(application, loop, WsgiPlan(0, 10, 10)),
+        AsgiInterface(application, loop, AsgiPlan()),
     ):
         interface.running = 1
         assert not interface.has_busy_threads()
 
 
 def test_one_of_several_applications(loop: asyncio.AbstractEventLoop) -> None:
-    wsgi, asgi = WsgiInterface(application, loop, threads=2), AsgiInterface(application, loop)
+    wsgi, asgi = (
+        WsgiInterface(application, loop, WsgiPlan(2, 10, 10)),
+        AsgiInterface(application, loop, AsgiPlan()),
+    )
     interface = DispatchInterface([MountedInterface(EVERYWHERE, wsgi)], asgi)
     assert not interface.has_busy_threads()
     wsgi.running = 1

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bascule.interfaces.asgi.interface import AsgiInterface
+from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Carrier
 from bascule.interfaces.wsgi.interface import WsgiInterface
+from bascule.interfaces.wsgi.plan import WsgiPlan
 from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.protocols.events import Request
 from support.flag import DEADLINE, Flag
@@ -89,7 +91,7 @@ def test_wsgi_in_a_thread(app: Any) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda *_: None)
-        interface = WsgiInterface(app, loop, threads=1)
+        interface = WsgiInterface(app, loop, WsgiPlan(1, 10, 10))
         for _ in range(2):
             carrier = NotedCarrier()
             interface.exchange(request(), carrier).start()
@@ -106,7 +108,7 @@ def test_wsgi_in_a_thread(app: Any) -> None:
 def test_wsgi_on_the_loop(app: Any) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        interface = WsgiInterface(app, loop, threads=0)
+        interface = WsgiInterface(app, loop, WsgiPlan(0, 10, 10))
         for _ in range(2):
             carrier = NotedCarrier()
             with pytest.raises(BrokenPipeError):
@@ -124,7 +126,7 @@ def test_asgi() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        interface = AsgiInterface(app, loop)
+        interface = AsgiInterface(app, loop, AsgiPlan())
         carrier = NotedCarrier()
         started = loop.create_future()
 

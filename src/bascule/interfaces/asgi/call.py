@@ -30,13 +30,14 @@ from bascule.interfaces.asgi.awaitables import (
     Wakeup,
     YieldAwaitable,
 )
+from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.interfaces.endpoint import Endpoint
-from bascule.interfaces.exchange import Exchange, Interface, WebSocketPlan
+from bascule.interfaces.exchange import Exchange, Interface
 from bascule.interfaces.leaving import forget_frames, is_disconnect
 from bascule.interfaces.stopping import Stopping
 from bascule.protocols.events import Request
 from bascule.stacks import task_stack
-from bascule.types import ANNOUNCED, ASGI3App, AsgiExtension, Message, Scope
+from bascule.types import ASGI3App, AsgiExtension, Message, Scope
 
 logger = logging.getLogger("bascule.asgi")
 
@@ -221,20 +222,20 @@ class AsgiCaller(Interface):
         self,
         app: ASGI3App,
         loop: AbstractEventLoop,
-        root_path: str = "",
+        plan: AsgiPlan,
+        stopping: Stopping | None = None,
         state: dict[str, Any] | None = None,
-        websockets: WebSocketPlan | None = None,
         mounted: str = "",
     ) -> None:
         self.running = self.switched = self.deserted = 0
-        self.websockets = websockets
-        self.stopping = Stopping()
-        self.announce(ANNOUNCED)
+        self.websockets = plan.websockets
+        self.stopping = stopping or Stopping()
+        self.announce(plan.extensions)
         self.app = app
         self.loop = loop
-        self.stripped = root_path
+        self.stripped = plan.root_path
         self.mounted = mounted
-        self.root_path = root_path + mounted
+        self.root_path = plan.root_path + mounted
         self.state = state
         self.started: set[AsgiCall] = set()
         # The context that each call starts from. A task would copy the context it is made in,
@@ -245,10 +246,8 @@ class AsgiCaller(Interface):
         self.step: Callable[[], None] | None = None
         self.context: contextvars.Context | None = None
 
-    def announce(self, names: Iterable[AsgiExtension], stopping: Stopping | None = None) -> None:
+    def announce(self, names: Iterable[AsgiExtension]) -> None:
         """Have scopes announce these extensions, and `bascule.stopping` if it is among them."""
-        if stopping is not None:
-            self.stopping = stopping
         wanted: Extensions = {name: {} for name in names}
         if "bascule.stopping" in wanted:
             wanted["bascule.stopping"] = self.stopping.extension()

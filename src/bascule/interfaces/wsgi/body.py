@@ -56,9 +56,9 @@ class BodyBuffer:
 
     __slots__ = ("by_length", "limit", "patience", "taken")
 
-    def __init__(self, app: Any) -> None:
-        self.limit = 4 * 1024 * 1024
-        self.patience = PATIENCE
+    def __init__(self, app: Any, limit: int, patience: int) -> None:
+        self.limit = limit
+        self.patience = patience
         self.taken = 0
         self.by_length = reads_by_length(app)
 

@@ -21,13 +21,13 @@ from bascule.interfaces.exchange import (
     Carrier,
     Exchange,
     Interface,
-    WebSocketPlan,
 )
 from bascule.interfaces.responding import RespondingExchange
 from bascule.interfaces.response_states import BROKEN, COMPLETE, HEAD_KEPT, IDLE, SENDING
 from bascule.interfaces.stopping import Stopping
 from bascule.interfaces.wsgi.body import BodyBuffer
 from bascule.interfaces.wsgi.environ import connection_environ, request_environ
+from bascule.interfaces.wsgi.plan import WsgiPlan
 from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.pep3333 import FileWrapper, close, encode_field, join, kernel_file, read_status
 from bascule.protocols.events import Request
@@ -43,8 +43,6 @@ END: Any = object()
 LIST_ITERATOR: type = type(iter([]))
 WAITED_TOO_LONG = b"the request has waited for too long\n"
 TOO_MANY_WAIT = b"too many requests are waiting\n"
-# As many as connections, by default.
-QUEUE_LIMIT = 10_000
 # Empty pieces that are taken after a complete body, so that the code after them runs.
 MOST_EMPTY = 16
 
@@ -380,17 +378,15 @@ def log_warning(kind: str, text: str) -> None:
 
 
 class WsgiCaller(Interface):
-    """Calls one WSGI application: its threads, if it has any, and the part that environs share.
+    """Calls one WSGI application: has its threads, if any, and what its environs share.
 
-    queue_timeout: seconds after which a request that waits for a thread is answered with 503; 0
-        for never.
-    queue_limit: requests that may wait; further ones are answered with 503.
-    multiprocess: other processes call the application as well.
-    beside_asgi: the application is one side of a project that can be called by ASGI as well.
-    body_buffer: the memory for bodies without Content-Length.
+    The choices of the plan are attributes here, under the same names.
+
+    body_buffer: for bodies without Content-Length.
+    stopping: whether the server stops, for the application.
     sockets: WebSocket handshakes and WebSockets that have a thread of `socket_pool`.
     warn: as the hub's.
-    mounted: the path at which the application is mounted, below `root_path`.
+    mounted: the path at which the application is, below `root_path`.
     beside: the caller of another application, which shares its threads with this one.
     """
 
@@ -415,34 +411,34 @@ class WsgiCaller(Interface):
         self,
         app: WSGIApp,
         loop: AbstractEventLoop,
-        threads: int,
-        root_path: str = "",
-        websockets: WebSocketPlan | None = None,
+        plan: WsgiPlan,
+        stopping: Stopping | None = None,
         warn: Callable[[str, str], None] = log_warning,
         mounted: str = "",
         beside: "WsgiCaller | None" = None,
     ) -> None:
         self.running = self.switched = self.deserted = 0
         # On the loop's own thread nothing can wait for a message.
-        self.websockets = websockets if threads else None
+        self.websockets = plan.websockets if plan.threads else None
         self.warn = warn
-        self.queue_timeout = 0.0
-        self.queue_limit = QUEUE_LIMIT
-        self.body_buffer = BodyBuffer(app)
-        self.stopping = Stopping().event
-        self.multiprocess = self.beside_asgi = False
+        self.queue_timeout = plan.queue_timeout
+        self.queue_limit = plan.queue_limit
+        self.body_buffer = BodyBuffer(app, plan.body_limit, plan.body_patience)
+        self.stopping = (stopping or Stopping()).event
+        self.multiprocess = plan.multiprocess
+        self.beside_asgi = plan.beside_asgi
         self.sockets = 0
         self.socket_pool: ThreadPool | None = None
         self.app = app
         self.loop = loop
-        self.root_path = root_path
+        self.root_path = plan.root_path
         # As environ has it: PEP 3333's text is UTF-8 read as latin-1.
         self.mounted = mounted.encode().decode("latin-1")
         self.pool: ThreadPool | None = None
         if beside is not None:
             self.pool = beside.pool
-        elif threads:
-            self.pool = ThreadPool(threads, loop)
+        elif plan.threads:
+            self.pool = ThreadPool(plan.threads, loop)
 
     def environ_base(self, endpoint: Endpoint) -> Environ:
         """Return the part of the environ that all requests of a connection share; made for the

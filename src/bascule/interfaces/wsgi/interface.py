@@ -3,16 +3,18 @@
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
-from bascule.interfaces.exchange import Carrier, Exchange, WebSocketPlan
+from bascule.interfaces.exchange import Carrier, Exchange
+from bascule.interfaces.stopping import Stopping
 from bascule.interfaces.wsgi.call import WsgiCaller, log_warning
 from bascule.interfaces.wsgi.inline import InlineExchange, InlineQueue
+from bascule.interfaces.wsgi.plan import WsgiPlan
 from bascule.interfaces.wsgi.threaded import ThreadedExchange
 from bascule.protocols.events import Request
 from bascule.types import WSGIApp
 
 
 class WsgiInterface(WsgiCaller):
-    """Calls one WSGI application: in `threads` threads, or on the loop when `threads` is 0.
+    """Calls one WSGI application: in threads, or on the loop without any.
 
     queue: the order of the calls on the loop, where there are no threads.
     """
@@ -23,14 +25,13 @@ class WsgiInterface(WsgiCaller):
         self,
         app: WSGIApp,
         loop: AbstractEventLoop,
-        threads: int,
-        root_path: str = "",
-        websockets: WebSocketPlan | None = None,
+        plan: WsgiPlan,
+        stopping: Stopping | None = None,
         warn: Callable[[str, str], None] = log_warning,
         mounted: str = "",
         beside: WsgiCaller | None = None,
     ) -> None:
-        super().__init__(app, loop, threads, root_path, websockets, warn, mounted, beside)
+        super().__init__(app, loop, plan, stopping, warn, mounted, beside)
         self.queue = InlineQueue() if self.pool is None else None
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
