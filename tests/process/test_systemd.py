@@ -154,7 +154,7 @@ def test_address_that_is_said_wins(systemd, listener, tmp_path):
     with systemd.started(arguments, [listener]) as server:
         message = systemd.wait_for("READY=1")
         assert f"STATUS=listening on unix:{path}" in message
-        assert "sockets of the service manager that nobody listens on: fd://3" in server.output()
+        assert "unused sockets of the service manager: fd://3" in server.output()
 
 
 def test_one_of_the_sockets_by_its_number(systemd, listener):

@@ -31,7 +31,6 @@ UNCHECKED = (
     "src/bascule/development",
     "src/bascule/loop",
     "src/bascule/supervisor",
-    "src/bascule/worker",
     "tests/contract",
     "tests/django",
     "tests/process",

@@ -1,4 +1,4 @@
-"""What all connections of a worker share: the interface, the limits, one coarse clock, the drain.
+"""The shared side of connections: the interface, the limits, one coarse clock, the drain.
 
 One tick serves every deadline of every connection: no timer is made or cancelled for a request.
 Deadlines are in seconds of `now`, which the tick sets; they are as exact as the tick is short,
@@ -43,13 +43,13 @@ TOO_LATE = b"the application did not answer in time\n"
 
 
 class RequestJudge(Protocol):
-    """What is asked about requests that have fields of proxies."""
+    """Judges requests that have fields of proxies."""
 
     def look(self, request: Request, endpoint: Endpoint) -> None: ...
 
 
 class Connection(Protocol):
-    """What the hub asks of a connection."""
+    """A connection, as the hub calls it."""
 
     def tick(self, now: float) -> None: ...
 
@@ -188,7 +188,7 @@ class Hub:
         if full and not self.draining:
             self.set_accepting(True)
 
-    # What is the same for a request by every protocol.
+    # Steps of a request that are the same for every protocol.
 
     def exchange(self, request: Request, carrier: Carrier, arrived_at: float) -> Exchange:
         """A new exchange, not started yet, of a request in which what proxies say of it has been
@@ -285,7 +285,7 @@ class Hub:
                 self.threads_due = now + BETWEEN_THREADS
 
     def replaced(self, connection: Connection, successor: Connection) -> None:
-        """A connection goes on as something else."""
+        """A connection continues as another object."""
         self.connections.discard(connection)
         self.connections.add(successor)
 
@@ -297,7 +297,7 @@ class Hub:
         return self.interface.count_running() - self.interface.count_switched()
 
     def tick(self) -> None:
-        """Let every connection look at its deadlines."""
+        """Have every connection check its deadlines."""
         now = self.look_at_clock()
         self.set_date()
         self.counted = 0
@@ -342,6 +342,6 @@ class Hub:
 
     @property
     def deserted(self) -> bool:
-        """No connection is open, and every call that is running sends to nobody."""
+        """No connection is open, and every running call sends to a client that has gone."""
         interface = self.interface
         return not self.connections and interface.count_running() == interface.count_deserted()

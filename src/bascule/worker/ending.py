@@ -1,7 +1,7 @@
 """Ends a process that has served, even if the application has left something running in it.
 
 At exit Python waits for every thread that is not a daemon, for the threads of executors, and for
-the children of multiprocessing, without any limit. A server that was told to stop must end. So a
+the children of multiprocessing, without any limit. A server that was asked to stop must end. So a
 thread watches over the exit:
 
     after a second    threads and children that are still running are named in the log

@@ -38,7 +38,7 @@ Descriptors = Callable[[], Iterable[int]]
 
 
 class Serving:
-    """What makes this process a server.
+    """The things that make this process a server.
 
     caught: signals, with our handlers.
     held: return the descriptors that are kept from children.

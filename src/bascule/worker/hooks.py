@@ -47,7 +47,7 @@ class Hook:
             raise StartupError(startup_message(self.label, error, "failed; it")) from None
 
     def end(self, pid: int) -> None:
-        """Call it for an end. pid: of the worker. What it raises is logged."""
+        """Call it for an end. pid: of the worker. Its exceptions are logged."""
         try:
             self.function(*(pid,)[: self.arguments])
         except (Exception, SystemExit):

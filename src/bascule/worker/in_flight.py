@@ -1,8 +1,7 @@
-"""What a worker is doing: the requests in flight, and the stacks of its threads and tasks.
+"""The requests in flight of a worker, and the stacks of its threads and tasks.
 
-Nothing is kept for this while requests are served. Connections know their exchanges, interfaces
-their calls; both are asked when somebody wants to know, in any thread, also while the loop is
-blocked.
+In-flight requests are found by walking live objects; no table is kept. Connections know their
+exchanges, interfaces their calls. This works in any thread, also while the loop is blocked.
 """
 
 import sys
@@ -41,7 +40,8 @@ class InFlight:
 
 
 def exchanges(hub: Hub) -> list[Exchange]:
-    """Those that have a connection, and those whose call goes on without one; the oldest first."""
+    """Return the exchanges with a connection, and those whose call continues without one; the
+    oldest first."""
     found: dict[int, Exchange] = {}
     for connection in tuple(hub.connections):
         for carrier in (connection, *tuple(getattr(connection, "carriers", {}).values())):
@@ -54,7 +54,7 @@ def exchanges(hub: Hub) -> list[Exchange]:
 
 
 def in_flight(hub: Hub) -> list[InFlight]:
-    """What is running, the oldest first."""
+    """Return the requests in flight, the oldest first."""
     now = perf_counter()
     return [seen(exchange, now) for exchange in exchanges(hub)]
 

@@ -20,7 +20,7 @@ def listening_sockets(
     owner: Identity | None = None,
     environ: MutableMapping[str, str] = os.environ,
 ) -> list[socket.socket]:
-    """Open the sockets that the settings say; where nobody said any, take systemd's.
+    """Open the sockets of the settings; without any in the settings, take those of systemd.
 
     owner: whose the files of UNIX sockets become. environ: has what systemd says, and is without
     it afterwards. Raises BindError, or UsageError for an owner that cannot be.
@@ -48,7 +48,7 @@ def _opened(settings: Settings, environ: MutableMapping[str, str]) -> list[socke
     unused = [str(address) for address in given if address not in settings.addresses]
     if unused:
         logger.warning(
-            "sockets of the service manager that nobody listens on: %s. "
+            "unused sockets of the service manager: %s. "
             "Leave the settings out that say where to listen, or name these too.",
             ", ".join(unused),
         )

@@ -1,6 +1,6 @@
 """A file that holds the process number, for tools that need one.
 
-What is at the path decides:
+The file at the path decides:
 
 nothing, or an empty file              it is written
 the number of no running process       that server was killed: the file is replaced

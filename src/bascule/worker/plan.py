@@ -1,4 +1,4 @@
-"""What each layer below gets of the settings. Only this package sees them whole."""
+"""The plans for the layers below, made of the settings, which only this package sees whole."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,8 +58,8 @@ def without_last_call(plan: ConnectionPlan) -> ConnectionPlan:
 
 
 def stall_after(settings: Settings) -> float | None:
-    """Seconds after which a loop counts as blocked; None where nobody is to look. With --debug
-    asyncio's own threshold."""
+    """Return the seconds after which a loop counts as blocked; None if it is not watched. With
+    --debug asyncio's own threshold."""
     after = settings.loop_stall
     return after if after is None or not settings.debug else min(after, DEBUG_STALL)
 
@@ -106,7 +106,8 @@ def alpn(settings: Settings) -> list[str]:
 
 
 def tls_context(settings: Settings) -> "WatchedContext | None":
-    """What connections are encrypted with; None without TLS. Raises UsageError."""
+    """Return the context that connections are encrypted with; None without TLS. Raises
+    UsageError."""
     if not settings.ssl_certfile:
         return None
     from bascule.sockets.tls import TLSFiles, WatchedContext

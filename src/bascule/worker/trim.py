@@ -6,9 +6,10 @@ at the end of one. Responses are made in several threads and freed in another, s
 always left at the end. `malloc_trim` returns every free page. It takes time in proportion to the
 free memory, so it is called once, when a rush is over, and in a thread.
 
-A rush is told by the memory that the process has gained, and is over when its clients account for
-little of that. Rejected: the weight of the clients at each tick. A short rush is over before the
-next tick, and one that ends between two ticks is trimmed while a part of it is still there.
+A rush is recognised by the memory that the process has gained, and is over when its clients
+account for little of that. Rejected: the weight of the clients at each tick. A short rush is over
+before the next tick, and one that ends between two ticks is trimmed while a part of it is still
+there.
 
 Without glibc there is no such function, and without /proc no way to see a rush; then nothing is
 done.
@@ -54,7 +55,7 @@ class Trimmer:
         weight = unsent + CONNECTION_WEIGHT * connections + CALL_WEIGHT * calls
         if gained < RUSH or weight > gained // OVER or now < self._silent_until:
             return
-        # What remains after this belongs to the application, until the next ticks see less.
+        # Memory that remains after this belongs to the application, until the next ticks see less.
         self._least = memory
         self._silent_until = now + PAUSE
         self._trim()
@@ -76,7 +77,7 @@ def trim_in_thread() -> None:
 
 def trim() -> None:
     """Have malloc return all free pages."""
-    # Not before it is wanted: it is large.
+    # Imported lazily: it is large.
     import ctypes
 
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -54,8 +54,8 @@ async def tick(hub: Hub) -> None:
 
 
 async def status_of(reader: asyncio.StreamReader) -> int:
-    """The status of the response, 0 for none. What is interim (RFC 9110 section 15.2) goes before
-    it, 103 with early hints for example."""
+    """Return the status of the response, 0 for none. Interim responses (RFC 9110 section 15.2)
+    come before it, 103 with early hints for example."""
     status = 100
     while 100 <= status < 200:
         # HTTP/1.1 200 OK

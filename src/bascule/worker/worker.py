@@ -55,11 +55,12 @@ logger = logging.getLogger("bascule")
 WARN_EVERY = 10.0
 # A client that is in its TLS handshake when the server stops gets this many seconds to finish it.
 HANDSHAKE_GRACE = 2.0
-# Calls that send a response to nobody get this long to end by themselves when the server stops.
+# Calls that send to a client that has gone get this long to end by themselves when the server
+# stops.
 DESERTED_GRACE = 2.0
-# What is left of the application gets this long to notice that it was cancelled.
+# Tasks and threads of the application get this long to notice that they were cancelled.
 CANCEL_GRACE = 1.0
-# The same where somebody has asked to stop at once.
+# The same where the operator has asked to stop at once.
 HURRIED_GRACE = 0.1
 
 
@@ -97,7 +98,7 @@ class Worker:
             )
             for called in self.called
         }
-        # A response that goes on quietly may have half of the time, in case it comes to an end.
+        # A silent response may have half of the time, in case it comes to an end.
         self.stopping = Stopping(settings.timeout_graceful_shutdown / 2)
         self.wsgi: WsgiInterface | None = None
         self.hub: Hub | None = None
@@ -171,13 +172,14 @@ class Worker:
             self.slot.accepting = True
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
-        """What connections get: the one application's interface, or the choice among several."""
+        """Return the interface for connections: of the one application, or the choice among
+        several."""
         if self.wrap_interface is not None:
             return self.wrap_interface(self.make_served(loop) if self.called else None)
         return self.make_served(loop)
 
     def make_served(self, loop: asyncio.AbstractEventLoop) -> Interface:
-        """What calls the applications."""
+        """Return the interface that calls the applications."""
         interface = self.make_applications(loop)
         if self.settings.accel_redirect:
             from bascule.worker.static import handing_over
@@ -206,7 +208,7 @@ class Worker:
         return DispatchInterface(routes, websocket, self.settings.root_path)
 
     def make_one(self, called: "CalledApplication", loop: asyncio.AbstractEventLoop) -> Interface:
-        """An application's interface. One that is not used is not even imported."""
+        """An application's interface. Interfaces that are not used are not even imported."""
         point = called.application.point
         mounted = point.prefix if point is not None else ""
         if called.is_wsgi:
@@ -268,7 +270,7 @@ class Worker:
             await warm_up(Hub(hub.loop, hub.interface, plan, observers, self.set_accepting), path)
 
     def make_proxy_fields(self) -> "ProxyFields | None":
-        """What judges the fields of proxies."""
+        """Return the judge of fields of proxies; None where the application gets them."""
         settings = self.settings
         if not settings.proxy_headers:
             return None
@@ -279,7 +281,7 @@ class Worker:
         return ProxyFields(trusted, names, self.warn)
 
     def make_proxy_headers(self) -> "ProxyHeaders | None":
-        """What reads PROXY headers."""
+        """Return the reader of PROXY headers; None without."""
         settings = self.settings
         if not settings.proxy_protocol:
             return None
@@ -328,7 +330,7 @@ class Worker:
             if self.wsgi is not None and self.wsgi.pool is not None:
                 self.starvation.look(self.wsgi.pool, time.perf_counter())
 
-    # What it is doing.
+    # The requests in flight.
 
     @property
     def should_exit(self) -> bool:
@@ -346,7 +348,7 @@ class Worker:
         return stacks(self.hub, self.loop_thread) if self.hub is not None else ""
 
     def where_loop_is(self) -> str:
-        """What the loop's thread does at this moment, and what is in flight."""
+        """Return the stack of the loop's thread, and the requests in flight."""
         return f"{thread_stack(self.loop_thread)}{listing(self.in_flight())}"
 
     # The end.
