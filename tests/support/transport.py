@@ -109,6 +109,7 @@ class FakeTransport:
         self._is_gone = is_gone
         self._reads = reads
         self._congested = False
+        self._high_water = self.HIGH_WATER
         self._unsent = bytearray()
         self._inbound: deque[bytes] = deque()
 
@@ -126,6 +127,9 @@ class FakeTransport:
     def get_write_buffer_size(self) -> int:
         return len(self._unsent)
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._high_water = self.HIGH_WATER if high is None else high
+
     def can_write_eof(self) -> bool:
         return self._can_eof
 
@@ -139,7 +143,7 @@ class FakeTransport:
         self._unsent += data
         if self._reads:
             self._take(len(self._unsent))
-        if len(self._unsent) > self.HIGH_WATER and not self._congested:
+        if len(self._unsent) > self._high_water and not self._congested:
             self._congested = True
             self.protocol.pause_writing()
 
@@ -224,13 +228,14 @@ class FakeTransport:
             data = self._inbound.popleft()
             if data:
                 self.protocol.data_received(data)
-            elif not self.protocol.eof_received():
+            elif not self.protocol.eof_received() or not self._can_eof:
+                # Under TLS a close_notify ends both sides, whatever the protocol says.
                 self.close()
 
     def _take(self, count: int) -> None:
         self.received += self._unsent[:count]
         del self._unsent[:count]
-        if self._congested and len(self._unsent) <= self.LOW_WATER:
+        if self._congested and len(self._unsent) <= min(self.LOW_WATER, self._high_water):
             self._congested = False
             self.protocol.resume_writing()
         if self.closing:

@@ -1,6 +1,7 @@
 """The event loop and its transports; the only package that imports uvloop and aiofastnet.
 
 choice     which loop, and what it is called
+transport  what connections rely on in a transport
 acceptor   accepting connections on a listening socket
 handshake  TLS connections, and alerts for clients whose handshake fails
 fastnet    the same with aiofastnet's transports
@@ -10,7 +11,7 @@ reading    reading on after a pause
 """
 
 from bascule.loop.acceptor import Acceptor, listen
-from bascule.loop.choice import loop_factory, loop_name, new_event_loop, transport_name
+from bascule.loop.choice import loop_factory, loop_name, new_event_loop
 from bascule.loop.files import sendfile
 from bascule.loop.reading import resume_reading
 
@@ -22,5 +23,4 @@ __all__ = [
     "new_event_loop",
     "resume_reading",
     "sendfile",
-    "transport_name",
 ]

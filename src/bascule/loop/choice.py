@@ -38,12 +38,3 @@ def loop_factory(kind: str) -> Callable[[], asyncio.AbstractEventLoop]:
 def loop_name(loop: asyncio.AbstractEventLoop) -> str:
     """ "uvloop", "asyncio", or the package of a loop that is neither."""
     return type(loop).__module__.partition(".")[0]
-
-
-def transport_name(loop: asyncio.AbstractEventLoop) -> str:
-    """Whose transports connections get on this loop: "aiofastnet", or the loop's own name."""
-    try:
-        import aiofastnet
-    except ImportError:
-        return loop_name(loop)
-    return aiofastnet.__name__

@@ -52,6 +52,49 @@ def test_a_goaway_reaches_a_client_that_still_sends(rig, can_eof):
     rig.assert_nothing_left()
 
 
+@pytest.mark.parametrize("can_eof", [True, False], ids=["plain", "tls"])
+def test_a_client_that_still_sends_has_longer_for_the_goaway(rig, can_eof):
+    """It may read nothing before it has sent all, and a reset would take the GOAWAY from it."""
+    client = connected(rig, can_eof=can_eof)
+    client.send(FLOOD)
+    for _ in range(round(DEADLINES.longest_linger / DEADLINES.linger) - 1):
+        rig.pass_time(DEADLINES.linger - TICK)
+        client.send(h2.ping())
+        assert client.undelivered == 0
+        assert not client.closing
+    rig.pass_time(DEADLINES.longest_linger)
+    assert client.lost
+    rig.assert_nothing_left()
+
+
+def test_a_client_that_sends_without_end_is_cut(rig):
+    client = connected(rig)
+    client.send(FLOOD)
+    ticks = 0
+    while not client.lost:
+        client.send(h2.ping())
+        rig.pass_time(TICK)
+        ticks += 1
+    assert ticks * TICK <= DEADLINES.longest_linger + DEADLINES.linger + TICK
+
+
+def test_a_connection_that_ends_reads_on(rig):
+    """However much comes behind what ended it."""
+    client = connected(rig)
+    client.send(FLOOD * 20)
+    assert goaway_of(client) == "ENHANCE_YOUR_CALM"
+    assert client.reading
+
+
+def test_a_refusal_behind_a_complete_response_is_no_second_request(make_rig):
+    rig = make_rig(body=1000)
+    client = connected(rig)
+    client.send(h2.headers(1, h2.POST, end=False))
+    rig.calls[0].respond(RESPONSE)
+    client.send(h2.data(1, b"x" * 2000, end=False))
+    assert len(rig.access_lines) == 1
+
+
 def test_a_goaway_reaches_a_client_that_is_behind_with_its_reading(rig):
     """The moment to linger begins when it has read the GOAWAY."""
     client = connected(rig)

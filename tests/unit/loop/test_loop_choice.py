@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bascule.errors import UsageError
-from bascule.loop import loop_name, new_event_loop, transport_name
+from bascule.loop import loop_name, new_event_loop
 
 
 @pytest.fixture
@@ -30,7 +30,6 @@ def test_the_kinds(make, kind, name):
     loop = make(kind)
     assert isinstance(loop, asyncio.AbstractEventLoop)
     assert loop_name(loop) == name
-    assert transport_name(loop) == "aiofastnet"
 
 
 def test_auto_does_without_uvloop(make, monkeypatch):
@@ -44,12 +43,6 @@ def test_uvloop_asked_for_by_name_must_be_there(make, monkeypatch):
         make("uvloop")
     assert "pip install uvloop" in str(caught.value)
     assert "--loop asyncio" in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["uvloop", "asyncio"])
-def test_without_aiofastnet_the_transports_are_the_loops(make, monkeypatch, kind):
-    monkeypatch.setitem(sys.modules, "aiofastnet", None)
-    assert transport_name(make(kind)) == kind
 
 
 def test_a_loop_of_another_package_is_named_after_it(make):
