@@ -1,4 +1,4 @@
-"""What the contract tests do not try over HTTP/2, and why.
+"""The contract tests that do not run over HTTP/2, and the reasons.
 
 Everything else runs over both. A name is a test's, `module: name` without `test_contract_` and
 `test_`, or a whole module's.
@@ -19,7 +19,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "request_timeout: both_sides_of_a_project",
         "wsgi_interrupt_race",
     ),
-    "it writes octets of HTTP/1.1, or of 1.0": (
+    "it writes bytes of HTTP/1.1, or of 1.0": (
         "asgi_extensions: trailers_to_an_http_1_0_client",
         "asgi_extensions: early_hint_to_an_http_1_0_client_is_left_out",
         "asgi_scope: http_1_0",
@@ -45,7 +45,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "the PROXY header comes before any protocol; test_proxy_header_before_http2 has it there": (
         "proxies: proxy_header",
-        "proxies: proxy_header_octet_by_octet",
+        "proxies: proxy_header_byte_by_byte",
         "proxies: proxy_header_before_tls",
         "proxies: connection_of_the_proxys_own",
         "proxies: client_without_an_address",
@@ -77,7 +77,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "asgi_tasks: context_does_not_leak_after_a_large_response",
         "wsgi_inline: pipelined_requests_are_called_in_order",
     ),
-    "the end of a body is a frame, so nobody has to guess (RFC 9113 section 8.1)": (
+    "the end of a body is a frame, so there is no guessing (RFC 9113 section 8.1)": (
         "asgi_continue: connection_does_not_guess_whether_the_body_comes_after_all",
     ),
     "TE with anything but trailers is malformed (RFC 9113 section 8.2.2)": (

@@ -67,7 +67,7 @@ async def asgi_echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def check(port: int) -> None:
-    """A client's look at one of the two."""
+    """A client's view of one of the two."""
     client = Http1Client(port)
     try:
         response = client.request("POST", "/a%20b", body=BODY)
@@ -271,7 +271,7 @@ def check_chat(port: int) -> None:
     url = f"ws://127.0.0.1:{port}"
     with connect(f"{url}/chat", subprotocols=["a", "b"], proxy=None) as client:  # type: ignore[list-item]
         assert client.subprotocol == "a"
-        for message in ("text", b"octets", "x" * 100_000):
+        for message in ("text", b"bytes", "x" * 100_000):
             client.send(message)
             assert client.recv(DEADLINE) == message
         client.send("end")

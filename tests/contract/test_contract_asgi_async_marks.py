@@ -1,4 +1,4 @@
-"""`receive` and `send` pass for coroutine functions where somebody asks before awaiting them."""
+"""`receive` and `send` pass for coroutine functions in code that checks before it awaits them."""
 
 import asyncio
 import inspect

@@ -84,7 +84,7 @@ def test_connection_is_kept_after_a_slow_response(serve: Serve) -> None:
 
 
 def test_send_that_waits_can_be_cancelled(serve: Serve) -> None:
-    """What was given to it is sent all the same; the response goes on after it."""
+    """Data given to a cancelled send is sent all the same; the response continues after it."""
     cancelled = Flag()
 
     @app

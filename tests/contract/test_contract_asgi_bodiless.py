@@ -100,7 +100,7 @@ def test_trailers_behind_it_are_dropped(serve: Serve) -> None:
 
 
 def test_what_is_done_behind_the_response_is_waited_for(serve: Serve) -> None:
-    """When the server stops: only a stream to nobody is not."""
+    """When the server stops, a response without a reader is not complete."""
     finish, result = Flag(), Flag()
 
     @app

@@ -1,7 +1,7 @@
 """Clients that leave (ASGI HTTP specification 2.3, "Disconnect"; of 2.4 "Disconnected Client").
 
-What is sent to a client that has gone is dropped, as 2.3 has it. A stream that nothing else would
-end gets the OSError of 2.4.
+Data sent to a disconnected client is dropped, as in 2.3. A stream that nothing else would end gets
+the OSError of 2.4.
 """
 
 import asyncio
@@ -114,7 +114,7 @@ def left_behind(
 ) -> tuple[Served, Flag]:
     """Run `after(receive, send)` in an application whose client has gone; the flag has its result.
 
-    begun: the response has begun by then. listens: the application is told that it is gone.
+    begun: the response has begun by then. listens: the application learns that it is gone.
     """
     waiting, gone, result = Flag(), Flag(), Flag()
 
@@ -248,7 +248,8 @@ def test_a_stream_that_goes_on_although_it_was_told_is_ended(
 def test_a_quiet_stream_whose_client_closed_in_peace_holds_no_connection(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is written that would show that the client is gone, and nobody listens."""
+    """Nothing is written that would show that the client is gone, and the application does not
+    listen."""
     monkeypatch.setattr("bascule.interfaces.asgi.http.FORSAKEN_AFTER", 0.0)
     finish = Flag()
 
@@ -294,7 +295,7 @@ def test_a_stream_to_nobody_does_not_hold_the_stop(
 
 
 def test_application_may_return_without_a_response(serve: Serve) -> None:
-    """There is nobody to answer, so nothing is missing."""
+    """There is no client to answer, so nothing is missing."""
 
     async def give_up(receive: Any, send: Any) -> str:
         return "returned"

@@ -129,7 +129,7 @@ def test_oserror_of_the_application_is_an_error(serve: Serve) -> None:
 
 
 def test_exception_group(serve: Serve) -> None:
-    """What task groups raise."""
+    """The exceptions of task groups."""
 
     @app
     async def stumble(receive: Any, send: Any) -> None:
@@ -187,7 +187,7 @@ FORBIDDEN_HEADERS = [
 
 
 @pytest.mark.parametrize("header", FORBIDDEN_HEADERS, ids=repr)
-def test_forbidden_octets_raise_and_become_500(serve: Serve, header: tuple[bytes, bytes]) -> None:
+def test_forbidden_bytes_raise_and_become_500(serve: Serve, header: tuple[bytes, bytes]) -> None:
     """Response splitting (CVE-2020-7695): nothing of such a head leaves the server."""
     raised = Flag()
 
@@ -265,7 +265,7 @@ def test_body_too_short_breaks_the_response_off(serve: Serve) -> None:
 
 
 def test_body_too_long_raises_and_breaks_the_response_off(serve: Serve) -> None:
-    """Not an octet past the declared length is sent: a client takes it for the next response."""
+    """Not a byte past the declared length is sent: a client takes it for the next response."""
     served = serve(lengths(5, [b"ab", b"cdef"]))
     assert served.connect().open("GET").read_broken() in (b"ab", b"")
     assert "Content-Length" in served.taken_log()

@@ -93,7 +93,7 @@ def test_pathsend_with_a_status_without_body(
 
 
 def test_pathsend_of_a_missing_file_raises_with_nothing_sent(serve: Serve, tmp_path: Path) -> None:
-    """OSError at the call; the response can go on otherwise."""
+    """OSError at the call; the response can continue otherwise."""
     raised = Flag()
 
     @app

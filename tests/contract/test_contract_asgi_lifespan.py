@@ -163,7 +163,7 @@ def test_state_is_there_when_it_is_empty(served: MakeServed) -> None:
 def test_startup_failed_stops_the_server_with_the_message(
     served: MakeServed, mode: str, message: str, after: str
 ) -> None:
-    """Whatever the application does then, nothing of it is left (the fixture looks)."""
+    """Nothing of the application is left, in any case (the fixture checks)."""
 
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -285,7 +285,7 @@ def test_failing_shutdown_is_logged_and_the_server_stops(served: MakeServed, kin
 
 
 def test_application_that_leaves_its_lifespan_early_is_served_on(served: MakeServed) -> None:
-    """It returned after startup; there is nobody to shut down."""
+    """It returned after startup; there is nothing to shut down."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":

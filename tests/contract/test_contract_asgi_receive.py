@@ -185,7 +185,7 @@ def test_after_the_response_it_says_disconnect(serve: Serve) -> None:
 
 
 def test_a_receive_that_waits_when_the_response_ends_says_disconnect(serve: Serve) -> None:
-    """Nobody else would ever wake the task that listens for the client's leaving."""
+    """Nothing else would ever wake the task that listens for the disconnect."""
     got = Flag()
 
     @app
@@ -334,7 +334,7 @@ def test_a_thousand_cancelled_receives_hold_nothing(serve: Serve) -> None:
     "way", ["create_task", "wait_for", "gather", "shield", "ensure_future", "wait"]
 )
 def test_receive_is_given_to(serve: Serve, way: str) -> None:
-    """It is a coroutine to whoever looks, whether its message is there or not."""
+    """It looks like a coroutine, whether its message is there or not."""
 
     async def through(awaitable: Any) -> Any:
         if way == "create_task":
@@ -368,7 +368,7 @@ def test_receive_is_given_to(serve: Serve, way: str) -> None:
 
 
 def test_message_is_taken_when_it_is_awaited(serve: Serve) -> None:
-    """An awaitable that nobody awaits takes nothing away."""
+    """An awaitable that is not awaited takes no message."""
 
     @app
     async def forget(receive: Any, send: Any) -> None:

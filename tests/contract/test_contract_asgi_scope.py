@@ -134,7 +134,7 @@ def test_path_is_decoded_and_raw_path_is_not(
 
 
 def test_path_that_is_not_utf8_is_still_text(serve: Serve) -> None:
-    """What becomes of it is left open; the application must be called, and raw_path tells."""
+    """Its decoded form is open; the application must be called, and raw_path has the bytes."""
     scope = scope_of(serve, "GET", "/caf%E9/%FF")
     assert type(scope["path"]) is str
     assert scope["path"].startswith("/caf")
@@ -247,7 +247,7 @@ def test_requests_share_nothing_mutable(serve: Serve) -> None:
 
 
 def test_concurrent_requests_have_scopes_of_their_own(serve: Serve) -> None:
-    """What one request writes into its scope, no other sees."""
+    """A request does not see the changes of another one to its scope."""
     both_here, seen = Flag(), SimpleQueue[tuple[str, Any]]()
     waiting: list[str] = []
 

@@ -277,7 +277,7 @@ def test_body_may_be_another_byte_string(serve: Serve, kind: Any) -> None:
     async def answer(receive: Any, send: Any) -> None:
         await start(send)
         await body(send, kind(data), more=True)
-        # What was sent is sent, whatever becomes of the buffer.
+        # Sent data does not change with the buffer.
         data[:] = b"xyz"
         await body(send)
 
@@ -358,7 +358,7 @@ START = of("start", status=200)
 PIECE = of("body", body=b"a", more_body=True)
 END = of("body", body=b"z")
 
-# What was sent, and what must then be refused.
+# The messages sent, and the message that must then be refused.
 WRONG_ORDER = [
     ([], PIECE),
     ([], END),
@@ -384,7 +384,7 @@ WRONG_ORDER = [
 def test_message_out_of_order_raises(
     serve: Serve, before: list[Any], wrong: dict[str, Any]
 ) -> None:
-    """RuntimeError at the call, and the application can go on as if it had not been made."""
+    """RuntimeError at the call, and the application can continue as if it had not been made."""
     raised = Flag()
 
     @app
@@ -416,7 +416,7 @@ def test_message_out_of_order_raises(
 def test_message_that_is_none_raises_and_can_be_corrected(serve: Serve, message: Any) -> None:
     @app
     async def answer(receive: Any, send: Any) -> None:
-        with pytest.raises(Exception):  # noqa: B017, PT011  which one is nobody's business
+        with pytest.raises(Exception):  # noqa: B017, PT011  any exception
             await send(message)
         await respond(send, b"ok")
 
@@ -448,7 +448,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("message", MALFORMED, ids=repr)
 def test_malformed_start_becomes_500(serve: Serve, message: dict[str, Any]) -> None:
-    """Whatever an application sends, its client gets a whole answer, and the log says why."""
+    """For any mistake, the client gets a whole response, and the log has the reason."""
 
     @app
     async def answer(receive: Any, send: Any) -> None:
@@ -486,7 +486,7 @@ def test_malformed_later_body_breaks_the_response_off(serve: Serve) -> None:
 
 
 def test_early_response_leaves_a_small_body_unread(serve: Serve) -> None:
-    """What is left of the request does not become the next one."""
+    """The rest of the request does not become the next one."""
 
     @app
     async def answer(receive: Any, send: Any) -> None:
@@ -506,7 +506,7 @@ def test_early_response_before_the_body_is_sent(serve: Serve) -> None:
 
     client = serve(answer).connect()
     for _ in range(2):
-        # How long a chunked body will be nobody knows, so the connection would not be kept.
+        # The length of a chunked body is not known, so the connection would not be kept.
         stream = client.open("POST", "/", [("Content-Length", "18")], more=True)
         assert stream.response().body == b"early"
         stream.send(b"late, but ")
@@ -517,7 +517,7 @@ def test_early_response_before_the_body_is_sent(serve: Serve) -> None:
 def test_early_response_reaches_a_client_that_sends_everything_first(
     serve: Serve, size: int
 ) -> None:
-    """Closing on unread octets would reset the connection (RFC 9112 section 9.6)."""
+    """Closing on unread bytes would reset the connection (RFC 9112 section 9.6)."""
 
     @app
     async def answer(receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""What an application is told when the server stops."""
+"""The messages to an application when the server stops."""
 
 import asyncio
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_a_stream_of_events_is_told_and_ends_complete(serve: Serve) -> None:
 
 
 def test_a_stream_of_events_has_a_moment_to_say_goodbye(serve: Serve) -> None:
-    """Before it is told, its application can ask, and the stream has an end of its own."""
+    """The application can ask before it gets the message, and end the stream by itself."""
     told = Flag()
 
     async def site(scope: Any, receive: Any, send: Any) -> None:
@@ -273,7 +273,7 @@ def test_websockets_have_it_too(serve_sockets: Serve) -> None:
 
 
 def ticks_pass(served: Served, count: int) -> None:
-    """Wait until the worker has looked at every connection so often."""
+    """Wait until the worker has checked every connection so often."""
     seen: list[float] = []
 
     def look() -> bool:

@@ -1,4 +1,4 @@
-"""What surrounds the call: its task, its context, and work that goes on after the response."""
+"""The surroundings of a call: its task, its context, and work after the response."""
 
 import asyncio
 import contextvars
@@ -125,7 +125,7 @@ def test_application_may_cancel_its_own_task(serve: Serve) -> None:
 
 
 def seen_by_requests(serve: Serve, exchange: Callable[[Served], None], read: bool) -> list[str]:
-    """What two requests find in `variable`, each before it sets it."""
+    """The values of `variable` in two requests, each before it sets it."""
     seen: SimpleQueue[str] = SimpleQueue()
 
     async def mark(scope: Any, receive: Any, send: Any) -> None:

@@ -183,7 +183,7 @@ def test_client_that_leaves(serve_tls: Serve) -> None:
 def test_close_reaches_the_client_as_a_proper_end(
     serve_tls: Serve, protocol: type[Http1Client]
 ) -> None:
-    """Without close_notify it could not be told from an attacker's cut."""
+    """Without close_notify it would look like an attacker's cut."""
 
     @app
     async def answer(receive: Any, send: Any) -> None:

@@ -80,7 +80,7 @@ class Pinned(requests.adapters.HTTPAdapter):
 def by_requests(url: str, context: ssl.SSLContext | None, size: int, chunked: bool) -> list[int]:
     with requests.Session() as session:
         session.mount("https://", Pinned(context))
-        # Environment variables of proxies are nobody's business here.
+        # Environment variables of proxies must not have an effect here.
         session.trust_env = False
         return [
             session.post(url, data=pieces(size) if chunked else b"x" * size).status_code

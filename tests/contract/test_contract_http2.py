@@ -119,10 +119,10 @@ def test_a_preface_in_pieces(serve2: Serve, size: int) -> None:
     served = serve2(echo)
     with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        octets = frames.OPENING + frames.headers(1)
-        sock.sendall(octets[:size])
+        data = frames.OPENING + frames.headers(1)
+        sock.sendall(data[:size])
         served.wait_until(lambda: len(served.hub.connections) == 1)
-        sock.sendall(octets[size:])
+        sock.sendall(data[size:])
         assert sock.recv(9)[3] == frames.TYPES["settings"]
 
 
@@ -149,10 +149,10 @@ def test_only_http2(serve2: Serve) -> None:
     assert served.connect().request().status == 200
     with socket.create_connection(("127.0.0.1", served.port), DEADLINE) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        octets = b""
+        data = b""
         while piece := sock.recv(100):
-            octets += piece
-    assert frames.frames_of(octets)[-1].kind == "goaway"
+            data += piece
+    assert frames.frames_of(data)[-1].kind == "goaway"
     assert "does not begin with the HTTP/2 preface" in served.taken_log()
 
 
@@ -208,7 +208,7 @@ def wsgi_turn_away(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def test_an_answer_to_an_upload_that_nobody_reads(
     serve2: Serve, certificates: Certificates, app: Any
 ) -> None:
-    """httpx looks at the answer when it has sent all of the request."""
+    """httpx reads the response when it has sent the whole request."""
     served = serve2(app, limit_request_body=400_000, **certificates.settings)
     url = f"https://127.0.0.1:{served.port}/"
     with httpx.Client(http2=True, verify=certificates.context(), timeout=DEADLINE) as client:
@@ -335,10 +335,10 @@ def test_the_stop_finishes_what_is_under_way(serve2: Serve) -> None:
         served.begin_stop()
         served.wait_until(lambda: served.hub.draining)
         go.set()
-        octets = b""
+        data = b""
         while piece := sock.recv(1000):
-            octets += piece
-    told = frames.frames_of(octets)
+            data += piece
+    told = frames.frames_of(data)
     goaways = [frame.number for frame in told if frame.kind == "goaway"]
     assert goaways == [2**31 - 1, 1]
     assert b"".join(frame.payload for frame in told if frame.kind == "data") == b"done"
@@ -405,7 +405,7 @@ def test_a_websocket(serve2: Serve, app: Any) -> None:
     assert [(kind, len(payload)) for kind, _, payload in told] == [
         *((TEXT, 10), (TEXT, 100_000), (CLOSE, 2))
     ]
-    # The connection goes on.
+    # The connection stays open.
     assert client.h2.open_outbound_streams <= 1
 
 
@@ -469,15 +469,15 @@ def test_proxy_header_before_http2(
         sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
     with sock:
         sock.sendall(frames.OPENING + frames.headers(1))
-        octets = b""
-        while b"198.51.100.7" not in octets:
-            octets += sock.recv(1000)
+        data = b""
+        while b"198.51.100.7" not in data:
+            data += sock.recv(1000)
     scheme = b"https" if tls else b"http"
-    assert octets.endswith(scheme + b" ('198.51.100.7', 50000)")
+    assert data.endswith(scheme + b" ('198.51.100.7', 50000)")
 
 
 def test_what_is_left_out_is_there() -> None:
-    """A name in `only_http1` that is nobody's would leave out nothing, and nobody would know."""
+    """A name in `only_http1` that no test has would leave out nothing, unnoticed."""
     names = set()
     for path in Path(__file__).parent.glob("test_contract_*.py"):
         module = path.stem.removeprefix("test_contract_")
@@ -490,10 +490,10 @@ def test_what_is_left_out_is_there() -> None:
 
 def told_until_closed(sock: socket.socket) -> list[str]:
     """The frames that come until the server closes, in the words of the corpus."""
-    octets = b""
+    data = b""
     while piece := sock.recv(10000):
-        octets += piece
-    return [describe(frame) for frame in frames.frames_of(octets)]
+        data += piece
+    return [describe(frame) for frame in frames.frames_of(data)]
 
 
 def connected(served: Served) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Who the client is: fields of proxies and PROXY headers, the same over every interface."""
+"""The client of a request: fields of proxies and PROXY headers, on every interface."""
 
 import socket
 import ssl
@@ -31,7 +31,7 @@ UNTRUSTED = {"forwarded_allow_ips": "10.0.0.0/8"}
 
 @dataclass
 class Seen:
-    """What an application knows of a request, whichever its interface."""
+    """The view of a request that an application has, on any interface."""
 
     client: tuple[str, int] | None
     scheme: str
@@ -121,10 +121,10 @@ class Site:
         assert self.served.request("GET", target, list(fields)).status == 200
         return self.next()
 
-    def raw(self, octets: bytes, tls: ssl.SSLContext | None = None) -> "RawClient":
+    def raw(self, data: bytes, tls: ssl.SSLContext | None = None) -> "RawClient":
         """A connection that begins with these."""
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
-        sock.sendall(octets)
+        sock.sendall(data)
         if tls is not None:
             sock = tls.wrap_socket(sock, server_hostname="127.0.0.1")
         return RawClient(sock=sock)
@@ -169,7 +169,7 @@ def ask(client: RawClient, *fields: tuple[str, str]) -> int:
 
 
 def test_client_and_scheme(serve_site: Callable[..., Site]) -> None:
-    """What is believed by default, from a proxy on the same machine."""
+    """The fields used by default, from a proxy on the same machine."""
     site = serve_site()
     seen = site.ask(("X-Forwarded-For", f"6.6.6.6, {CLIENT}"), ("X-Forwarded-Proto", "https"))
     assert (seen.client, seen.scheme) == ((CLIENT, 0), "https")
@@ -301,7 +301,7 @@ def test_nothing_of_what_is_malformed_or_contradictory_is_believed(
     assert "fields of a proxy that cannot be believed" in site.served.taken_log()
 
 
-# Fields of everybody else.
+# Fields of other peers.
 
 SPELLINGS = [
     "X-Forwarded-For",
@@ -533,7 +533,7 @@ def test_proxy_header(serve_site: Callable[..., Site], header: bytes) -> None:
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=["v1", "v2"])
-def test_proxy_header_octet_by_octet(serve_site: Callable[..., Site], header: bytes) -> None:
+def test_proxy_header_byte_by_byte(serve_site: Callable[..., Site], header: bytes) -> None:
     site = serve_site(**PROXIED)
     with site.raw(b"") as client:
         client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -548,7 +548,7 @@ def test_proxy_header_octet_by_octet(serve_site: Callable[..., Site], header: by
 def test_proxy_header_before_tls(
     serve_site: Callable[..., Site], certificates: Certificates, header: bytes
 ) -> None:
-    """Not one octet of the handshake is taken with it."""
+    """Not one byte of the handshake is taken with it."""
     site = serve_site(**PROXIED, tls=certificates.context(), **certificates.settings)
     with site.raw(header, certificates.context()) as client:
         client.send(GET)
@@ -575,8 +575,8 @@ def test_connection_of_the_proxys_own(serve_site: Callable[..., Site]) -> None:
     ids=["UNKNOWN", "UNSPEC", "UNIX"],
 )
 def test_client_without_an_address(serve_site: Callable[..., Site], header: bytes) -> None:
-    """It is neither the proxy nor one of those who connect to a UNIX socket of ours, so nothing
-    that it says of others is believed."""
+    """It is neither the proxy nor a peer on a UNIX socket of the server, so none of its fields is
+    used."""
     site = serve_site(**PROXIED, forwarded_allow_ips="unix,127.0.0.1")
     with site.raw(header + GET) as client:
         assert client.read_response().status == 200
@@ -613,7 +613,7 @@ def test_the_address_in_the_header_is_whom_fields_are_believed_of(
 
 
 @pytest.mark.parametrize(
-    ("octets", "reason"),
+    ("data", "reason"),
     [
         (GET, "sends no PROXY header"),
         (b"\x16\x03\x01\x02\x00\x01\x00", "sends no PROXY header"),
@@ -624,11 +624,11 @@ def test_the_address_in_the_header_is_whom_fields_are_believed_of(
         (proxy.binary(0x21, 0x11, bytes(9000)), "of 9000 bytes"),
     ],
 )
-def test_wrong_header(serve_site: Callable[..., Site], octets: bytes, reason: str) -> None:
+def test_wrong_header(serve_site: Callable[..., Site], data: bytes, reason: str) -> None:
     """The application is not called, and the line is one, however many come."""
     site = serve_site(**PROXIED)
     for _ in range(3):
-        with site.raw(octets) as client:
+        with site.raw(data) as client:
             assert client.read_to_end() == b""
     log = site.served.taken_log()
     assert log.count("connection closed") == 1

@@ -1,4 +1,4 @@
-"""Requests that take too long: the client has its 504, the call ends, the worker goes on."""
+"""Requests that take too long: the client gets 504, the call ends, the worker keeps serving."""
 
 import asyncio
 import threading

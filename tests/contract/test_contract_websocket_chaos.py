@@ -31,7 +31,7 @@ PIECES = (
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """What it does stands in the path."""
+    """The path chooses its behaviour."""
     path = scope["path"]
     if path == "/deny":
         await deny(send, 404, [], bytes(70_000), b"end")
@@ -73,7 +73,7 @@ def leave(client: Any, is_answered: bool, random: Random) -> None:
 
 
 def drop(served: Served, count: int, random: Random) -> None:
-    """Connections that overlap, each cut at an octet that nobody chose."""
+    """Connections that overlap, each cut at a random byte."""
     open_ones: list[tuple[Any, bool]] = []
     for _ in range(count):
         client = served.connect()
@@ -110,7 +110,7 @@ def test_a_thousand(serve_sockets: Serve) -> None:
 
 
 def test_over_tls(serve_sockets: Serve, certificates: Certificates) -> None:
-    """A reset right behind data is seen by nobody but the deadlines: on an error uvloop runs the
+    """A reset right behind data is noticed only by the deadlines: on an error uvloop runs the
     reader of a watched socket once more and then forgets it, and that run, aiofastnet's, ends with
     the data."""
     options = {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5, "timeout_keep_alive": 0.5}

@@ -182,7 +182,7 @@ def test_the_head_of_a_denial_waits_for_its_body(serve_sockets: Serve) -> None:
     ],
 )
 def test_what_is_not_in_order(serve_sockets: Serve, order: str, wrong: str) -> None:
-    """RuntimeError, and everything goes on as if it had not been said."""
+    """RuntimeError, and everything continues as if it had not been sent."""
     messages = {
         "a": {"type": "websocket.accept"},
         "c": {"type": "websocket.close"},

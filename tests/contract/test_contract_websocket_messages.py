@@ -85,11 +85,11 @@ def test_fragments_with_a_ping_between_them(serve_sockets: Serve) -> None:
     assert client.read_text() == "€"
 
 
-def test_octet_by_octet(serve_sockets: Serve) -> None:
+def test_byte_by_byte(serve_sockets: Serve) -> None:
     client = serve_sockets(echo).connect()
     client.shake_hands()
-    for octet in text("slow") + frame(PING, b"p") + binary(b"x" * 200):
-        client.send(bytes([octet]))
+    for byte in text("slow") + frame(PING, b"p") + binary(b"x" * 200):
+        client.send(bytes([byte]))
     assert client.read_text() == "slow"
     assert client.read_frame() == Frame(PONG, b"p")
     assert client.read_frame() == Frame(BINARY, b"x" * 200)
@@ -399,16 +399,16 @@ def test_a_sender_waits_for_its_reader(serve_sockets: Serve) -> None:
 
 
 def test_a_reader_holds_its_sender(serve_sockets: Serve) -> None:
-    """Forty megabytes cannot get in while nobody reads them, and all come when somebody does."""
+    """Forty megabytes do not get in before the application reads, and then all arrive."""
     go_on, total = Flag(), Flag()
 
     @accepted
     async def application(receive: Any, send: Any) -> None:
         await go_on.reached()
-        octets = 0
+        size = 0
         while (message := await receive())["type"] == "websocket.receive":
-            octets += len(message["bytes"])
-        total.set(octets)
+            size += len(message["bytes"])
+        total.set(size)
 
     client = serve_sockets(application).connect()
     client.shake_hands()

@@ -262,7 +262,7 @@ def test_exception_after_the_client_left_is_logged(serve_thread: Serve) -> None:
 
 
 def test_request_that_waits_for_a_thread_may_be_given_up(serve_thread: Serve) -> None:
-    """Called or not, it harms nobody and leaves nothing."""
+    """Called or not, it does no harm and leaves nothing."""
     called, go_on = Flag(), Flag()
 
     def app(environ: Any, start_response: Any) -> list[bytes]:

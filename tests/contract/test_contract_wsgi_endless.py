@@ -16,7 +16,7 @@ Serve = Callable[..., Served]
 
 
 class Endless:
-    """A result whose pieces are of one kind: `piece` for ever, or nothing at all until the test
+    """A result whose pieces are of one kind: `piece` forever, or nothing at all until the test
     is over."""
 
     def __init__(self, piece: bytes | None) -> None:
@@ -86,7 +86,7 @@ def test_a_response_without_a_body_ends_with_its_head(
     assert response.header("x-mine") == "1"
     result.closed.wait()
     assert client.request("GET", "/fine").body == b"fine"
-    # What only comes with a body is told when it would have come.
+    # Warnings about a body are logged when the body would have begun.
     assert "dropped" not in one.taken_log() or (path, piece) == ("/late", b"x")
 
 
@@ -149,7 +149,7 @@ def test_empty_pieces_end_when_the_client_is_reset(
 def test_empty_pieces_end_when_the_client_has_closed_and_nothing_is_written(
     served: Serve, threads: int, begun: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that has closed its side may be waiting still, but not for ever."""
+    """A client that has closed its side may be waiting still, but not forever."""
     monkeypatch.setattr(call, "FORSAKEN_AFTER", 0.05)
     called, closed = Flag(), Flag()
 

@@ -108,7 +108,7 @@ def test_method(serve_wsgi: Serve, method: str) -> None:
     ],
 )
 def test_path_is_decoded_to_latin_1(serve_wsgi: Serve, target: str, path: str, query: str) -> None:
-    """PEP 3333, "Unicode Issues": each character is one octet."""
+    """PEP 3333, "Unicode Issues": each character is one byte."""
     environ = environ_of(serve_wsgi, "GET", target)
     assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
 

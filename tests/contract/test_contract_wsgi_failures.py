@@ -73,7 +73,7 @@ def test_exception_after_the_head_breaks_the_response_off(
     assert "Mistake: half way" in served.taken_log()
 
 
-def test_exception_after_the_last_octet_leaves_the_response_whole(serve_wsgi: Serve) -> None:
+def test_exception_after_the_last_byte_leaves_the_response_whole(serve_wsgi: Serve) -> None:
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("Content-Length", "5")])
         yield b"whole"
@@ -252,7 +252,7 @@ def test_malformed_headers_become_500(serve_wsgi: Serve, headers: Any, streamed:
     assert "ERROR WSGI application" in served.taken_log()
 
 
-def test_forbidden_octets_raise_in_the_application_which_can_recover(serve_wsgi: Serve) -> None:
+def test_forbidden_bytes_raise_in_the_application_which_can_recover(serve_wsgi: Serve) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         try:
             start_response("200 OK", [("X-A", "1\r\nX-B: 2")])
@@ -272,7 +272,7 @@ def test_forbidden_octets_raise_in_the_application_which_can_recover(serve_wsgi:
 def test_body_too_short_never_looks_whole(
     serve_wsgi: Serve, pieces: list[bytes], streamed: bool
 ) -> None:
-    """Broken off, or a 500 where nothing had left yet; never a message that waits for ever."""
+    """Aborted, or a 500 if nothing had been sent; never a message that waits forever."""
     result: Any = (lambda: iter(pieces)) if streamed else pieces
     served = serve_wsgi(answering(result, headers=[("Content-Length", "5")]))
     stream = served.connect().open("GET")
@@ -289,7 +289,7 @@ def test_body_too_short_never_looks_whole(
 def test_body_too_long_never_sends_the_rest(
     serve_wsgi: Serve, pieces: list[bytes], streamed: bool
 ) -> None:
-    """A client takes octets past the declared length for the next response."""
+    """A client takes bytes past the declared length for the next response."""
     result: Any = (lambda: iter(pieces)) if streamed else pieces
     served = serve_wsgi(answering(result, headers=[("Content-Length", "4")]))
     try:

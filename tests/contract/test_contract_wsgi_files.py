@@ -199,7 +199,7 @@ def test_gzip_file_is_sent_as_it_reads(serve_wsgi: Serve, tmp_path: Path) -> Non
 
 
 def test_spooled_file(serve_wsgi: Serve) -> None:
-    """In memory until somebody asks for its descriptor."""
+    """In memory until its descriptor is requested."""
 
     def spooled() -> Any:
         file = tempfile.SpooledTemporaryFile(max_size=1_000_000)  # noqa: SIM115  the server's  # noqa: SIM115

@@ -128,7 +128,7 @@ def test_short_lines_of_bounded_length(serve_wsgi: Serve) -> None:
 @pytest.mark.parametrize("data", [None, b""])
 @pytest.mark.parametrize("way", WAYS, ids=NAMES)
 def test_no_body(serve_wsgi: Serve, method: str, data: bytes | None, way: Any) -> None:
-    """The end is there at once: nothing waits for octets that will not come."""
+    """The end is there at once: nothing waits for bytes that will not come."""
     client = serve_wsgi(echo(way)).connect()
     for _ in range(2):
         assert client.request(method, body=data).body == b""
@@ -206,7 +206,7 @@ def test_large_body_streams(serve_wsgi: Serve) -> None:
 
 @pytest.mark.parametrize("threads", [1], indirect=True)
 def test_small_body_that_comes_slowly_streams_too(serve_wsgi: Serve) -> None:
-    """A client may want to see an answer before it goes on."""
+    """A client may want to see a response before it continues."""
     got = Flag()
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -238,7 +238,7 @@ def test_slow_uploads_occupy_no_thread(serve_wsgi: Serve) -> None:
 
 @pytest.mark.parametrize("threads", [1], indirect=True)
 def test_reading_stops_while_the_application_does_not_read(serve_wsgi: Serve) -> None:
-    """What waits in memory is bounded, however large the upload."""
+    """The data in memory is bounded, however large the upload."""
     go_on, called = Flag(), Flag()
 
     def app(environ: Any, start_response: Any) -> list[bytes]:

@@ -154,7 +154,7 @@ def test_an_interruption_hits_its_own_request_or_none(served: Serve, kind: str) 
     one.loop.call_soon_threadsafe(stop.set)
     ticking.result(10)
     one.hub.request_timeout = 0.0
-    # Whatever was on its way has come out by now, or never will.
+    # A late exception has been raised by now, or never will be.
     for _ in range(100):
         assert client.request("GET", "/after").body == b"/after"
     one.wait_until_idle()
@@ -232,7 +232,7 @@ def test_handing_over_to_the_loop_is_never_hit(served: Serve) -> None:
             except RequestTimeout as error:
                 raised.set(error)
                 raise
-            other.append("went on")
+            other.append("continued")
         start_response("200 OK", [])
         return [b"fine"]
 

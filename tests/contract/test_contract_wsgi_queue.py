@@ -88,7 +88,7 @@ def test_who_has_only_closed_its_side_is_served(gated: Any) -> None:
     client = served.connect()
     stream = client.open("GET", "/half")
     client.sock.shutdown(socket.SHUT_WR)
-    # The server has asked twice whether somebody is there.
+    # The server has checked twice whether the client is there.
     client.sock.recv(
         2 * len(b"HTTP/1.1 100 Continue\r\n\r\n"), socket.MSG_PEEK | socket.MSG_WAITALL
     )

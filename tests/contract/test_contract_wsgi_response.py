@@ -347,7 +347,7 @@ def test_exception_in_close_is_logged_and_harms_nobody(serve_wsgi: Serve) -> Non
 
 @pytest.mark.parametrize("threads", [1], indirect=True)
 def test_slow_close_does_not_hold_the_response(serve_wsgi: Serve) -> None:
-    """What an application does after its last piece is no concern of the client's."""
+    """Work of an application after its last piece does not concern the client."""
     go_on, closed = Flag(), Flag()
 
     class Slow:

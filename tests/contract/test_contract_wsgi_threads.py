@@ -51,7 +51,7 @@ def test_never_more_than_there_are_threads(serve_threads: Serve) -> None:
         with lock:
             running += 1
             most = max(most, running)
-        # Three must come together to go on; a fourth would make `most` four.
+        # Three must come together to continue; a fourth would make `most` four.
         barrier.wait(DEADLINE)
         with lock:
             running -= 1

@@ -93,7 +93,7 @@ def test_a_connection_that_reads_nothing_gets_no_further_calls(
     served.wait_until(lambda: app.calls + parked(served) == 20)
     begun = app.calls
     assert begun < 10
-    # What is parked is a request all the same: a stream that is reset is forgotten.
+    # A parked request is a request all the same: a stream that is reset is forgotten.
     shut.h2.reset_stream(streams.pop())
     shut.flush()
     served.wait_until(lambda: begun + parked(served) == 19)

@@ -30,7 +30,7 @@ class ByLength:
 
 
 class Unknown(ByLength):
-    """The same, and nobody knows."""
+    """The same, undetected."""
 
     reads_by_length = False
 

@@ -46,7 +46,7 @@ def connect(served: Served, *args: Any, **options: Any) -> RawWebSocket:
 
 
 def is_ended(sock: Any) -> bool:
-    """Whether there is nobody at the other side of the client's socket."""
+    """Whether the other side of the client's socket is closed."""
     try:
         return bool(sock.recv(1) == b"")
     finally:
@@ -242,7 +242,7 @@ def test_an_error_behind_a_client_that_left_is_logged_unless_it_says_just_that(
         while ws.receive() is not None:
             pass
         if environ["PATH_INFO"] == "/quiet":
-            ws.send("nobody is there")
+            ws.send("not received")
         raise ValueError("on purpose")
 
     served = serve_wsgi_sockets(app)
@@ -336,7 +336,7 @@ def test_every_message_before_an_end_is_answered_whatever_the_timing(
     served = serve_wsgi_sockets(echo, websocket_threads=24)
 
     def converse(number: int, random: Random) -> list[str]:
-        """What is wrong with one conversation."""
+        """The mistakes of one conversation."""
         wrong = []
         for turn in range(4):
             count = random.randrange(5)
@@ -409,7 +409,7 @@ def test_reading_pauses_at_the_queue_and_goes_on_behind_it(serve_wsgi_sockets: S
 
 
 def test_a_queue_of_one_never_gets_stuck(serve_wsgi_sockets: Serve) -> None:
-    """Reading pauses and goes on at each message, in the moment in which the application takes
+    """Reading pauses and continues at each message, in the moment in which the application takes
     it."""
     served = serve_wsgi_sockets(echo, ws_max_queue=1)
     count = 300

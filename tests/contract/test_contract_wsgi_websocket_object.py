@@ -27,8 +27,8 @@ Environ = dict[str, Any]
 
 
 class Handled:
-    """An application that hands its WebSocket to `handle`. `result` is what comes of that, an
-    exception included, which then goes on to the server."""
+    """An application that hands its WebSocket to `handle`. `result` is its result, or its
+    exception, which is then raised to the server."""
 
     def __init__(self, handle: Callable[[Any], object]) -> None:
         self.handle = handle
@@ -51,7 +51,7 @@ def connect(served: Served, *args: Any, **options: Any) -> RawWebSocket:
 
 
 def raised(call: Callable[..., object], *args: Any) -> str:
-    """What ResponseError says."""
+    """The text of ResponseError."""
     with pytest.raises(ResponseError) as caught:
         call(*args)
     return str(caught.value)
@@ -93,7 +93,7 @@ def test_none_at_the_end_then_an_error(serve_wsgi_sockets: Serve) -> None:
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_a_client_that_vanishes_is_1006(serve_wsgi_sockets: Serve, how: str) -> None:
-    """What came before it can be read."""
+    """Earlier messages can be read."""
     opened = Flag()
 
     def handle(ws: Any) -> object:
@@ -184,7 +184,7 @@ def test_each_type_is_sent_as_what_it_is_or_as_asked(serve_wsgi_sockets: Serve) 
         ws.send("é".encode(), binary=False)
         ws.send(memoryview(b"text"), binary=False)
         ws.send("text", binary=False)
-        ws.send(b"octets", binary=True)
+        ws.send(b"bytes", binary=True)
 
     client = connect(serve_wsgi_sockets(Handled(handle)))
     client.accepted()
@@ -197,13 +197,13 @@ def test_each_type_is_sent_as_what_it_is_or_as_asked(serve_wsgi_sockets: Serve) 
         (TEXT, "é".encode()),
         (TEXT, b"text"),
         (TEXT, b"text"),
-        (BINARY, b"octets"),
+        (BINARY, b"bytes"),
     ]
     assert client.finish() == (1000, "")
 
 
 def test_what_cannot_be_sent_is_refused_at_the_call(serve_wsgi_sockets: Serve) -> None:
-    """And costs nothing else: the WebSocket goes on."""
+    """And costs nothing else: the WebSocket stays open."""
 
     def handle(ws: Any) -> object:
         said = [

@@ -102,7 +102,7 @@ def test_no_thread_for_websockets(serve_wsgi_sockets: Serve) -> None:
 def test_where_there_are_no_websockets_a_handshake_is_a_request(
     serve_wsgi_sockets: Serve, options: dict[str, Any]
 ) -> None:
-    """And is told so, by name."""
+    """And gets an error with its name."""
     said = Flag()
 
     def app(environ: Environ, start_response: Any) -> list[bytes]:
@@ -148,7 +148,7 @@ def test_a_stop_closes_and_brings_the_thread_back(
 
 
 def test_a_stop_behind_what_was_sent(serve_wsgi_sockets: Serve) -> None:
-    """What the application has sent leaves first, and it is no error that more cannot."""
+    """Sent messages leave first, and it is no error that no more can be sent."""
 
     def app(environ: Environ, start_response: Any) -> list[bytes]:
         ws = environ["wsgi.websocket"]
@@ -212,7 +212,7 @@ def test_an_application_that_ignores_the_stop_is_left_behind(serve_wsgi_sockets:
     assert "1 requests were still running" in served.taken_log()
 
 
-# What clients do.
+# Actions of clients.
 
 
 def test_500_clients_that_drop_at_any_moment_leave_nothing(serve_wsgi_sockets: Serve) -> None:

@@ -1,4 +1,4 @@
-"""What the WebSocket applications of the contract tests are made of."""
+"""The parts of the WebSocket applications of the contract tests."""
 
 import asyncio
 from collections.abc import Callable, Iterable

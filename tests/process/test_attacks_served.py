@@ -1,6 +1,6 @@
-"""Many clients that are slow on purpose: nobody else notices, and each is ended by its deadline.
+"""Many clients that are slow on purpose: no other client notices, and deadlines end each of them.
 
-What happens to one of them is in test_limits_served.py.
+test_limits_served.py has the tests with one such client.
 """
 
 import os
@@ -56,18 +56,18 @@ def assert_served(port):
 
 
 def poke(socks):
-    """One more octet of each. Who was ended already is not asked for."""
+    """Send one more byte on each. Sockets that the server has closed do not count."""
     for sock in socks:
         sock.sendall(b"a")
 
 
 def ended(socks):
-    """What each of them got, when all are ended by the server."""
+    """The data that each has received, when the server has ended all of them."""
     until = time.monotonic() + DEADLINE
     got = dict.fromkeys(socks, b"")
     waiting = set(socks)
     for sock in socks:
-        # What is on its way is to come at once, where it is much.
+        # A large response should arrive at once.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     while waiting:
         ready = select.select(waiting, [], [], max(0, until - time.monotonic()))[0]

@@ -73,7 +73,7 @@ def test_a_forked_child_holds_no_connection_open(kind):
         assert server.stop() == 0
 
 
-# What is left at the end.
+# Threads and processes that are left at the end.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What takes too long in a real process: the log names the function that is to blame."""
+"""Slow calls in a real process: the log names the function that is responsible."""
 
 import json
 import os

@@ -112,7 +112,7 @@ def test_the_time_between_requests():
 
 
 @pytest.mark.parametrize("target", [ASGI, WSGI])
-def test_the_time_without_an_octet_taken(target):
+def test_the_time_without_a_byte_taken(target):
     with serve(target, "--timeout-write", "0.3", "--threads", "1") as server:
         with slow_reader(server.port) as client:
             client.request("GET", "/stream")
@@ -252,12 +252,12 @@ def assert_prompt(port, answers=20):
 
 
 @pytest.mark.parametrize("args", [(ASGI,), (WSGI, "--threads", "2"), (WSGI, "--threads", "0")])
-def test_heads_that_come_octet_by_octet(args):
+def test_heads_that_come_byte_by_byte(args):
     head = request_bytes("GET", "/")
     with serve(*args) as server, crowd(50, RawClient, server.port) as slow:
-        for at, octet in enumerate(head):
+        for at, byte in enumerate(head):
             for client in slow:
-                client.send(bytes([octet]))
+                client.send(bytes([byte]))
             if at % 10 == 0:
                 assert_prompt(server.port, 1)
         for client in slow:
@@ -293,7 +293,7 @@ def test_readers_that_do_not_read(args):
 
 
 def test_a_reader_of_a_whole_response_occupies_no_thread():
-    """What the application gave in one piece is the server's business alone."""
+    """The server alone sends a response that the application has passed on in one piece."""
     with serve(WSGI, "--threads", "1") as server, crowd(5, slow_reader, server.port) as slow:
         for client in slow:
             client.request("GET", "/large")
@@ -337,9 +337,9 @@ def send_all(sock, data):
         pass  # the server has said what it had to say
 
 
-# Clients that drop off, at random octets of what they send and of what they read.
+# Clients that disconnect at random bytes of their request or their response.
 
-# Each with how many octets its answer has at the least.
+# Each with the least size of its response, in bytes.
 REQUESTS = [
     (request_bytes("GET", "/"), 50),
     (request_bytes("GET", "/") * 5, 250),

@@ -1,4 +1,4 @@
-"""What a server writes: its logs, its own header fields, and nothing on the disk."""
+"""The output of a server: its logs, its own header fields, and no files."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def test_a_refused_client_is_one_line_of_warning_however_often_it_comes_back():
     assert "400" in refused[0]
 
 
-def test_octets_of_a_refused_request_are_not_let_loose_on_the_terminal():
+def test_bytes_of_a_refused_request_are_not_let_loose_on_the_terminal():
     with running("process_wsgi", cwd=APPS) as server:
         assert raw_exchange(server.port, b"GET /\x1b[2J HTTP/1.1\r\n\r\n")[0].status == 400
         assert raw_exchange(server.port, b"\x1b[31m / HTTP/1.1\r\n\r\n")[0].status == 400

@@ -1,4 +1,4 @@
-"""Applications under gevent and eventlet are told at once that they would never be answered."""
+"""Applications under gevent and eventlet are refused at the start, with the reason."""
 
 import os
 from collections.abc import Sequence

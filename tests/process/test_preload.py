@@ -49,14 +49,14 @@ def importers(server):
 
 
 def memory(pid):
-    """Octets that a process takes, each page counted by its share of those who have it."""
+    """Bytes that a process takes, each page counted by its share of those who have it."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
         return int(re.search(r"^Pss: +(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
 
 
 @pytest.mark.parametrize("target", [ASGI, WSGI])
 def test_the_application_is_imported_once_and_all_workers_serve(folder, target):
-    # What is printed at import waits in a buffer, which must not be forked.
+    # Output at import is buffered, and the buffer must not be forked.
     env = {"PYTHONUNBUFFERED": ""}
     with preloaded(folder, target=target, workers=3, env=env) as server:
         wait_for_ready(server, 1, 2, 3)
@@ -356,7 +356,7 @@ def test_an_import_does_not_outlive_a_supervisor_that_is_killed(folder):
         assert server.wait() == -signal.SIGKILL
 
 
-# Whoever goes first.
+# Every order of ends.
 
 
 def test_workers_of_a_fork_server_that_is_killed_are_replaced_and_nothing_is_lost(folder):

@@ -43,7 +43,7 @@ AS_NOBODY = f"({', '.join([str(NOBODY.pw_uid)] * 3)}) ({', '.join([str(NOBODY.pw
 def python_for_nobody() -> tuple[str, dict[str, str]] | None:
     """A Python that the user nobody can run, with the packages of this one; and its variables.
 
-    One that lies in root's home is none; then the system's own of the same version may do.
+    A Python in root's home cannot be run; the system's own of the same version is used then.
     """
     paths = [str(Path(bascule.__file__).parents[1]), *site.getsitepackages()]
     env = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -77,7 +77,7 @@ def for_nobody() -> tuple[str, dict[str, str]]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory of nobody's, with an application in it."""
+    """A directory that belongs to the user nobody, with an application in it."""
     with tempfile.TemporaryDirectory(prefix="bascule-") as name:
         path = Path(name)
         (path / "site_app.py").write_text(APP)
@@ -92,7 +92,7 @@ def place() -> Iterator[Path]:
 def serving(
     for_nobody: tuple[str, dict[str, str]], place: Path, *args: str, command: str = "serve"
 ) -> Iterator[Server]:
-    """Run `bascule serve` with a UNIX socket in `place`, in a directory of nobody's."""
+    """Run `bascule serve` with a UNIX socket in `place`, in a directory of the user nobody."""
     python, env = for_nobody
     process = subprocess.Popen(
         [python, "-m", "bascule", command, "site_app", "--uds", str(place / "served.sock"), *args],

@@ -32,8 +32,8 @@ def ask(server, *fields):
 
 @applications
 def test_defaults(app):
-    """A proxy on the same machine is believed about client and scheme, as under Uvicorn; the
-    access log names the client that is believed."""
+    """The fields of a proxy on the same machine give client and scheme, as under Uvicorn; the
+    access log names the same client."""
     with running(app, "--lifespan", "off", cwd=APPS) as server:
         facts = ask(server, *SAID)
         assert server.stop() == 0
@@ -64,7 +64,7 @@ def test_everything_believed(app):
         (["--forwarded-allow-ips", "10.0.0.0/8"], {}, None),
         (["--forwarded-allow-ips", "10.0.0.0/8,127.0.0.0/8"], {}, CLIENT),
         (["--forwarded-allow-ips", "10.0.0.1", "--forwarded-allow-ips", "127.0.0.1"], {}, CLIENT),
-        # Where everybody is trusted, the leftmost is believed.
+        # If all peers are trusted, the leftmost address is the client.
         (["--forwarded-allow-ips", "*"], {}, "6.6.6.6"),
         (["--forwarded-allow-ips", ""], {}, None),
         ([], {"FORWARDED_ALLOW_IPS": "10.0.0.1"}, None),

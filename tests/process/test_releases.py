@@ -45,7 +45,7 @@ def make_release(folder):
 
 
 def deploy(link, name):
-    """What `ln -sfn` does, atomically."""
+    """Do the same as `ln -sfn`, atomically."""
     folder = link.parent / "releases" / name
     make_release(folder)
     new = link.with_name("new")

@@ -28,7 +28,7 @@ def app(environ, start_response):
     return [b"{version}"]
 """
 
-# Says when a request is in it, then waits until it may go on; but not for /quick.
+# Reports a request, then waits until it may continue; but not for /quick.
 SLOW_APP = """
 def app(environ, start_response):
     if environ["PATH_INFO"] != "/quick":
@@ -40,7 +40,7 @@ def app(environ, start_response):
     return [b"finished"]
 """
 
-# Never gets through its import, until somebody writes to the pipe.
+# Does not finish its import until the test writes to the pipe.
 HANGING_APP = """
 print("importing {version}", flush=True)
 open("hang", "rb").read(1)
@@ -304,7 +304,7 @@ def test_nothing_is_left_of_a_reloader_that_is_killed_while_a_server_starts(site
 
 
 def test_nothing_is_left_of_a_reloader_that_is_killed_while_settings_are_read(site: Path) -> None:
-    """Reading them may take for ever as well; here, from the second time on."""
+    """Reading them may take forever as well; here, from the second time on."""
     os.mkfifo(site / "hang")
     (site / "variables").write_text("GREETING=hello\n")
     with developing(site, "--env-file", "variables") as server:
@@ -402,7 +402,7 @@ def test_ctrl_c_finishes_what_is_in_flight(site: Path) -> None:
         assert server.wait() == 0
 
 
-# What browsers are told while new code does not start.
+# The page for browsers while new code does not start.
 
 PAGE_LOAD = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Dest": "document"}
 FETCHED = {"Accept": "*/*", "Sec-Fetch-Dest": "empty"}
@@ -440,7 +440,7 @@ def test_a_browser_is_told_that_the_new_code_failed(site: Path) -> None:
         assert "SyntaxError" in text
         assert "&lt;oh&gt;" in text
         assert "The previous code still serves everything except page loads" in text
-        # What the page asks with has the same answer.
+        # The request that the page sends has the same response.
         assert page.header("Bascule-Failed") in text
         asked = visited(server, {**FETCHED, "Bascule-Failed": "1"})
         assert (asked.status, asked.header("Bascule-Failed")) == (

@@ -44,7 +44,7 @@ def go_idle(server):
 
 
 def is_refused(port):
-    """Whether nobody listens there."""
+    """Whether no server listens there."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except ConnectionRefusedError:
@@ -278,7 +278,7 @@ def test_pipelined_requests_that_were_sent_before_the_end_are_all_answered():
                 assert client.read_to_end() == b""
 
 
-# What keeps it from starting.
+# Failures to start.
 
 
 def test_an_application_that_raises_at_import_gives_3_and_its_own_traceback():

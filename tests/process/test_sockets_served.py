@@ -24,7 +24,7 @@ LARGE = b"0123456789abcdef" * 65536
 
 @pytest.fixture
 def socket_path():
-    """A short path, because UNIX sockets allow 107 octets."""
+    """A short path, because UNIX sockets allow 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="bascule-") as directory:
         yield Path(directory) / "s"
 
@@ -130,7 +130,7 @@ def test_an_inherited_descriptor_is_served(form):
 
 
 def test_an_inherited_unix_socket_keeps_its_file(socket_path):
-    """It belongs to whoever made it (systemd), who will hand it to the next server."""
+    """It belongs to its creator (systemd), which passes it to the next server."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(socket_path))
         listener.listen()
@@ -350,7 +350,7 @@ def known_client(authority):
 
 @pytest.fixture(scope="module")
 def strange_client(authority):
-    """The context of a client whose certificate nobody here has signed."""
+    """The context of a client whose certificate no authority here has signed."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     trustme.CA().issue_cert("stranger@example.com").configure_cert(context)
@@ -403,7 +403,7 @@ def test_client_certificates_where_no_file_can_be_written(files, known_client):
         assert b"Some One" in ask(client, "/client").body
 
 
-# What comes to the wrong door, or stays in it.
+# Clients of the wrong protocol, and clients that do not finish their handshake.
 
 
 def test_plain_http_on_the_tls_port(files, trusting):
@@ -445,11 +445,11 @@ def client_hello():
 @pytest.mark.parametrize("part", ["nothing", "half a hello", "a hello"])
 def test_a_handshake_that_stops_is_ended_by_the_deadline(files, trusting, part, loop):
     hello = client_hello()
-    octets = {"nothing": b"", "half a hello": hello[: len(hello) // 2], "a hello": hello}[part]
+    data = {"nothing": b"", "half a hello": hello[: len(hello) // 2], "a hello": hello}[part]
     options = ("--timeout-request-head", "0.3", "--loop", loop)
     with serve_tls(files, "process_asgi:app", *options) as server:
         with RawClient(server.port) as client:
-            client.send(octets)
+            client.send(data)
             client.read_to_end()
         assert_healthy(server, trusting)
         assert server.stop() == 0
@@ -461,10 +461,10 @@ def test_a_handshake_that_stops_is_ended_by_the_deadline(files, trusting, part, 
 def test_clients_that_leave_in_the_handshake_are_no_news(files, trusting):
     hello = client_hello()
     with serve_tls(files) as server:
-        for octets in (b"", hello[:20], hello):
+        for data in (b"", hello[:20], hello):
             for leave in (RawClient.close, RawClient.reset):
                 client = RawClient(server.port)
-                client.send(octets)
+                client.send(data)
                 leave(client)
         assert_healthy(server, trusting)
         assert server.stop() == 0

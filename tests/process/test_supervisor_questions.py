@@ -1,4 +1,4 @@
-"""What probes and operators are told by a supervisor: --health-bind, --control, `bascule ctl`."""
+"""The answers of a supervisor to probes and operators: --health-bind, --control, `bascule ctl`."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def health_port():
-    """A port that is free: nobody else takes it in the moment between."""
+    """A free port, which no other process takes in the moment between."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 

@@ -162,7 +162,7 @@ def test_one_of_the_sockets_by_its_number(systemd, listener):
     with systemd.started(arguments, [listener]) as server:
         systemd.wait_for("READY=1")
         assert exchange(server.port, "GET", "/").status == 200
-        assert "nobody listens on" not in server.output()
+        assert "unused sockets" not in server.output()
 
 
 def test_sockets_of_another_process_are_ignored(systemd, listener, tmp_path):
@@ -226,7 +226,7 @@ def test_reloading_server_is_one_service(systemd, listener, tmp_path):
 
 
 def test_workers_are_one_service(systemd, listener, tmp_path):
-    """What it is told of: all ready, a reload and its end, an upgrade, the stop."""
+    """The notifications: all ready, a reload and its end, an upgrade, the stop."""
     make_application(tmp_path)
     arguments = ["serve", ASGI, "--workers", "2"]
     env = {"WATCHDOG_USEC": "400000"}
@@ -273,7 +273,7 @@ def unit(name: str) -> configparser.ConfigParser:
 
 
 def test_units_start_a_service(systemd, tmp_path):
-    """What the units say: the socket, then the command."""
+    """The lines of the units: the socket, then the command."""
     service, listening = unit("bascule.service")["Service"], unit("bascule.socket")["Socket"]
     assert service["Type"] == "notify"
     program, *arguments = shlex.split(service["ExecStart"])

@@ -1,4 +1,4 @@
-"""Functions of the application that are told of the start and the end of workers."""
+"""Functions of the application that are called at the start and the end of workers."""
 
 import os
 import re
