@@ -51,9 +51,12 @@ def in_front(
     ]
     chooser = DispatchInterface(routes, served.get(None), settings.root_path)
     is_alone = len(made) == 1 and served.get(EVERYWHERE) is made[0][1]
-    if not is_alone or settings.root_path or any(point.host for point, _ in found):
+    paths = [point.prefix.encode() for point, _ in found]
+    nested = any(one != other and one.startswith(other) for one in paths for other in paths)
+    if not is_alone or nested or settings.root_path or any(point.host for point, _ in found):
         return chooser
-    return FrontInterface([point.prefix.encode() for point, _ in found], chooser, made[0][1])
+    places = {point.prefix.encode(): served[point] for point, _ in found}
+    return FrontInterface(places, chooser, made[0][1])
 
 
 def directories(

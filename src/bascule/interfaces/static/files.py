@@ -7,7 +7,6 @@ Paths without a file are not remembered, because clients make up as many of thos
 """
 
 import os
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from time import monotonic, time
 
@@ -42,6 +41,7 @@ class Variant:
     identity: changes whenever the content does.
     validators: for conditional requests.
     fields: of every response with its content, without Content-Length.
+    whole: the same with it, for responses with all of the content.
     body: its bytes, None where they are not in memory.
     """
 
@@ -50,6 +50,7 @@ class Variant:
     identity: tuple[int, int, int, int]
     validators: Validators
     fields: Fields
+    whole: Fields
     body: bytes | None = None
 
 
@@ -95,7 +96,7 @@ class Files:
         self.policy = policy
         self._memory = memory
         self._used = 0
-        self._paths: OrderedDict[bytes, File] = OrderedDict()
+        self._paths: dict[bytes, File] = {}
 
     @property
     def memory_used(self) -> int:
@@ -112,7 +113,6 @@ class Files:
         now = monotonic()
         known = self._paths.get(path)
         if known is not None and now - known.looked_up < FRESH_FOR:
-            self._paths.move_to_end(path)
             return known
         if known is None or not path:
             self.tree.refresh()
@@ -182,8 +182,9 @@ class Files:
             for variant in (known.plain, *known.coded.values()):
                 if id(variant) not in kept:
                     self._drop(variant)
+        # To the end: the paths in front were not asked for in the last second.
+        self._paths.pop(path, None)
         self._paths[path] = file
-        self._paths.move_to_end(path)
         if len(self._paths) > MOST_PATHS:
             self._forget(next(iter(self._paths)))
         return file
@@ -226,7 +227,9 @@ class Files:
             fields.append((b"content-encoding", b"gzip"))
         if varies:
             fields.append(VARY)
-        return Variant(file_path, status.st_size, identity, Validators(tag, modified), fields)
+        size = status.st_size
+        whole = [*fields, (b"content-length", b"%d" % size)]
+        return Variant(file_path, size, identity, Validators(tag, modified), fields, whole)
 
     def _owner(self, variant: Variant) -> File | None:
         for path in (variant.path, variant.path.rpartition(b".")[0]):

@@ -3,7 +3,7 @@
 `DispatchInterface` can do the same, and does where there are several applications, or hosts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
@@ -14,22 +14,30 @@ PERCENT = b"%"
 class FrontInterface(Interface):
     """Gives requests below some paths to one interface, and everything else to another.
 
-    prefixes: of the paths, each beginning with a slash. chooser: for requests whose paths begin
-    like one of them; it knows where they end. rest: for all others.
+    places: the interfaces of directories, by their paths; none of the paths begins like another.
+    chooser: for paths that may mean one of them in another spelling.
+    rest: for all others.
     """
 
-    __slots__ = ("chooser", "longest", "prefixes", "rest")
+    __slots__ = ("beginnings", "chooser", "longest", "places", "rest")
 
-    def __init__(self, prefixes: Sequence[bytes], chooser: Interface, rest: Interface) -> None:
+    def __init__(
+        self, places: Mapping[bytes, Interface], chooser: Interface, rest: Interface
+    ) -> None:
         super().__init__(rest.websockets)
-        self.prefixes = tuple(prefixes)
-        self.longest = 3 * max(map(len, prefixes))
+        self.places = [(path + b"/", interface) for path, interface in places.items()]
+        self.beginnings = tuple(places)
+        # Each byte of a path may be written as three.
+        self.longest = 3 * max(map(len, places))
         self.chooser = chooser
         self.rest = rest
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         path = request.path
-        if path.startswith(self.prefixes) or PERCENT in path[: self.longest]:
+        for beginning, interface in self.places:
+            if path.startswith(beginning):
+                return interface.exchange(request, carrier)
+        if path in self.beginnings or PERCENT in path[: self.longest]:
             return self.chooser.exchange(request, carrier)
         return self.rest.exchange(request, carrier)
 

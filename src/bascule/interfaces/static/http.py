@@ -32,6 +32,7 @@ from bascule.interfaces.static.conditions import (
     single,
 )
 from bascule.interfaces.static.files import (
+    MOST_PATHS,
     RANGES,
     SMALL,
     Fields,
@@ -57,6 +58,18 @@ FORBIDDEN = b"this file cannot be read\n"
 FAILED = b"a precondition of the request is not met\n"
 NO_RANGE = b"the file has no such range\n"
 BUSY = b"the server cannot open files at the moment\n"
+# Fields of requests that make a difference.
+CONCERNED = frozenset(
+    {
+        b"accept-encoding",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"range",
+    }
+)
 # Fields that a 304 does not repeat (RFC 9110 section 15.4.5).
 NOT_OF_304 = frozenset(
     {
@@ -86,11 +99,12 @@ class StaticInterface(Interface):
     point: where it is mounted. files: what is there. behind: the interface for what is no file;
     None for a directory that has its paths for itself. fallback: a path below the root, sent with
     200 for page loads that name no file (single-page applications); None for none.
-    allow_dot_files: serve names that begin with a dot. root_path: what a proxy may have left
-    before each path.
+    allow_dot_files: serve names that begin with a dot.
+    root_path: what a proxy may have left before each path.
+    recent: the paths of files, by the paths of requests for them.
     """
 
-    __slots__ = ("allow_dot_files", "behind", "fallback", "files", "point", "root_path")
+    __slots__ = ("allow_dot_files", "behind", "fallback", "files", "point", "recent", "root_path")
 
     def __init__(
         self,
@@ -108,6 +122,7 @@ class StaticInterface(Interface):
         self.fallback = fallback
         self.allow_dot_files = allow_dot_files
         self.root_path = root_path
+        self.recent: dict[bytes, bytes] = {}
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         behind = self.behind
@@ -127,7 +142,9 @@ class StaticInterface(Interface):
 
     def look_up(self, request: Request, carrier: Carrier) -> Exchange | None:
         """Return the exchange for what is there, None where nothing is."""
-        path = file_path(self.below(request), self.allow_dot_files)
+        path = self.recent.get(request.path)
+        if path is None or request.root_path:
+            path = file_path(self.below(request), self.allow_dot_files)
         try:
             found = None if path is None else self.files.find(path)
             if path is not None and isinstance(found, Found):
@@ -142,9 +159,17 @@ class StaticInterface(Interface):
         except OSError as error:
             logger.error("%s cannot be opened: %s", printable(request), error)
             return PlainAnswer(request, carrier, 503, TRY_AGAIN, BUSY)
-        if isinstance(found, File):
-            return StaticExchange(request, carrier, self.files, found)
-        return None
+        if not isinstance(found, File):
+            return None
+        if found.plain.path == path and not request.root_path:
+            self.remember(request.path, path)
+        return StaticExchange(request, carrier, self.files, found)
+
+    def remember(self, request_path: bytes, path: bytes) -> None:
+        """Spare the next request for this file the work of reading its path."""
+        if len(self.recent) >= MOST_PATHS:
+            self.recent.clear()
+        self.recent[request_path] = path
 
     def missing(self, request: Request, carrier: Carrier) -> Exchange:
         """Return the exchange for a path without a file: 404.html, or a line of text."""
@@ -285,12 +310,15 @@ class StaticExchange(Exchange):
     # From the carrier.
 
     def start(self) -> None:
-        fields = self.request.fields
-        variant = self.variant = self.file.choose(joined(fields, b"accept-encoding"))
-        if self.page_status != 200 or self.request.method not in METHODS:
+        asked = [field for field in self.request.fields if field[0] in CONCERNED]
+        variant = self.file.plain
+        if self.file.coded:
+            variant = self.file.choose(joined(asked, b"accept-encoding"))
+        self.variant = variant
+        if not asked or self.page_status != 200 or self.request.method not in METHODS:
             self.send_whole()
             return
-        outcome = evaluate(fields, variant.validators)
+        outcome = evaluate(asked, variant.validators)
         if outcome == NOT_MODIFIED:
             fields = self.described(variant.fields)
             kept = [field for field in fields if field[0] not in NOT_OF_304]
@@ -298,7 +326,7 @@ class StaticExchange(Exchange):
         elif outcome == PRECONDITION_FAILED:
             self.carrier.respond(412, PLAIN_TEXT, FAILED, True)
         else:
-            self.send_asked()
+            self.send_asked(asked)
 
     def receive_body(self, data: bytes) -> None:
         """Drop it: a body has no meaning here (RFC 9110 section 9.3.1)."""
@@ -316,9 +344,9 @@ class StaticExchange(Exchange):
 
     # The response.
 
-    def send_asked(self) -> None:
+    def send_asked(self, fields: Fields) -> None:
         """Send the file, or the ranges of it that a GET asks for (RFC 9110 section 14.2)."""
-        fields, variant = self.request.fields, self.variant
+        variant = self.variant
         asked = single(fields, b"range") if self.request.method == "GET" else None
         parts = None
         if asked is not None and may_send_part(fields, variant.validators):
@@ -336,6 +364,10 @@ class StaticExchange(Exchange):
 
     def send_whole(self) -> None:
         variant = self.variant
+        body = variant.body
+        if body is not None and self.request.method != "HEAD":
+            self.carrier.respond(self.page_status, self.described(variant.whole), body, True)
+            return
         whole = [Part(0, variant.size)] if variant.size else []
         self.send(self.page_status, variant.fields, variant.size, whole)
 
