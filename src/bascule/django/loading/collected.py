@@ -36,8 +36,10 @@ def collected_files(settings: Any, *applications: object) -> StaticSite | None:
 def static_url(settings: Any) -> str:
     """STATIC_URL as the project has written it: one without a slash in front is below the path
     that the project is mounted at. Django's own attribute adds that path only once it is known."""
-    module = import_module(settings.SETTINGS_MODULE)
-    return str(getattr(module, "STATIC_URL", None) or "")
+    # settings.configure() has no module.
+    name = settings.SETTINGS_MODULE
+    written = import_module(name) if name else settings
+    return str(getattr(written, "STATIC_URL", None) or "")
 
 
 def is_local(url: str) -> bool:
