@@ -23,6 +23,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "asgi_extensions: trailers_to_an_http_1_0_client",
         "asgi_extensions: early_hint_to_an_http_1_0_client_is_left_out",
         "asgi_scope: http_1_0",
+        "asgi_tls: a_slow_client_receives_the_end_of_the_last_response",
         "asgi_scope: absolute_target",
         "asgi_scope: unix_socket",
         "proxies: http_1_0_without_a_host",

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bascule.connections.transport import CLOSING
+from bascule.loop import acceptor
 from support.asgi import app, body, mutable_parts, read_body, respond, start
 from support.certificates import Certificates
 from support.client import Http1Client
@@ -240,3 +242,30 @@ def test_a_client_that_resets_right_behind_its_request_is_gone(serve_tls: Serve)
     go_on.set()
     gone.wait()
     served.wait_until_quiet()
+
+
+def test_a_slow_client_receives_the_end_of_the_last_response(
+    serve_tls: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time for the client's close_notify begins when it has everything."""
+    monkeypatch.setattr(acceptor, "SHUTDOWN_TIMEOUT", 0.2)
+    content = bytes(range(256)) * 32768
+    closing_since: list[float] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        fields = [(b"content-length", b"%d" % len(content))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": content})
+
+    served = serve_tls(application)
+    hub = served.hub
+
+    def has_been_closing_for_a_second() -> bool:
+        if any(one.transport.phase == CLOSING for one in hub.connections):
+            closing_since.append(hub.now)
+        return bool(closing_since) and (not hub.connections or hub.now - closing_since[0] > 1)
+
+    stream = served.connect(receive_buffer=4096).open("GET", "/", [("connection", "close")])
+    stream.head()
+    served.wait_until(has_been_closing_for_a_second)
+    assert stream.response().body == content

@@ -441,6 +441,10 @@ class StreamTransport:
     def is_closing(self) -> bool:
         return self.closing or self.stream.closed
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return the default: the socket is the connection's, which has other streams."""
+        return default
+
     def can_write_eof(self) -> bool:
         # A reset cannot overtake what was sent before, so there is nothing to linger for.
         return False

@@ -22,9 +22,12 @@ cdef class ManagedTransport:
     cpdef write(self, object data)
     cpdef bint is_closing(self) except -1
     cpdef Py_ssize_t unwritten(self) except -1
+    cpdef Py_ssize_t undelivered(self) except -1
     cpdef watch_writes(self)
-    @cython.locals(size=Py_ssize_t)
     cpdef bint is_write_stalled(self, double now, double patience, bint copying=*) except -1
+    cpdef bint is_stalled(
+        self, Py_ssize_t size, double now, double patience, bint copying=*
+    ) except -1
     cpdef give_up(self)
     cpdef regulate_reading(self, bint hold)
     cpdef pause_reading(self)
@@ -37,7 +40,7 @@ cdef class ManagedTransport:
     cpdef linger(self, bint announced)
     @cython.locals(hub=Hub)
     cpdef receive_late(self)
-    @cython.locals(hub=Hub)
+    @cython.locals(hub=Hub, size=Py_ssize_t)
     cpdef tick(self, double now)
     cpdef abort(self)
     cpdef lose(self)

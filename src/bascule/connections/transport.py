@@ -21,7 +21,10 @@ Not a base class of connections: compiled classes have one base, and carriers ha
 no reference to its connection, so that the two are freed without the garbage collector.
 """
 
+import sys
+import termios
 from collections.abc import Callable
+from fcntl import ioctl
 from typing import Any
 
 from bascule.connections.hub import Hub
@@ -29,6 +32,9 @@ from bascule.connections.transport_info import printable_peer
 from bascule.connections.write_watch import WriteWatch
 from bascule.interfaces.endpoint import Endpoint
 from bascule.loop import resume_reading
+
+# SIOCOUTQ of tcp(7); Linux only for sockets.
+TIOCOUTQ: int | None = termios.TIOCOUTQ if sys.platform.startswith("linux") else None
 
 # Connections begin with this phase. Each protocol has its own names for those below CLOSING.
 OPEN = 0
@@ -39,6 +45,9 @@ CLOSED = 10
 # Bytes that may wait in an engine, beside what one read brings, before reading pauses: pipelined
 # requests behind the one being served, or what waits for its turn of the loop.
 READ_AHEAD = 65536
+# Bytes below which a TLS connection is closed at once. More than that in the kernel's queue, and
+# the client is behind, and the transport may hold further bytes that it does not count.
+MUCH_UNDELIVERED = 65536
 
 
 class ManagedTransport:
@@ -97,6 +106,17 @@ class ManagedTransport:
         size: int = self.raw.get_write_buffer_size()
         return size
 
+    def undelivered(self) -> int:
+        """Return the bytes that the client has not acknowledged, of a connection that ends.
+
+        Under TLS the transports hold bytes that they do not count; while they do, the kernel's
+        queue is full.
+        """
+        size = self.unwritten()
+        if size == 0 and self.endpoint.tls is not None:
+            return queued_in_kernel(self.raw)
+        return size
+
     def watch_writes(self) -> None:
         """Give the client the whole write deadline from now on."""
         self.writes.restart(self.unwritten(), self.hub.now)
@@ -104,7 +124,10 @@ class ManagedTransport:
     def is_write_stalled(self, now: float, patience: float, copying: bool = False) -> bool:
         """Whether the client has not taken a byte for `patience` seconds. copying: the kernel
         sends a file to it, which is not in the buffer. To be called once each tick."""
-        size = self.unwritten()
+        return self.is_stalled(self.unwritten(), now, patience, copying)
+
+    def is_stalled(self, size: int, now: float, patience: float, copying: bool = False) -> bool:
+        """Whether the client has taken none of `size` bytes for `patience` seconds."""
         if self.counts:
             self.hub.counted += size
         return self.writes.is_stalled(copying or size > 0, size, now, patience)
@@ -155,9 +178,12 @@ class ManagedTransport:
             self.flush()
 
     def flush(self) -> None:
+        """Close, but under TLS not before a slow client has received everything: transports count
+        the time for its close_notify from their `close` on, and then abort."""
         self.phase = CLOSING
         self.watch_writes()
-        self.raw.close()
+        if self.endpoint.tls is None or self.undelivered() < MUCH_UNDELIVERED:
+            self.raw.close()
 
     def linger(self, announced: bool) -> None:
         """Close the sending side, and for a moment read what the client still sends. announced:
@@ -194,12 +220,15 @@ class ManagedTransport:
     def tick(self, now: float) -> None:
         """Check the deadlines of CLOSING and LINGERING."""
         hub = self.hub
-        if self.phase == CLOSING or self.unwritten():
+        size = self.undelivered()
+        if self.phase == CLOSING or size:
             if self.phase == LINGERING:
                 # The deadline is for what comes after the last bytes, not for these.
                 self.deadline = now + hub.deadlines.linger
-            if self.is_write_stalled(now, hub.patience(None)):
+            if self.is_stalled(size, now, hub.patience(None)):
                 self.give_up()
+            elif size == 0 and not self.raw.is_closing():
+                self.raw.close()
         elif now >= self.deadline:
             if self.raw.can_write_eof():
                 self.abort()
@@ -234,3 +263,16 @@ class ManagedTransport:
         if self.writing_paused:
             # The raw transport has said so to `connection`, and says it once.
             successor.pause_writing()
+
+
+def queued_in_kernel(raw: Any) -> int:
+    """Return the bytes in the kernel's queue that the client has not acknowledged; 0 where the
+    system cannot tell."""
+    sock = raw.get_extra_info("socket")
+    if TIOCOUTQ is None or sock is None or sock.fileno() < 0:
+        return 0
+    try:
+        answer: bytes = ioctl(sock.fileno(), TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
