@@ -45,7 +45,7 @@ http {{
 """
 APP = """
 async def app(scope, receive, send):
-    raise SystemExit("no request is meant for the application")
+    raise RuntimeError("no request is meant for the application")
 
 
 def wsgi(environ, start_response):

@@ -23,7 +23,7 @@ FRESH_FOR = 1.0
 # Paths remembered at once.
 MOST_PATHS = 4096
 # A file up to this size may be kept in memory.
-SMALL = 65536
+SMALL = 262144
 VARY = (b"vary", b"accept-encoding")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 RANGES = (b"accept-ranges", b"bytes")
