@@ -298,7 +298,7 @@ def test_nothing_of_what_is_malformed_or_contradictory_is_believed(
     assert (seen.client, seen.scheme, seen.root_path) == (None, "http", "")
     assert (seen.host, seen.server) == ("127.0.0.1", ("127.0.0.1", site.port))
     assert seen.names == {"HOST"}
-    assert "fields of a proxy that cannot be believed" in site.served.taken_log()
+    assert "fields of a proxy that cannot be used" in site.served.taken_log()
 
 
 # Fields of other peers.

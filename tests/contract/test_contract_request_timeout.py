@@ -228,7 +228,7 @@ def test_what_does_not_come_back_is_stuck_until_it_does(
     assert one.state.startswith("in thread bascule-")
     assert one.age >= TIMEOUT
     served.wait_until(lambda: worker.hub.overdue.stuck == 1)
-    assert "GET /stuck: stuck: was told to end, and still runs" in served.taken_log()
+    assert "GET /stuck: stuck: it was interrupted, and still runs" in served.taken_log()
     release.release()
     raised.wait()
     served.wait_until(lambda: worker.hub.overdue.stuck == 0)

@@ -58,7 +58,7 @@ def test_a_thread_that_cannot_be_interrupted_does_not_keep_the_others_from_servi
         for _ in range(10):
             assert exchange(server.port, "GET", "/").status == 200
         server.signal(signal.SIGTERM)
-        output = server.wait_for_output("stuck: was told to end, and still runs")
+        output = server.wait_for_output("stuck: it was interrupted, and still runs")
         assert output.count(", in stubborn\n") == 2
         server.signal(signal.SIGTERM)
         assert server.wait() == 1

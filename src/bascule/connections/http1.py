@@ -13,9 +13,10 @@ The phase of an open connection says which deadline is running; `tick` checks it
     BUSY    an exchange is under way          the time for requests, the body rate, the write
                                               deadline
 
-A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
-its turn when every other connection has had one (`go_on`), so that pipelined requests and tiny
-chunks do not delay other connections. Reading pauses while more than `READ_AHEAD` is left over.
+A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. Events that are left
+over have their turn when every other connection has had one (`go_on`), so that pipelined requests
+and tiny chunks do not delay other connections. Reading pauses while more than `READ_AHEAD` is left
+over.
 """
 
 import socket
@@ -450,7 +451,7 @@ class Http1Connection(RequestCarrier):
 
     def drain(self) -> None:
         """The worker stops: close between requests; a client that has just connected gets a moment
-        to ask, and so does one that was told that its connection stays."""
+        to ask, and so does one whose response has announced that the connection stays."""
         transport, hub = self.transport, self.hub
         if transport.phase == IDLE:
             transport.deadline = min(transport.deadline, hub.now + hub.deadlines.last_call)
@@ -491,7 +492,7 @@ class Http1Connection(RequestCarrier):
         if self.transport.phase == HEAD:
             self.refuse(408, "the request head took too long")
         else:
-            # What is still written of the last response has the write deadline from here on.
+            # The rest of the last response has the write deadline from here on.
             self.transport.close()
 
     def is_body_awaited(self) -> bool:

@@ -5,15 +5,15 @@ deadlines.
     carriers -> engine; flush: engine -> transport.write
 
 All that the streams have to say in one turn of the loop leaves in one write. While the client
-reads less than is written, what the streams have to say stays in the engine, which then looks at
-nothing more either; so nothing grows.
+reads less than is written, the bytes of the streams stay in the engine, which then reads no more
+frames either; so nothing grows.
 
     phase   meaning                               ends with
     FRESH   connected, no SETTINGS received yet   the head deadline
     OPEN    idle, or streams are under way        the keep-alive deadline, when idle
 
 A connection takes so many frames in one turn of the loop, and gives its transport so many bytes.
-What is left over has its turn when every other connection has had one (`go_on`, `flush`). Reading
+The rest has its turn when every other connection has had one (`go_on`, `flush`). Reading
 pauses while more than `READ_AHEAD` is left over.
 
 The client is to see the GOAWAY that ends a connection. A socket that is closed while the client
@@ -60,7 +60,7 @@ OPEN = 1
 # it asks to pause; and how many times in one turn of the loop, for a client that reads as fast.
 WRITTEN_AT_ONCE = 65536
 WRITES_A_TURN = 8
-# Frames that are looked at in one turn of the loop, and how many more a request counts for: four
+# Frames that are read in one turn of the loop, and how many more a request counts for: four
 # requests are all of it, as over HTTP/1.1. Beside twenty hostile connections, all others must
 # still get a turn every 50 ms.
 FRAMES_A_TURN = 64
@@ -315,7 +315,7 @@ class Http2Connection(StreamOwner):
             self.hub.loop.call_soon(self.flush)
 
     def completed(self, carrier: StreamCarrier) -> None:
-        # One that waits for windows is still watched.
+        # A stream that waits for windows is still watched.
         if carrier.stream.closed:
             self.carriers.pop(carrier.stream.id, None)
 
@@ -346,10 +346,10 @@ class Http2Connection(StreamOwner):
             if transport.settle():
                 self.sockets.pop(stream_id, None)
 
-    # What goes out.
+    # Writing.
 
     def flush(self) -> None:
-        """Write all that is to be written, and look whether that was all."""
+        """Write all that is to be written, and check whether that was all."""
         self.flush_due = False
         if self.transport.phase >= CLOSING:
             return
@@ -433,7 +433,7 @@ class Http2Connection(StreamOwner):
             return
         self.check_writes(now)
         engine = self.engine
-        # What a client may send is by the whole time: it went on while the loop stood still.
+        # The budget of a client grows by all of the time, also while the loop stood still.
         read_at = self.hub.read_at
         engine.replenish(read_at - self.ticked)
         self.ticked = read_at

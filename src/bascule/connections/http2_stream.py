@@ -4,7 +4,7 @@ WebSocket.
     Http2Connection -> StreamCarrier -> exchange -> application
     application -> exchange -> respond, send, ... -> engine; the connection writes, once a turn
 
-What the transport of an HTTP/1.1 connection does by pausing, a stream does by its windows: the
+An HTTP/1.1 connection pauses its transport; a stream uses its windows instead: the
 client may send as much as is consumed, and nothing is consumed while an exchange holds.
 """
 
@@ -300,7 +300,7 @@ class StreamCarrier(RequestCarrier):
         self.owner.written()
 
     def hold_body(self) -> None:
-        """What comes from now on is not consumed."""
+        """Consume nothing of the body from now on."""
 
     def abort(self) -> None:
         """Reset the stream, so that the client sees an incomplete message."""
@@ -406,7 +406,7 @@ class StreamTransport:
             self.protocol.resume_writing()
 
     def settle(self) -> bool:
-        """Whether the stream has come to its end; if so the WebSocket is told, once."""
+        """Return whether the stream has ended, and report that to the WebSocket once."""
         stream = self.stream
         if not stream.closed and not (self.closing and stream.local_ended):
             return False

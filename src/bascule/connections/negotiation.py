@@ -110,7 +110,7 @@ class Negotiation:
         if data:
             successor.data_received(data)
 
-    # What the hub asks of a connection.
+    # Called by the hub.
 
     def drain(self) -> None:
         """The worker stops: a client that has just connected gets a moment to ask."""
@@ -131,6 +131,6 @@ class Negotiation:
 
 
 def chosen_protocol(raw: Any) -> str | None:
-    """What the client and the server have agreed on in the TLS handshake (RFC 7301)."""
+    """Return the protocol that was agreed on in the TLS handshake (RFC 7301)."""
     secured = raw.get_extra_info("ssl_object")
     return None if secured is None else secured.selected_alpn_protocol()

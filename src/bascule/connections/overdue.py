@@ -1,7 +1,8 @@
 """Requests that have passed their deadline: said in the log, and watched until their calls end.
 
-A connection answers such a request, and is free. Its call is told to end, and mostly does. One
-that does not, because its thread waits in C code or its task ignores being cancelled, is stuck: it
+A connection answers such a request, and is free. Its call is interrupted or cancelled, and
+mostly ends. A call that does not, because its thread waits in C code or its task ignores being
+cancelled, is stuck: it
 keeps its thread, or its memory, and may be a reason to replace the worker.
 """
 
@@ -13,7 +14,7 @@ from bascule.interfaces.exchange import Exchange
 
 logger = logging.getLogger("bascule")
 
-# A call that was told to end has this many seconds to clean up before it counts as stuck.
+# A call that was interrupted has this many seconds to clean up before it counts as stuck.
 STUCK_AFTER = 5.0
 # It is named again after as many.
 SAID_AGAIN_AFTER = 60.0
@@ -23,7 +24,7 @@ BUDGET_SECONDS = 10.0
 
 
 class Overdue:
-    """The calls of a worker that go on past the deadlines of their requests.
+    """The calls of a worker that continue past the deadlines of their requests.
 
     warn: as the hub's. stuck: how many there are that do not end. All of it on the loop.
     """
@@ -74,7 +75,7 @@ class Overdue:
 
 
 class Late:
-    """One call that was told to end. due: when it is named next. told: it has been."""
+    """One call that was interrupted. due: when it is named next. told: it has been."""
 
     def __init__(self, exchange: Exchange, due: float) -> None:
         self.exchange = exchange
@@ -84,7 +85,7 @@ class Late:
     def tell(self) -> None:
         exchange = self.exchange
         line = (
-            f"{named(exchange)}: stuck: was told to end, and still runs after "
+            f"{named(exchange)}: stuck: it was interrupted, and still runs after "
             f"{age_of(exchange):.0f} s, {exchange.called_by}, {exchange.whereabouts()}"
         )
         logger.error("%s", with_stack(line, exchange))

@@ -1,8 +1,8 @@
-"""What becomes of the fields of proxies, before an interface sees the request.
+"""The fields of proxies: used or dropped, before an interface sees the request.
 
 From a peer that is not trusted nothing of them reaches the application, however it is spelled:
 a client could say anything with them. From a trusted proxy they do, and those that are to be
-believed change the request itself: its two ends (`Request.endpoint`), its Host field, its root
+used change the request itself: its two ends (`Request.endpoint`), its Host field, its root
 path. Both interfaces, and the access log, see the same, because it happens below them.
 
 Believed is all or nothing. Where the fields contradict each other or are malformed, the
@@ -28,9 +28,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class ProxyFields:
-    """Believes or drops the fields of proxies; one for a worker.
+    """Uses or drops the fields of proxies; one for a worker.
 
-    trusted: the proxies. names: of the fields that are believed from them. warn: as of a hub.
+    trusted: the proxies.
+    names: of the fields that are used if they come from them.
+    warn:
+    as of a hub.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class ProxyFields:
         except ForwardedError as error:
             self.warn(
                 "forwarded",
-                f"{printable_peer(endpoint)}: fields of a proxy that cannot be believed: {error}",
+                f"{printable_peer(endpoint)}: fields of a proxy that cannot be used: {error}",
             )
             request.fields = [field for field in request.fields if not is_forwarding(field[0])]
             request.endpoint = seen(endpoint, None, endpoint.server, endpoint.scheme)

@@ -1,7 +1,7 @@
 """Watching a request, whatever carries it: an HTTP/1.1 connection, or one stream of HTTP/2.
 
 A carrier derives from `RequestCarrier`, begins each request with `begin`, and adds what its
-protocol knows. What stands here is written once: the exchange's begin and end, the line in the
+protocol knows. These are written once, here: the exchange's begin and end, the line in the
 access log, refusals, and the deadlines, which `watch` checks once each tick.
 
     the response      has to begin within --request-timeout
@@ -63,7 +63,7 @@ class RequestCarrier(Carrier):
         self.body_since = 0.0
         self.body_received = 0
 
-    # What a protocol knows.
+    # Defined by each protocol.
 
     def put_off(self, exchange: Exchange) -> None:
         """Start the exchange when what has already arrived of its body has reached it."""

@@ -14,7 +14,7 @@ deadlines are written here once. Its own transport (`raw`) is any that keeps the
 
 Closing a socket with unread bytes resets the connection, and the reset can overtake the last
 response, GOAWAY or Close frame (RFC 9112 section 9.6). Hence lingering: the sending side is closed
-first, and reading goes on for a bounded time. TLS cannot close one side alone; there the client
+first, and reading continues for a bounded time. TLS cannot close one side alone; there the client
 has the same time to close, if it knows that the connection ends.
 
 Not a base class of connections: compiled classes have one base, and carriers have theirs. It holds
@@ -248,8 +248,8 @@ class ManagedTransport:
     # Handing over.
 
     def release(self, endpoint: Endpoint) -> "ManagedTransport":
-        """The same raw transport, managed anew for a connection that follows this one. What this
-        one's connection had put off for another turn finds it CLOSED."""
+        """The same raw transport, managed anew for a connection that follows this one. Work that
+        this one's connection had put off for another turn finds it CLOSED."""
         self.resume_reading()
         self.phase = CLOSED
         successor = ManagedTransport(self.hub, self.raw, endpoint)

@@ -1,4 +1,4 @@
-"""What a transport tells of the two ends of its connection."""
+"""The two ends of a connection, as its transport names them."""
 
 from typing import TYPE_CHECKING, Any
 

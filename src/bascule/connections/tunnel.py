@@ -1,11 +1,11 @@
-"""A tunnel: the octets of an upgraded connection, handed to a socket that the application reads.
+"""A tunnel: the bytes of an upgraded connection, handed to a socket that the application reads.
 
 Some applications bring their own WebSocket engine and want the client's socket (simple-websocket,
 on which flask-sock stands). They get one end of a socket pair; this connection holds the other,
 and copies. TLS ends here, a client that reads slowly holds the application up, not the loop, and
-the drain works: to an application that speaks only through its socket it is told as the client's
-Close frame, with the code the client is to get; engines answer a Close frame with its own code, so
-the client hears that.
+the drain works: an application that speaks only through its socket receives a Close frame, as if
+from the client, with the code for the client; engines answer a Close frame with its own code, so
+the client gets it.
 
     the client closes         the application reads the end; its answer to the handshake does not
                               fail before it has come so far
@@ -105,7 +105,7 @@ class Tunnel:
     # The worker.
 
     def finish(self) -> None:
-        """Nobody waits for the client for ever any more, nor for the application to answer."""
+        """The application has finished: the client has a deadline from now on."""
         self.finished = True
         if self.gone:
             self.inner.close()
@@ -126,8 +126,8 @@ class Tunnel:
         self.transport.linger(False)
 
     def say_stop(self) -> None:
-        """Between two frames of the client's, tell the application that the client closes; what
-        the client sends after that reaches nobody."""
+        """Between two frames of the client's, tell the application that the client closes; bytes
+        that the client sends after that are dropped."""
         if self.stopping and self.frames.between and self.inner.transport is not None:
             self.stopping = self.reading = False
             self.inner.write(CLOSE_FRAME)
@@ -233,7 +233,7 @@ class Inner(asyncio.Protocol):
 
 
 class FrameScanner:
-    """Follows the client's frames without looking into them."""
+    """Follows the client's frames without reading their payloads."""
 
     def __init__(self) -> None:
         self.head = b""
@@ -245,7 +245,7 @@ class FrameScanner:
         return not self.head and not self.skip
 
     def feed(self, data: bytes) -> None:
-        """The next octets of the client."""
+        """Take the next bytes of the client."""
         data = self.head + data
         self.head = b""
         position = min(self.skip, len(data))

@@ -10,9 +10,10 @@ connection it gets a stream that looks like a transport.
     OPEN         messages go both ways                              the pings, the write deadline
     CLOSE_SENT   our Close frame is out, the client's is awaited    the closing deadline
 
-A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. What is left over has
-its turn when every other connection has had one (`go_on`), so that floods of pings and of tiny
-messages do not delay other connections. Reading pauses while more than `READ_AHEAD` is left over.
+A connection takes at most `EVENTS_A_TURN` events in one turn of the loop. Events that are left
+over have their turn when every other connection has had one (`go_on`), so that floods of pings
+and of tiny messages do not delay other connections. Reading pauses while more than `READ_AHEAD` is
+left over.
 """
 
 from typing import Any
@@ -31,7 +32,7 @@ from bascule.protocols.websocket.handshake import Offer, negotiate, response_fie
 CLOSE_SENT = 1
 
 # Events that are taken in one turn of the loop, each of which may be answered in place, and frames
-# that are looked at for them. Beside twenty hostile connections, all others must still get a turn
+# that are read for them. Beside twenty hostile connections, all others must still get a turn
 # every 50 ms.
 EVENTS_A_TURN = 8
 FRAMES_A_TURN = 64
@@ -107,7 +108,7 @@ class WebSocketConnection(WebSocketCarrier):
             self.regulate_reading()
 
     def pump_in_place(self) -> None:
-        """Have a turn in a callback of the loop: a task that it wakes may go on at once."""
+        """Have a turn in a callback of the loop: a task that it wakes may continue at once."""
         session = self.session
         session.in_place = True
         self.pump()

@@ -5,12 +5,12 @@ child process with the same command line, so each start reads everything anew: c
 env-file.
 
 At a change a second server is started beside the one that serves. When it reports that it serves,
-the old one is told to drain. A server that does not get so far (a syntax error, a failed import)
+the old one is asked to drain. A server that does not get so far (a syntax error, a failed import)
 has logged why, and the old one keeps serving. A change while a server starts ends that one and
 starts the next: never more than one starts at a time, and the latest code wins.
 
-Browsers are told what has failed by the server with the old code, or, where none serves, by a
-thread of the reloader (`failure_page`).
+Browsers get the reason of the failure from the server with the old code, or, where none serves,
+from a thread of the reloader (`failure_page`).
 
 Only a first server that refuses its usage (exit code 2) ends the reloader: then the command has to
 change, not a file. Servers end with their reloader, even where it is killed (`link`).
@@ -83,7 +83,7 @@ class ServerProcess:
     """A server.
 
     link: to it.
-    kill_at: when it is killed if it has not ended; None until it is told to.
+    kill_at: when it is killed if it has not ended; None until it is asked to end.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Reloader:
     pages: tells browsers what has failed, while no server serves.
     serving: the server that has reported that it is ready, and has not ended.
     starting: the server that has not reported it yet.
-    leaving: servers that were told to end.
+    leaving: servers that have been asked to end.
     overtaken: the one of them that a change ended while it started: the next one waits for its
         end.
     due: a server is to be started.
@@ -186,7 +186,7 @@ class Reloader:
         return 0
 
     def on_change(self, paths: Sequence[str]) -> None:
-        """Have a new server started. One that is starting now is out of date."""
+        """Have a new server started. A server that is starting now is out of date."""
         logger.info(
             "changed: %s; starting again",
             ", ".join(os.path.relpath(path, self.directory) for path in paths),

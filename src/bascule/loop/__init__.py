@@ -1,13 +1,13 @@
 """The event loop and its transports; the only package that imports uvloop and aiofastnet.
 
-choice     which loop, and what it is called
-transport  what connections rely on in a transport
+choice     the event loop, and its name
+transport  the contract of transports
 acceptor   accepting connections on a listening socket
 handshake  TLS connections, and alerts for clients whose handshake fails
 fastnet    the same with aiofastnet's transports
-proxied    the PROXY header before a connection's own octets
+proxied    the PROXY header before a connection's own bytes
 files      sending a file over a connection
-reading    reading on after a pause
+reading    continuing to read after a pause
 """
 
 from bascule.loop.acceptor import Acceptor, listen

@@ -49,8 +49,8 @@ MOST_TURNS = 64
 # meanwhile.
 RETRY_DELAY = 0.25
 
-# Seconds for which a connection is left to workers that have fewer. One that is idle takes it in a
-# tenth of that; when none has, they are busy, and whoever waited takes it.
+# Seconds for which a connection is left to workers that have fewer. An idle worker takes it in a
+# tenth of that; when none has, they are busy, and the worker that waited takes it.
 GIVE_WAY = 0.002
 
 # Nothing, or no longer anything, to accept: accept(2) also reports here what befell the one
@@ -157,7 +157,7 @@ class Acceptor:
         self._connect = connect
         self._protocol_factory = protocol_factory
         self._sock = sock
-        # Kept, because removing the reader must work after somebody closed the socket under us.
+        # Kept, because removing the reader must work after other code has closed the socket.
         self._fd = sock.fileno()
         self._accepting = False
         self._closed = False
@@ -179,7 +179,8 @@ class Acceptor:
 
     @property
     def pending(self) -> int:
-        """Connections accepted whose protocol has not yet been told: TLS handshakes, mostly."""
+        """Connections accepted whose protocol does not know of them yet: mostly TLS
+        handshakes."""
         return len(self._pending)
 
     @property
@@ -201,15 +202,15 @@ class Acceptor:
         if self._closed or self._accepting:
             return
         if self._retry is not None:
-            # Where somebody else was faster; it would end a later pause before its time.
+            # Where another caller was faster; it would end a later pause before its time.
             self._retry.cancel()
             self._retry = None
         self._accepting = True
         self._loop.add_reader(self._fd, self._accept)
 
     def finish(self) -> None:
-        """Accept the connections that are waiting already, then close: nobody who was let into
-        the queue is turned away.
+        """Accept the connections that are waiting already, then close: no client in the queue is
+        turned away.
         """
         self.another_should_accept = _never
         turns = MOST_TURNS if self._accepting and self._sock.fileno() >= 0 else 0
@@ -218,7 +219,8 @@ class Acceptor:
         self.close()
 
     def close(self) -> None:
-        """Accept no more. Handshakes go on, the socket stays open; closing twice does nothing."""
+        """Accept no more. Handshakes continue, and the socket stays open. Closing twice is
+        harmless."""
         self.pause()
         self._closed = True
 
@@ -264,7 +266,7 @@ class Acceptor:
     async def _connect_proxied(
         self, proxy_headers: "ProxyHeaders", conn: socket.socket, address: Any
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
-        """Read the PROXY header, then go on as with every other connection."""
+        """Read the PROXY header, then continue as with every other connection."""
         proxied = await proxy_headers.read(conn, address)
         if proxied is None:
             return await self._connect(self._protocol_factory, conn)
@@ -300,7 +302,7 @@ class Acceptor:
                 who = address[0] if isinstance(address, tuple) else "a local client"
                 self._warn(kind, f"the TLS handshake of {who} failed: {reason}")
                 return
-        # Not this server's fault and nobody to tell: a client that left.
+        # Not this server's fault, and there is no client to tell: it has left.
         logger.debug("a connection failed before it began: %r", error)
 
     def _wait_for_others(self) -> None:
@@ -317,7 +319,7 @@ class Acceptor:
 
 
 class _ProxiedError(Exception):
-    """What went wrong with a connection that a proxy passes on. client: as of ProxiedEnds."""
+    """The failure of a connection that a proxy passes on. client: as of ProxiedEnds."""
 
     def __init__(self, client: tuple[str, int] | None, error: OSError) -> None:
         super().__init__(str(error))

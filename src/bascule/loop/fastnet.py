@@ -2,7 +2,7 @@
 reasons.
 
 Importing this raises ImportError where aiofastnet does not call OpenSSL itself, or is a version
-whose insides have not been looked at.
+that has not been examined.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Sending a file over a connection: by sendfile(2) where transport and file allow, else in pieces.
 
 sendfile(2) is used on plain connections, with a loop of our own around it: uvloop has none for its
-transports, and asyncio's waits for ever when the connection is aborted meanwhile, which is what a
+transports, and asyncio's waits forever when the connection is aborted meanwhile, which is what a
 write deadline does. Everything else reads and writes: TLS has to encrypt.
 """
 
@@ -13,7 +13,7 @@ from typing import IO
 
 from bascule.errors import ClientDisconnected
 
-# Octets read and written at a time; the default high-water mark of asyncio's transports.
+# Bytes read and written at a time; the default high-water mark of asyncio's transports.
 PIECE = 65536
 
 # Read what is in the page cache, refuse what is not (preadv2(2)); Linux only.
@@ -22,7 +22,7 @@ CACHED_ONLY: int | None = getattr(os, "RWF_NOWAIT", None)
 # Seconds after which a sender that waits looks whether its connection is still there.
 LOOK_AGAIN = 0.25
 
-Drain = Callable[[], Awaitable[None]]
+DrainFunction = Callable[[], Awaitable[None]]
 Read = Callable[[int], Awaitable[bytes | bytearray]]
 
 
@@ -33,18 +33,19 @@ async def sendfile(
     offset: int,
     count: int | None,
     *,
-    drain: Drain,
+    drain: DrainFunction,
 ) -> int:
-    """Send `count` octets of a binary file from `offset` on (None: to its end), after what was
+    """Send `count` bytes of a binary file from `offset` on (None: to its end), after what was
     written.
 
-    drain: waits until the transport takes more; the connection knows, as its protocol is told.
+    drain: waits until the transport takes more; the connection knows, as the protocol of the
+    transport.
 
-    Returns the octets sent: fewer than `count` when the file ends before, also when it is cut
-    short meanwhile.
+    Returns the number of bytes sent: fewer than `count` when the file ends before, also when it
+    is cut short meanwhile.
     Raises ClientDisconnected when the connection is closed before all is sent, OSError when the
-    file cannot be read. Cancelling aborts the connection, because the transport might otherwise go
-    on to send from a descriptor that the caller closes.
+    file cannot be read. Cancelling aborts the connection, because the transport might otherwise
+    continue to send from a descriptor that the caller closes.
     """
     size = _regular_size(file)
     if size is not None:
@@ -71,7 +72,7 @@ async def _send_regular(
     file: IO[bytes],
     offset: int,
     count: int,
-    drain: Drain,
+    drain: DrainFunction,
 ) -> int:
     sock = transport.get_extra_info("socket")
     if transport.get_extra_info("sslcontext") is None and sock is not None:
@@ -86,7 +87,7 @@ async def _send_regular(
     return await _send_pieces(transport, _read_file(loop, file.fileno(), offset), count, drain)
 
 
-async def _until_written(transport: asyncio.WriteTransport, drain: Drain) -> None:
+async def _until_written(transport: asyncio.WriteTransport, drain: DrainFunction) -> None:
     """Wait until nothing is left in the transport: the kernel must not overtake it."""
     transport.set_write_buffer_limits(high=0)
     try:
@@ -111,23 +112,23 @@ async def _send_from_kernel(
         if transport.is_closing():
             raise _left(None)
         try:
-            octets = os.sendfile(out, source, offset + sent, count - sent)
+            size = os.sendfile(out, source, offset + sent, count - sent)
         except BlockingIOError:
             await _until_writable(loop, out)
             continue
         except ConnectionError as exc:
             raise _left(exc) from None
-        if octets == 0:
+        if size == 0:
             break
-        sent += octets
+        sent += size
         # A fast reader takes everything at once: let the other connections have their turn.
         await asyncio.sleep(0)
     return sent
 
 
 async def _until_writable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
-    """Wait until the socket takes more, or for a moment: nobody says when its transport is
-    closed."""
+    """Wait until the socket takes more, or for a moment: no callback reports that its transport
+    is closed."""
     writable = loop.create_future()
     loop.add_writer(fd, _set, writable)
     try:
@@ -142,7 +143,8 @@ def _set(future: "asyncio.Future[None]") -> None:
 
 
 def _regular_size(file: IO[bytes]) -> int | None:
-    """The size of a regular file in octets; None for what only looks like a file."""
+    """Return the size of a regular file in bytes; None for an object that only looks like a
+    file."""
     try:
         status = os.fstat(file.fileno())
     except (AttributeError, OSError):
@@ -156,7 +158,7 @@ def _left(error: BaseException | None) -> ClientDisconnected:
 
 
 async def _send_pieces(
-    transport: asyncio.WriteTransport, read: Read, count: int | None, drain: Drain
+    transport: asyncio.WriteTransport, read: Read, count: int | None, drain: DrainFunction
 ) -> int:
     sent = 0
     while count is None or sent < count:
@@ -194,7 +196,8 @@ def _read_file(loop: asyncio.AbstractEventLoop, fd: int, offset: int) -> Read:
 
 
 def _read_cached(fd: int, wanted: int, position: int) -> bytes | bytearray | None:
-    """What the page cache has there, empty at the file's end; None when it has to be fetched."""
+    """Return the bytes that the page cache has there, none at the file's end; None when they
+    have to be fetched."""
     if CACHED_ONLY is None:
         return None
     # A new buffer for each piece: transports keep what they could not send yet, some without a

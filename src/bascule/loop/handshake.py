@@ -1,9 +1,9 @@
 """TLS handshakes: connections that begin with one, and what a client hears when it fails.
 
-A client whose handshake fails is told why by an alert (RFC 8446 section 6.2, RFC 5246 section
+A client whose handshake fails gets the reason in an alert (RFC 8446 section 6.2, RFC 5246 section
 7.2.2): that it speaks no version in common, no cipher suite, that a certificate is required.
 OpenSSL writes the alert into the memory between itself and the socket, and every transport (of
-asyncio, uvloop, aiofastnet 1.2) closes the socket without another look at that memory. The client
+asyncio, uvloop, aiofastnet 1.2) closes the socket without reading that memory again. The client
 then sees a connection that was closed for no reason. So the alert is sent here, at the moment when
 the handshake fails and the socket is still open:
 

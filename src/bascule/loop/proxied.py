@@ -1,8 +1,8 @@
 """The PROXY header of a connection, read from its socket before anything else is.
 
 On a TLS connection the header comes before the handshake, and the loop's transports begin that as
-soon as they are made. So it is read while there is no transport yet: octets are looked at where
-they lie in the kernel (MSG_PEEK), and only those of the header are taken.
+soon as they are made. So it is read while there is no transport yet: bytes are read where they
+lie in the kernel (MSG_PEEK), and only those of the header are taken.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bascule.protocols.proxy import (
     looks_proxied,
 )
 
-# Octets that are looked at in one go: most headers whole.
+# Bytes that are read at once: most headers whole.
 SHOWN = 512
 
 
@@ -35,8 +35,8 @@ class ProxyHeaders:
         self.warn = warn
 
     async def read(self, conn: socket.socket, address: Any) -> ProxiedEnds | None:
-        """What the header of a connection that was just accepted says, or None where it says
-        nothing, or the peer is to send none.
+        """Return the ends that the header of a new connection names, or None where it names
+        none, or the peer is to send no header.
 
         conn: non-blocking. address: as accept() returns it. Raises ProxyHeaderError, TimeoutError
         or OSError where the connection is to be closed.
@@ -56,7 +56,7 @@ class ProxyHeaders:
             self.complain(peer, str(error))
             raise
         except (TimeoutError, ConnectionError):
-            # Who has said nothing may have been a check whether the port is open.
+            # A client that has sent nothing may have checked whether the port is open.
             if reader.begun:
                 self.complain(peer, "does not complete its PROXY header")
             raise
@@ -75,7 +75,7 @@ async def take_header(conn: socket.socket, reader: ProxyReader) -> None:
 
 
 async def show(conn: socket.socket) -> bytes:
-    """The octets that come next, which stay where they are. Raises ConnectionError at the end."""
+    """Return the next bytes, which stay where they are. Raises ConnectionError at the end."""
     while True:
         try:
             shown = conn.recv(SHOWN, socket.MSG_PEEK)

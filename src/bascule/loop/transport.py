@@ -1,8 +1,8 @@
-"""What connections rely on in a transport: a written contract.
+"""The contract of a transport: the behaviour that connections rely on.
 
 asyncio's transports promise less than connections need, and its documentation leaves open what
 happens at the edges: a write after a close, a pause with data at hand, a client that has gone.
-What stands here is relied upon, and nothing else is. `tests/unit/loop/test_transport_contract.py`
+Connections rely on this page alone. `tests/unit/loop/test_transport_contract.py`
 holds every transport to it: those of asyncio, uvloop and aiofastnet, plain and under TLS, and the
 double that tests of connections use. A further transport must pass the same tests. Where one of
 those falls short, the tests name it (`SHORTFALLS`).
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 
 class Callbacks(Protocol):
-    """What a transport calls: the asyncio protocol of a connection.
+    """The callbacks of a transport: the asyncio protocol of a connection.
 
     `connection_made` comes first, and `connection_lost` last; each exactly once.
     """
@@ -53,9 +53,9 @@ class Transport(Protocol):
         asked for after `close` or `abort`."""
 
     def set_protocol(self, protocol: Callbacks) -> None:
-        """Have every further callback made to another protocol. What is said once, such as
-        `pause_writing`, is not said to it again. May be called from inside a callback; the result
-        of an `eof_received` that is under way still counts."""
+        """Have every further callback made to another protocol. A callback that is made once,
+        such as `pause_writing`, is not made to it again. May be called from inside a callback; the
+        result of an `eof_received` that is running still counts."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes behind those written before; never blocks. A `bytearray` must not be
@@ -86,7 +86,7 @@ class Transport(Protocol):
         called twice in a row."""
 
     def resume_reading(self) -> None:
-        """Continue. What had arrived comes in a later callback, or none of it is there. See
+        """Continue. Bytes that had arrived come in a later callback. See
         `resume_reading` in `loop/reading.py` for a transport that needs more than this."""
 
     def is_closing(self) -> bool:

@@ -34,7 +34,7 @@ STACKS_WITHIN = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is known of the process of a worker.
+    """The known facts of the process of a worker.
 
     requests, connections, running: as of `Slot`.
     rss: its memory in bytes.

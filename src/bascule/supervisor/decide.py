@@ -1,4 +1,4 @@
-"""What the supervisor does about an event, as a function of table, event and time.
+"""The actions of the supervisor, as a function of table, event and time.
 
 Rules:
 
@@ -280,7 +280,7 @@ class Decision:
             self.log(logging.INFO, "replaced: finishing what is in flight")
         self.set(drain_at=self.now)
 
-    # What follows from the table, whatever the event was.
+    # Consequences of the table, after any event.
 
     def settle(self) -> None:
         if self.table.stopping:

@@ -16,7 +16,7 @@ still theirs: so it sends them the supervisor's signals, and reports the rest. I
 listening sockets: a process that keeps one open keeps the kernel from refusing connections that
 no worker accepts any more.
 
-Who ends first:
+The order in which they end:
 
 - a generation that is not wanted any more: the supervisor closes the channel of its fork server
   when the last worker of that generation has ended, and the fork server ends;
@@ -57,7 +57,7 @@ class ForkServer:
     failure: why it could not be, as the fork server has reported.
     waiting: workers to be forked once it has loaded, with their ends of their channels.
     forked: workers that it was asked for, until it reports their end.
-    unanswered: workers that it was told to kill, without an answer yet.
+    unanswered: workers that it has to kill, and has not answered about.
     """
 
     def __init__(self, generation: int, pid: int, channel: Channel) -> None:
@@ -109,7 +109,7 @@ class ForkServerSpawner:
         self.running: list[ForkServer] = []
         self.orphans: dict[int, WorkerProcess] = {}
 
-    # What the supervisor asks for.
+    # Requests of the supervisor.
 
     def start(self, worker: WorkerProcess, theirs: Channel) -> None:
         server = self.current.get(worker.generation)
@@ -231,7 +231,7 @@ class ForkServerSpawner:
             for _, theirs in server.waiting.values():
                 theirs.close()
 
-    # What fork servers report.
+    # Reports of fork servers.
 
     def on_readable(self, server: ForkServer) -> None:
         if not server.is_open:

@@ -64,12 +64,13 @@ class ForkServerProcess:
             forks.catch(number, forks.nothing)
         forks.hold(self.descriptors)
         loaded = self.load(prepare)
-        # What is here by now stays, in every worker: garbage collection must not copy its pages.
+        # Objects that exist by now stay, in every worker: garbage collection must not copy their
+        # pages.
         gc.collect()
         gc.freeze()
-        # It ends when its supervisor and its workers have ended, not by a signal. What an
-        # application sends to its parent is meant for the supervisor, which is its parent without
-        # --preload.
+        # It ends when its supervisor and its workers have ended, not by a signal. A signal that
+        # an application sends to its parent is meant for the supervisor, which is its parent
+        # without --preload.
         before = {number: signal.getsignal(number) for number in (*PASSED_ON, signal.SIGCHLD)}
         for number in before:
             forks.catch(number, forks.nothing)
@@ -201,7 +202,7 @@ class ForkServerProcess:
             close_all(message["descriptors"])
             self.channel.send("fork failed", serial=serial, text=os.strerror(errno.EMFILE))
             return False
-        # What waits in a buffer would be printed by each worker again.
+        # Text that waits in a buffer would be printed by each worker again.
         flush_streams()
         try:
             pid = fork((*PASSED_ON, signal.SIGCHLD))

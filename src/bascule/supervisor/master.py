@@ -135,7 +135,7 @@ class Master:
         self.banner_logged = False
         # Workers whose stacks are to be logged.
         self.shown: set[int] = set()
-        # What starting workers have reported to wait for, since a worker was ready.
+        # Reasons that starting workers have reported to wait for, since a worker was ready.
         self.waited_for: set[str] = set()
         # A signal that a fork server has passed on, and until when it may arrive here as well.
         self.expected = 0
@@ -146,7 +146,8 @@ class Master:
 
         Raises Forked in a process that was forked.
         """
-        # What is here by now stays, in every worker: garbage collection must not copy its pages.
+        # Objects that exist by now stay, in every worker: garbage collection must not copy their
+        # pages.
         gc.collect()
         gc.freeze()
         with signal_socket(CAUGHT, self.descriptors) as self.signals:
@@ -258,7 +259,7 @@ class Master:
         if worker is not None:
             self.spawner.ask_stacks(worker)
 
-    # What workers report, and the spawner about them (`WorkerObserver`).
+    # Reports of workers, and of the spawner about them (`WorkerObserver`).
 
     def on_readable(self, worker: WorkerProcess) -> None:
         if not self.workers.has(worker):

@@ -1,4 +1,4 @@
-"""What the service manager is told about the workers as a whole."""
+"""Reports to the service manager about the workers as a whole."""
 
 from bascule.sockets.systemd import Notifier
 from bascule.supervisor.table import Phase, WorkerTable, workers
@@ -7,14 +7,14 @@ READY, RELOADING, STOPPING = "ready", "reloading", "stopping"
 
 
 class ServiceReporter:
-    """Tells a service manager each change of state, once. notifier: how it is told."""
+    """Tells a service manager each change of state, once. notifier: the way to it."""
 
     def __init__(self, notifier: Notifier) -> None:
         self.notifier = notifier
         self.state = ""
 
     def report(self, table: WorkerTable) -> None:
-        """Tell the state that the table shows, unless it was told last."""
+        """Report the state that the table shows, unless it was reported last."""
         state = state_of(table) or self.state
         if state == self.state:
             return

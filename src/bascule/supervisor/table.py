@@ -1,4 +1,4 @@
-"""What the supervisor knows of its workers, the events that can happen, and its actions.
+"""The table of the workers, the events that can happen, and the actions of the supervisor.
 
 Plain values: `decide` takes a table and an event, and returns the next table and actions.
 """
@@ -14,7 +14,7 @@ class Phase(Enum):
 
     STARTING    the application is being imported, by the worker or by its fork server
     READY       it serves
-    LEAVING     it was told to drain, or is about to be killed, and does not count any more
+    LEAVING     it was asked to drain, or is about to be killed, and does not count any more
     """
 
     STARTING = "starting"
@@ -60,7 +60,7 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTable:
-    """All workers, and what is wanted of them.
+    """All workers, and the target for them.
 
     target: how many are to serve.
     rows: the workers that have not ended.
@@ -71,8 +71,8 @@ class WorkerTable:
     settled: a worker has been ready at least once.
     checked_at: when the workers were checked last.
     stopping: no worker is started any more.
-    drain_at: while stopping, when workers are told to drain.
-    stopping_at_once: workers were told to stop at once.
+    drain_at: while stopping, when workers begin to drain.
+    stopping_at_once: workers have to stop at once.
     exit_code: of the supervisor, when the last worker has ended.
     """
 
@@ -179,12 +179,12 @@ class ForkServerEnded:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """What the supervisor can see of a worker.
+    """The facts that the supervisor can see of a worker.
 
     silent_for: seconds since its last sign of life, None before the first.
     requests: how many it has served.
     rss: its memory in bytes.
-    stuck: calls of the application that were told to end, and have not.
+    stuck: calls of the application that were interrupted, and have not ended.
     """
 
     serial: int

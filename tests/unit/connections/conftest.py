@@ -1,4 +1,4 @@
-"""Rigs that are taken down, and looked at, when their test ends."""
+"""Rigs that are taken down, and checked, when their test ends."""
 
 from collections.abc import Callable, Iterator
 

@@ -38,7 +38,7 @@ class Rig:
 
     calls: the requests that reached the application, in order.
     warnings: those of the hub.
-    accepting: False for each time that accepting was paused, True where it went on.
+    accepting: False for each time that accepting was paused, True where it continued.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Rig:
 
     def stand_still(self, seconds: float) -> None:
         """The loop is blocked, or the process held, for so long: not a tick, and nothing is read.
-        Then it goes on."""
+        Then it continues."""
         self.loop.now += seconds
         self.loop.run_soon(self.hub.tick)
 
@@ -204,7 +204,7 @@ class Call:
             return await function(*args)
 
         task = self.loop.create_task(step())
-        # What no test asks for is no complaint of the loop.
+        # An exception that no test asks for is no complaint of the loop.
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return task
 

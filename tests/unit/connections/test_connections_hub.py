@@ -1,4 +1,4 @@
-"""What connections share: the limits, the clock, the drain."""
+"""The part that connections share: the limits, the clock, the drain."""
 
 import pytest
 from connection_rig import FRESH, HEAD, IDLE, request, statuses
@@ -245,7 +245,7 @@ def test_draining_lets_a_response_that_has_begun_finish(rig):
     rig.calls[0].end()
     assert b"connection: close" not in client.received
     assert client.received.endswith(b"last\r\n0\r\n\r\n")
-    # It was told that the connection stays.
+    # Its response has announced that the connection stays.
     assert not client.closing
     rig.pass_time(DEADLINES.last_call)
     assert client.lost

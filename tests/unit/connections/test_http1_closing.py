@@ -206,7 +206,7 @@ def test_nothing_is_cancelled_behind_the_applications_back(rig):
     rig.assert_nothing_left()
 
 
-# What an application leaves undone.
+# Work that an application leaves undone.
 
 
 def test_an_application_that_raises_before_its_response_gives_500(rig, caplog):

@@ -31,17 +31,17 @@ def test_a_head_that_takes_too_long_is_answered_408(rig):
     assert client.finished
 
 
-def test_further_octets_do_not_restart_the_deadline_of_a_head(rig):
+def test_further_bytes_do_not_restart_the_deadline_of_a_head(rig):
     client = rig.connect()
-    for octet in request()[:20]:
-        client.send(bytes([octet]))
+    for one in request()[:20]:
+        client.send(bytes([one]))
         rig.pass_time(1)
     assert statuses(client) == []
     rig.pass_time(DEADLINES.request_head - 20)
     assert statuses(client) == [408]
 
 
-def test_the_deadline_of_a_second_head_runs_from_its_own_first_octet(rig):
+def test_the_deadline_of_a_second_head_runs_from_its_own_first_byte(rig):
     client = rig.connect()
     client.send(request())
     rig.calls[0].respond()
@@ -121,7 +121,7 @@ def test_a_client_that_stops_reading_is_cut_off(rig):
     assert rig.calls[0].receive().result() == {"type": "http.disconnect"}
 
 
-def test_an_octet_taken_begins_the_write_deadline_anew(rig):
+def test_a_byte_taken_begins_the_write_deadline_anew(rig):
     client = rig.connect(reads=False)
     client.send(request())
     rig.calls[0].start()
@@ -219,7 +219,7 @@ def test_a_body_that_trickles_is_refused_after_the_grace(rig):
 
 
 def test_the_time_that_the_loop_stood_still_is_not_the_clients(rig):
-    """What it sent meanwhile waits in the kernel, which holds only so much."""
+    """The bytes that it sent meanwhile wait in the kernel, which holds only so many."""
     client = rig.connect()
     client.send(request("/", "Content-Length: 100", method="POST"))
     rig.pass_time(DEADLINES.body_grace - 1)
@@ -355,7 +355,7 @@ def test_what_comes_while_lingering_is_taken_and_thrown_away(rig):
 
 @pytest.mark.parametrize("size", [1000, 1_000_000])
 def test_the_linger_deadline_cuts_no_response_short(rig, size):
-    """The answer to a request whose body nobody reads is still being taken."""
+    """The answer to a request whose body is not read is still being taken."""
     client = rig.connect(reads=False)
     head = request("/", f"Content-Length: {size}", "Connection: close", method="POST")
     client.send(head)

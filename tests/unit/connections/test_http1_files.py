@@ -100,12 +100,12 @@ def test_a_file_while_draining_arrives_whole(rig, make_file):
     assert body_of(client) == content(SIZES[-1])
 
 
-def read_steadily(rig, client, octets_a_second):
+def read_steadily(rig, client, bytes_a_second):
     """Read until nothing more comes."""
     before = -1
     while len(client.received) > before:
         before = len(client.received)
-        client.read(octets_a_second)
+        client.read(bytes_a_second)
         rig.pass_time(1)
         rig.loop.until(lambda: client.get_write_buffer_size() or client.protocol.exchange is None)
 
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_read_breaks_the_response_off_and_the_log_says_so(
     rig.assert_nothing_left()
 
 
-def test_a_client_that_leaves_before_the_first_octet_of_a_file_leaves_it_closed(rig, make_file):
+def test_a_client_that_leaves_before_the_first_byte_of_a_file_leaves_it_closed(rig, make_file):
     before = len(os.listdir("/proc/self/fd"))
     client = rig.connect()
     client.send(request())
@@ -250,7 +250,7 @@ def test_body_while_a_file_is_being_sent_is_the_applications_mistake(rig, make_f
 
 
 @pytest.mark.parametrize("size", [10, COPIED_PIECE])
-def test_head_gets_the_length_and_no_octet(rig, make_file, size):
+def test_head_gets_the_length_and_no_byte(rig, make_file, size):
     client = rig.connect()
     client.send(request(method="HEAD") + request("/next"))
     send_path(rig.calls[0], make_file(size)).result()

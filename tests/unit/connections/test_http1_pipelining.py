@@ -1,4 +1,4 @@
-"""Pipelining: strict order, nothing looked at ahead of its turn, bounded read-ahead."""
+"""Pipelining: strict order, no request read ahead of its turn, bounded read-ahead."""
 
 import pytest
 from connection_rig import BUSY, LINGERING, bodies, request, statuses
@@ -21,7 +21,7 @@ def test_a_slow_first_answer_keeps_its_place(rig):
     assert statuses(client) == [200] * 5
 
 
-def test_the_next_request_does_not_begin_before_the_last_body_octet(rig):
+def test_the_next_request_does_not_begin_before_the_last_body_byte(rig):
     client = rig.connect()
     client.send(request("/0") + request("/1"))
     rig.calls[0].start()
@@ -122,13 +122,13 @@ def test_the_body_of_a_request_in_turn_does_not_count_as_read_ahead(rig):
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 4096])
-def test_the_cut_of_the_octets_does_not_matter(rig, size):
-    octets = b"".join(
+def test_the_cut_of_the_bytes_does_not_matter(rig, size):
+    data = b"".join(
         request(f"/{number}", method="POST", body=b"body %d" % number) for number in range(20)
     )
     client = rig.connect()
-    for at in range(0, len(octets), size):
-        client.send(octets[at : at + size])
+    for at in range(0, len(data), size):
+        client.send(data[at : at + size])
     number = 0
     while number < len(rig.calls):
         message = rig.calls[number].receive().result()
@@ -155,7 +155,7 @@ def test_an_unread_body_is_passed_over(rig):
 
 
 def test_an_unread_body_in_chunks_ends_the_connection(rig):
-    """Nobody knows how much of it there is."""
+    """Its length is unknown."""
     client = rig.connect()
     client.send(request("/0", "Transfer-Encoding: chunked", method="POST") + b"5\r\nhello\r\n")
     rig.calls[0].respond()
@@ -176,7 +176,7 @@ def test_a_malformed_rest_of_an_unread_body_is_refused_behind_its_answer(rig):
 
 
 def test_an_endless_unread_body_ends_the_connection_gently(rig):
-    """RFC 9112 section 9.6: closing on unread octets resets, and may take the response along."""
+    """RFC 9112 section 9.6: closing on unread bytes resets, and may take the response along."""
     client = rig.connect()
     client.send(request("/0", "Content-Length: 10000000", method="POST"))
     rig.calls[0].respond()
@@ -189,7 +189,7 @@ def test_an_endless_unread_body_ends_the_connection_gently(rig):
     assert client.lost
 
 
-def test_octets_that_come_between_two_exchanges_find_the_right_one(rig):
+def test_bytes_that_come_between_two_exchanges_find_the_right_one(rig):
     client = rig.connect()
     client.send(request("/0") + request("/1"))
     rig.calls[0].respond()

@@ -1,4 +1,4 @@
-"""What breaks the protocol is answered once, the connection closed, and the log not misled."""
+"""A breach of the protocol is answered once, the connection closed, and the log not misled."""
 
 import pytest
 from connection_rig import LINGERING, request, statuses
@@ -86,7 +86,7 @@ def test_a_refused_request_with_a_head_is_in_the_access_log(rig):
 
 
 @pytest.mark.parametrize(
-    ("octets", "line"),
+    ("data", "line"),
     [
         (b"nonsense\r\n\r\n", ("-", "-", 400)),
         (b"GET /x HTTP/1.1\r\n\r\n", ("GET", "/x", 400)),
@@ -96,10 +96,10 @@ def test_a_refused_request_with_a_head_is_in_the_access_log(rig):
         (b"POST /u HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n", ("POST", "/u", 413)),
     ],
 )
-def test_a_request_that_is_refused_by_its_head_is_in_the_access_log(make_rig, octets, line):
+def test_a_request_that_is_refused_by_its_head_is_in_the_access_log(make_rig, data, line):
     rig = make_rig(body=50)
     client = rig.connect()
-    client.send(octets)
+    client.send(data)
     assert rig.access_lines == [line]
 
 
@@ -110,12 +110,12 @@ def test_a_head_that_took_too_long_is_in_the_access_log(rig):
     assert rig.access_lines == [("GET", "/slow", 408)]
 
 
-@pytest.mark.parametrize("octets", [BROKEN, b"GET / HTTP/1.1\nHost: a\r\n"])
-def test_a_refused_head_is_not_logged_as_the_request_before_it(rig, octets):
+@pytest.mark.parametrize("data", [BROKEN, b"GET / HTTP/1.1\nHost: a\r\n"])
+def test_a_refused_head_is_not_logged_as_the_request_before_it(rig, data):
     client = rig.connect()
     client.send(request("/good"))
     rig.calls[0].respond()
-    client.send(octets)
+    client.send(data)
     assert statuses(client) == [200, 400]
     lines = rig.access_lines
     assert lines.count(("GET", "/good", 200)) == 1
@@ -151,7 +151,7 @@ def test_a_body_that_is_too_slow_is_refused_before_wsgi_is_called(make_rig):
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         (request("/" + "x" * 9000), 414),
         (b"GET /" + b"x" * 9000, 414),
@@ -161,9 +161,9 @@ def test_a_body_that_is_too_slow_is_refused_before_wsgi_is_called(make_rig):
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ],
 )
-def test_what_is_refused_before_there_is_a_request(rig, octets, status):
+def test_what_is_refused_before_there_is_a_request(rig, data, status):
     client = rig.connect()
-    client.send(octets)
+    client.send(data)
     assert statuses(client) == [status]
     assert client.protocol.transport.phase == LINGERING
     assert rig.calls == []

@@ -92,7 +92,7 @@ def test_the_upload_counts(limited, caplog):
     client.send(request("/", "Content-Length: 9", method="POST"))
     limited.pass_time(TIMEOUT + TICK)
     assert statuses(client) == [504]
-    # What still comes of it is thrown away.
+    # The rest of it is thrown away.
     client.send(b"123456789" + request("/next"))
     limited.calls[1].respond()
     assert statuses(client) == [504, 200]
@@ -163,7 +163,8 @@ def test_a_task_that_ignores_its_cancelling_is_stuck(limited, caplog):
     assert overdue.stuck == 0
     limited.pass_time(TICK)
     assert overdue.stuck == 1
-    assert errors(caplog)[-1].startswith("GET /stubborn: stuck: was told to end, and still runs")
+    line = errors(caplog)[-1]
+    assert line.startswith("GET /stubborn: stuck: it was interrupted, and still runs")
     assert "in stubborn" in errors(caplog)[-1]
     limited.pass_time(SAID_AGAIN_AFTER)
     assert len(errors(caplog)) == 3

@@ -1,4 +1,4 @@
-"""What one connection may do in one turn of the loop, so that no other waits for it."""
+"""The share of one connection in one turn of the loop, so that no other waits for it."""
 
 from collections.abc import Callable
 

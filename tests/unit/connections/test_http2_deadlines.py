@@ -37,7 +37,7 @@ def goaway_of(client) -> str:
 
 @pytest.mark.parametrize("can_eof", [True, False], ids=["plain", "tls"])
 def test_a_goaway_reaches_a_client_that_still_sends(rig, can_eof):
-    """A socket that is closed on unread octets is reset, which takes the GOAWAY along."""
+    """A socket that is closed on unread bytes is reset, which takes the GOAWAY along."""
     client = connected(rig, can_eof=can_eof)
     client.send(FLOOD)
     assert goaway_of(client) == "ENHANCE_YOUR_CALM"

@@ -1,4 +1,4 @@
-"""What one HTTP/2 connection may do in one turn of the loop, so that no other waits for it."""
+"""The share of one HTTP/2 connection in one turn of the loop, so that no other waits for it."""
 
 from itertools import pairwise
 

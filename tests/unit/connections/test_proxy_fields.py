@@ -92,9 +92,7 @@ def test_malformed_fields_are_told_of_with_what_is_wrong(trusting: Rig) -> None:
     assert scope["client"] is None
     ((kind, text),) = trusting.warnings
     assert kind == "forwarded"
-    assert text == (
-        f"{PROXY}: fields of a proxy that cannot be believed: b'[31mred' is no address"
-    )
+    assert text == (f"{PROXY}: fields of a proxy that cannot be used: b'[31mred' is no address")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_silent_client_is_asked_and_answers(rig):
     assert socket.frames == [OUR_PING, OUR_PING]
 
 
-def test_any_octet_is_an_answer(rig):
+def test_any_byte_is_an_answer(rig):
     socket = accept(rig)
     rig.pass_time(INTERVAL)
     socket.send(text("a")[:1])
@@ -217,7 +217,7 @@ def test_a_client_that_speaks_on_does_not_move_the_closing_deadline(rig):
 
 
 def test_the_closing_deadline_begins_when_the_close_has_left(rig):
-    """What goes before it may take its time, as long as the client reads."""
+    """The messages before it may take their time, as long as the client reads."""
     socket, sending = stuffed(rig)
     sending.cancel()
     socket.call.send({"type": "websocket.close"})

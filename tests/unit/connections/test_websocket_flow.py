@@ -77,7 +77,7 @@ def test_a_sender_that_waits_is_woken_when_the_client_goes(rig):
 
 
 class Word(str):
-    """What templates, enumerations and translations make of text."""
+    """Text as templates, enumerations and translations make it."""
 
     def __str__(self) -> str:
         return "something else"
@@ -155,7 +155,7 @@ def test_what_comes_right_behind_the_handshake(rig):
 
 
 def test_much_behind_the_handshake(rig):
-    """More than is read ahead of a response: reading was paused, and goes on."""
+    """More than is read ahead of a response: reading was paused, and continues."""
     message = binary(bytes(50_000))
     socket = accept(rig, behind=message * 3)
     socket.send(message)

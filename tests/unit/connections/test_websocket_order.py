@@ -1,4 +1,4 @@
-"""What the client sent before its end is read, and can be answered, before the end is answered."""
+"""Data that the client sent before its end is read, and can be answered, before the end is."""
 
 import pytest
 from websocket_rig import DISCONNECT, accept

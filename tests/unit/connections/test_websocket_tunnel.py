@@ -1,4 +1,4 @@
-"""A WebSocket whose octets are carried to the application as they are."""
+"""A WebSocket whose bytes are carried to the application as they are."""
 
 import socket
 

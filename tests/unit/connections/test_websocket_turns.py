@@ -1,4 +1,4 @@
-"""What one WebSocket may do in one turn of the loop, so that no other connection waits for it."""
+"""The share of one WebSocket in one turn of the loop, so that no other connection waits for it."""
 
 from contextlib import suppress
 from typing import Any

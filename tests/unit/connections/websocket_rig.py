@@ -23,7 +23,7 @@ class Socket:
 
     @property
     def frames(self) -> list[Frame]:
-        """What the client has received since the 101."""
+        """Return the bytes that the client has received since the 101."""
         head, _, rest = bytes(self.client.received).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
         return take_frames(rest)

@@ -1,4 +1,4 @@
-"""What counts as a change, and what is watched."""
+"""The changes that count, and the files that are watched."""
 
 import os
 import threading

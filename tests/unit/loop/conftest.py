@@ -19,7 +19,7 @@ def loop(request):
 
 @pytest.fixture(params=["aiofastnet", "own"])
 def transports(request, monkeypatch):
-    """Whose transports are used; without aiofastnet installed it is the loop's own."""
+    """The project whose transports are used; without aiofastnet installed it is the loop's own."""
     if request.param == "own":
         monkeypatch.setitem(sys.modules, "aiofastnet", None)
     return request.param

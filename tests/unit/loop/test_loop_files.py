@@ -110,7 +110,7 @@ def run(loop, transports, security):
 
 @pytest.fixture
 def file(tmp_path):
-    """A file of 200,000 octets, no two pieces of it alike."""
+    """A file of 200,000 bytes, no two pieces of it alike."""
     (tmp_path / "file").write_bytes(CONTENT)
     with open(tmp_path / "file", "rb") as opened:
         yield opened

@@ -273,7 +273,7 @@ def test_farewells_are_few_and_short(loop, monkeypatch):
             farewells.say(ours, b"alert")
             ours.close()
         assert [theirs.recv(9) for _, theirs in pairs] == [b"alert", b"alert", b""]
-        # What they still send is read, and then they are cut off.
+        # Bytes that they still send are read, and then they are cut off.
         pairs[0][1].sendall(b"x" * 1000)
         await asyncio.to_thread(until_cut_off, pairs[1][1])
         await asyncio.to_thread(until_cut_off, pairs[0][1])
@@ -298,7 +298,7 @@ def test_farewells_that_are_aborted_leave_nothing(loop):
         farewells.abort()
         ours.close()
         assert theirs.recv(1) == b""
-        # Whoever has gone already is not waited for.
+        # The server does not wait for a client that has gone already.
         farewells.say(theirs, b"x")
         theirs.close()
         assert len(os.listdir("/proc/self/fd")) == before

@@ -76,7 +76,7 @@ HEADERS = pytest.mark.parametrize("header", [proxy.line(), proxy.binary_line()],
 
 
 @HEADERS
-def test_octets_behind_the_header_are_the_protocols(loop, transports, header):
+def test_bytes_behind_the_header_are_the_protocols(loop, transports, header):
     async def main():
         service = await Service().start()
         reader, writer = await asyncio.open_connection(*service.name)
@@ -119,7 +119,7 @@ def test_peer_that_sends_none(loop, transports, tls):
 
 
 def test_half_a_header_is_waited_for_without_turning(loop, monkeypatch):
-    """Octets that are left in the socket keep it readable, and a loop would ask again and again;
+    """Bytes that are left in the socket keep it readable, and a loop would ask again and again;
     so what is surely of the header is taken at once."""
     looks = []
 
@@ -148,15 +148,15 @@ def test_half_a_header_is_waited_for_without_turning(loop, monkeypatch):
     run(loop, main())
 
 
-@pytest.mark.parametrize("octets", [b"", b"PROXY TCP4"])
-def test_deadline(loop, octets):
+@pytest.mark.parametrize("data", [b"", b"PROXY TCP4"])
+def test_deadline(loop, data):
     async def main():
         service = await Service().start(seconds=0.1)
         reader, writer = await asyncio.open_connection(*service.name)
-        writer.write(octets)
+        writer.write(data)
         assert await reader.read() == b""
         writer.close()
-        assert len(service.complaints) == bool(octets)
+        assert len(service.complaints) == bool(data)
         assert service.acceptor.pending == 0
         await service.stop()
 

@@ -217,7 +217,7 @@ class Sockets(Rig):
             self.finished = True
         self.outgoing += self.to_send.read()
 
-    # What the client does.
+    # The client.
 
     def send(self, data: bytes) -> None:
         if self.secured is not None:
