@@ -155,7 +155,10 @@ def launch(
         )
     if command is None:
         return run(settings, source, Standalone(sockets, closes_sockets))
+    from bascule.worker.ending import end_at_once
+
     role = role_of(command, sockets)
+    role.last_handlers = dict.fromkeys(ENDING_SIGNALS, end_at_once)
 
     def serve() -> int:
         with command.reporting_failures():
@@ -179,6 +182,10 @@ def restore_environment(command: CommandProcess) -> None:
     os.environ.update(command.environ)
 
 
+# Once everything has stopped, each of them ends the process.
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 def ended(serve: Callable[[], int]) -> int:
     """Return or raise as `serve` does, and see to it that this process ends afterwards."""
     from bascule.worker.ending import end_within_reason
@@ -190,5 +197,5 @@ def ended(serve: Callable[[], int]) -> int:
         code = error.exit_code
         raise
     finally:
-        end_within_reason(code, (signal.SIGTERM, signal.SIGINT))
+        end_within_reason(code, ENDING_SIGNALS)
     return code

@@ -23,7 +23,7 @@ def result_of(
     cwd: Path = PROJECT,
     prepare: Callable[[Path], dict[str, str]] = lambda work: {},
 ) -> Any:
-    """What the script prints, as JSON. Workers that come later wait for the first.
+    """Return the output of the script, as JSON. Workers that come later wait for the first.
 
     prepare: makes what the script needs in its folder, and returns variables for it.
     """

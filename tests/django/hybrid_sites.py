@@ -9,7 +9,7 @@ from support.client import Http1Client
 EDGES = Path(__file__).parent / "projects" / "hybrid_edges"
 THIRD_PARTY = Path(__file__).parent / "projects" / "third_party"
 
-# What differs from request to request, or with the side.
+# Values that differ from request to request, or with the side.
 # The time of the response, in Expires: three answers may be made in two seconds.
 NOW = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 OWN_FIELDS = {"date", "server", "x-interface"}
@@ -19,7 +19,7 @@ COOKIE = re.compile(r"^(csrftoken|sessionid)=\w+|expires=[^;]+|(?<=:)[\w-]{6}:[\
 
 @dataclass(frozen=True)
 class Answer:
-    """What is the same, whichever side it comes from."""
+    """The part of a response that is the same from both sides."""
 
     status: int
     fields: tuple[tuple[str, str], ...]

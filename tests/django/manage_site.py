@@ -1,4 +1,4 @@
-"""Runs the commands of a manage.py as somebody at a terminal does."""
+"""Runs the commands of a manage.py as a person at a terminal does."""
 
 import os
 import re
@@ -52,8 +52,8 @@ def replace(path: Path, old: str, new: str) -> None:
 def change(server: Server, path: Path, old: str, new: str, until: str) -> None:
     """Change a file, and wait until the server has said `until`.
 
-    Django looks at its files once a second, and takes its first look at one for how it was: so the
-    file is touched until it has been noticed.
+    Django checks its files once a second, and takes the first state that it sees for the
+    old one: so the file is touched until it has been noticed.
     """
     replace(path, old, new)
     for _ in range(20):

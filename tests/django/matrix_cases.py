@@ -1,4 +1,4 @@
-"""What is asked of the projects in the matrix, and which side answers.
+"""The requests to the projects in the matrix, and the side that answers each.
 
 A case is what one client does, with its cookies. Each begins with the project's database as it was
 prepared.
@@ -101,7 +101,7 @@ EDGES = {
         get("wsgi", "/shops/x/tea/live/", 404),
         get("asgi", "/unicode/%C3%A9%20%2B/"),
         get("wsgi", "/stream/sync/"),
-        # Octets that are no UTF-8.
+        # Bytes that are no UTF-8.
         get("asgi", "/unicode/%ff%E2%99%E2%99%A5/"),
         get("wsgi", "/%ff/%E2%99%E2%99%A5/", 404),
         get("asgi", "/stream/async/"),
@@ -419,7 +419,7 @@ CASES = {"edges": EDGES, "polls": POLLS, "third_party": THIRD_PARTY}
 STREAM = "Django warns where the kind of a stream's iterator does not fit the side"
 COOKIES = "cookies that are not ASCII: UTF-8 under WSGI, Latin-1 under ASGI"
 UNMEASURED = (
-    "a host that is refused: no middleware counts the octets, ASGI's handler sends it whole"
+    "a host that is refused: no middleware counts the bytes, ASGI's handler sends it whole"
 )
 TOOLBAR = "the toolbar has panels that it turns off under ASGI"
 LIVE = "the view streams under ASGI alone"

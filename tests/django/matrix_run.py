@@ -41,7 +41,7 @@ PROJECTS = {
     "polls": ("polls.settings", POLLS, {"DJANGO_DEBUG": "0", "DJANGO_SECRET_KEY": "matrix" * 9}),
 }
 EVENTS: list[str] = []
-# What the Debug Toolbar measures, and its names for requests. Their length is in Content-Length.
+# Measurements of the Debug Toolbar, and its names for requests. Their length is in Content-Length.
 # It leaves the processor's time out where the kernel counted none, as on a busy machine.
 MEASURED = re.compile(
     r"(?:CPU: \d+\.\d+ms \(|Total: )\d+\.\d+ms\)?"
@@ -52,7 +52,7 @@ TOOLBAR = "djdt-request-id"
 SAVEPOINT = re.compile(r'(?<="s)\d+_x\d+')
 
 
-# What is written down
+# Observations
 
 
 def note_signal(name: str) -> Any:
@@ -154,7 +154,7 @@ def prepare_polls() -> dict[str, str]:
     from django.db import connections
     from django.test import Client
 
-    # One look at the standing, and the stream ends by itself.
+    # One reading of the standing, and the stream ends by itself.
     exports.LIVE_SECONDS = exports.LIVE_INTERVAL = 0.01
     user = User.objects.get(username="demo")
     user.set_password("demo-bascule")
@@ -203,7 +203,7 @@ class Databases:
 
 
 def ways() -> dict[str, tuple[Any, dict[str, Any]]]:
-    """What is served, and with which settings."""
+    """Return the served application and its settings."""
     from django.conf import settings
     from django.utils.module_loading import import_string
 

@@ -168,7 +168,7 @@ def all_found(site: Path, *args: str, **env: str) -> list[Found]:
 
 
 def found(site: Path, *args: str, **env: str) -> list[Found]:
-    """What ours say, of which every one leads to the page, and is on it."""
+    """Return the messages of our checks, each of which names the page, and is on it."""
     ours = [one for one in all_found(site, *args, **env) if one.id.startswith("bascule.")]
     for one in ours:
         assert one.hint.endswith("See docs/reference/checks.md.")
@@ -436,7 +436,7 @@ def test_sync_only_middleware(site: Path) -> None:
     assert "in front of async views: shop.middleware.plain." in one.text
     assert "Each request to shop.urls.live, shop.urls.other, shop.urls.Live goes once" in one.text
     assert "no more than 5 of them run at once" in one.text
-    # What stands outside is called in the same way; what stands inside is not.
+    # Middleware outside of it is called in the same way; middleware inside is not.
     along = one.text.partition("So is what is around it: ")[2]
     assert along == (
         "django.middleware.security.SecurityMiddleware, "
@@ -462,7 +462,7 @@ def test_async_only_middleware(site: Path) -> None:
     use(site, "loop_only", "both")
     one = only(site, "bascule.W004")
     assert "starts an event loop of its own once" in one.text
-    # Without a sync view it is nobody's cost.
+    # Without a sync view it costs nothing.
     append(site / "shop/urls.py", WITH_ASYNC + "    urlpatterns = urlpatterns[1:]\n")
     assert found(site) == []
 

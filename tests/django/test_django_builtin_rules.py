@@ -1,7 +1,7 @@
 """The table of Django's middleware fits the Django that is installed.
 
-A release may add a middleware or a hook. Then somebody has to look whether it waits for anything,
-and change `bascule.django.handlers.builtin`, and what is below.
+A release may add a middleware or a hook. Then a developer has to check whether it waits for
+anything, and change `bascule.django.handlers.builtin`, and the tables below.
 """
 
 import json
@@ -32,8 +32,8 @@ SINCE_DJANGO_6 = {"django.middleware.csp.ContentSecurityPolicyMiddleware"}
 
 # Those that get a thread for every hook, and why.
 IN_THREAD = {
-    "django.contrib.admindocs.middleware.XViewMiddleware": "looks at the user",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware": "looks at the user",
+    "django.contrib.admindocs.middleware.XViewMiddleware": "reads the user",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware": "reads the user",
     "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware": "asks the database",
     "django.contrib.redirects.middleware.RedirectFallbackMiddleware": "asks the database",
     "django.contrib.sites.middleware.CurrentSiteMiddleware": "asks the database",
@@ -43,7 +43,7 @@ IN_THREAD = {
     "django.middleware.common.BrokenLinkEmailsMiddleware": "sends mail",
 }
 
-# What there is, and what the table makes of it.
+# The middleware of Django, and its rules in the table.
 LOOK_AT_DJANGO = """
 import importlib, importlib.util, inspect, json, pkgutil
 import django, django.contrib, django.middleware
@@ -106,7 +106,7 @@ def test_the_rules_are_for_what_is_there(looked_at: Any) -> None:
         assert facts["has_rule"] == (name in ON_LOOP), name
         if name in ON_LOOP:
             assert facts["calls_as_all"], name
-            # A hook that is new was judged by nobody.
+            # A new hook has no rule yet.
             assert set(facts["hooks"]) == ON_LOOP[name], name
 
 

@@ -1,4 +1,4 @@
-"""Whatever a request meets, Django's handler and ours do the same: status, header fields, cookies,
+"""Django's handler and ours do the same for every request: status, header fields, cookies,
 body, the order of hooks, signals with their senders, lines of the log, exceptions that reach the
 server. The cases are in `handler_project/differential.py`."""
 

@@ -28,7 +28,7 @@ def ident_of(lease: Lease) -> int:
 
 
 def occupy(lease: Lease) -> tuple[threading.Event, Any]:
-    """A call that goes on until the event is set."""
+    """A call that continues until the event is set."""
     entered, go_on = threading.Event(), threading.Event()
 
     def call() -> None:

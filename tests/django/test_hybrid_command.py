@@ -62,14 +62,14 @@ def refused(site: Path, *args: str, code: int = 2, **env: str) -> str:
 
 
 def configured(site: Path, *args: str, **env: str) -> dict[str, list[str]]:
-    """What `bascule config` says: of each setting its value and its source."""
+    """Return the output of `bascule config`: of each setting its value and its source."""
     done = bascule("config", *args, cwd=site, env=env)
     assert done.returncode == 0, done.stderr
     rows = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
     return {name: rest for name, *rest in rows}
 
 
-# What is found
+# Projects that are found
 
 
 @pytest.mark.parametrize("args", [("shop",), ("--no-access-log",)], ids=["named", "by manage.py"])
@@ -182,7 +182,7 @@ def test_in_development_a_change_of_the_settings_is_served(site: Path) -> None:
         server.wait_for_output("serving shop as Django: WSGI in 3 threads")
 
 
-# What is refused
+# Refusals
 
 
 def test_no_project(tmp_path: Path) -> None:

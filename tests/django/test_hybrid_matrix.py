@@ -1,7 +1,7 @@
 """One project by WSGI, by ASGI and by both. Whichever a request meets, Django does the same:
 status, header fields, body, signals, lines of the log, queries, connections, in their order.
 
-What is asked is in `matrix_cases`, who is asked in `matrix_run`.
+The requests are in `matrix_cases`, the servers in `matrix_run`.
 """
 
 from pathlib import Path

@@ -139,7 +139,7 @@ class Back(Forced): ...
         (partial(async_view), True),
         (partial(partial(async_view)), True),
         (lambda request: async_view(request), False),
-        # What Django itself does not take for async, it calls in a thread on both sides.
+        # Django calls a view that it does not take for async in a thread on both sides.
         (decorated(async_view), False),
         (Unmarked(), False),
         (Marked(), True),

@@ -91,7 +91,7 @@ def test_a_stream_ends_with_its_client(kind: str) -> None:
             client = Http1Client(server.port, receive_buffer=4096)
             assert client.open("GET", f"/endless/{kind}/").read()
             getattr(client, leave)()
-            # Who asks is a request of WSGI itself.
+            # The request that asks is one of WSGI itself.
             signal = "finished+ASGIHandler" if kind == "async" else "finished+WSGIHandler"
             for what in (f"endless+{kind}", signal):
                 assert body_of(server, f"/gone/seen/?what={what}&number={number}") == "True"

@@ -45,14 +45,14 @@ def ask(server: Server, target: str) -> Response:
 
 
 def toolbar(server: Server, target: str, **query: str) -> str:
-    """What the Debug Toolbar of a page gives to its scripts."""
+    """Return the data that the Debug Toolbar of a page gives to its scripts."""
     response = ask(server, f"/__debug__/{target}/?{urlencode(query)}")
     assert response.status == 200, response.body
     return response.body.decode()
 
 
 def panel(server: Server, request_id: str, name: str) -> str:
-    """What the Debug Toolbar of a page shows when one of its panels is opened."""
+    """Return the text that the Debug Toolbar shows when one of its panels is opened."""
     said = toolbar(server, "render_panel", request_id=request_id, panel_id=name)
     content: str = json.loads(said)["content"]
     return unescape(TAG.sub("", content))

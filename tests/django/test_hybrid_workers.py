@@ -1,6 +1,5 @@
-"""Workers of a Django project: whoever asks for them, the supervisor never imports the project,
-so that a reload serves new code.
-"""
+"""Workers of a Django project: the supervisor never imports the project, so that a reload serves
+new code."""
 
 import os
 import re

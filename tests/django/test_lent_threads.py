@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parent / "projects" / "lent_threads"
 OURS = "Bascule's own is called instead"
 AROUND = "is called with threads that last, at most"
 
-# What is served, and what is done with it.
+# The applications, and how each is served.
 TARGETS = {
     "lent_threads.asgi:application": OURS,
     "lent_threads.asgi:own": AROUND,

@@ -223,7 +223,7 @@ def test_a_change_is_served(shop: Path) -> None:
             "stopped",
         )
         assert "views.py changed, reloading" in server.output()
-        # The parent's socket stays: whoever comes meanwhile waits.
+        # The parent's socket stays: a client that connects meanwhile waits.
         assert get(server, "/any").body == b"two"
         assert "lifespan has ended" in server.output()
         assert server.stop() == 0
@@ -263,7 +263,7 @@ BROKEN, MENDED = "def broken(:", "print('mended', flush=True)"
     ("file", "said"),
     [
         ("views.py", "Not serving; waiting for a change."),
-        # What fails before any command runs, the parent notices.
+        # The parent notices a failure before any command runs.
         ("settings.py", "the server ended with exit code 1; waiting for a change"),
         ("models.py", "SyntaxError"),
     ],
@@ -274,7 +274,7 @@ def test_a_syntax_error_is_shown_and_mended(shop: Path, file: str, said: str) ->
     with managing(shop, *RELOADING) as server:
         change(server, path, "# here", BROKEN, said)
         assert "SyntaxError" in server.output()
-        if file != "models.py":  # there Django's own command waits, and nobody serves
+        if file != "models.py":  # there Django's own command waits, and no process serves
             page = exchange(server.port, "GET", "/", [("Accept", "text/html")])
             assert (page.status, page.header("Content-Type")) == (500, "text/html; charset=utf-8")
             reason = b"SyntaxError" if "Not serving" in said else b"It ended with exit code 1."
@@ -290,7 +290,7 @@ def test_a_syntax_error_is_shown_and_mended(shop: Path, file: str, said: str) ->
     [
         ("views.py", (), "Not serving"),
         ("views.py", ("--skip-checks",), "Not serving"),
-        # Nobody has named it, so what can be served is, without WebSockets.
+        # No setting names it, so the rest is served, without WebSockets.
         ("asgi.py", (), "shop.asgi is not used for WebSockets"),
         # Then Django's own command is there, before ours can be known.
         ("models.py", (), "SyntaxError"),

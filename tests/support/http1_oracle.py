@@ -37,7 +37,7 @@ Fields = list[tuple[bytes, bytes]]
 
 @dataclass
 class Verdict:
-    """What a parser made of the first request: "taken", "refused" or "incomplete"."""
+    """The outcome of the first request for a parser: "taken", "refused" or "incomplete"."""
 
     kind: str
     words: str = ""
@@ -139,7 +139,7 @@ class Sight:
         return any(not n.isdigit() or len(n) > 19 or int(n) >= 2**63 for n in self.lengths)
 
     def bad_chunk_line(self) -> bool:
-        """A line of the body that begins as a size does, and goes on as none does."""
+        """A line of the body that begins as a size does, and continues as none does."""
         sizes = [line.rstrip(b"\r") for line in self.rest.split(b"\n")]
         sizes = [line for line in sizes if re.match(rb"[0-9A-Fa-f]+([ \t;]|$)", line)]
         too_large = any(int(re.split(rb"[ \t;]", line)[0], 16) >= 2**63 for line in sizes)
@@ -159,7 +159,7 @@ class Sight:
         )
 
 
-# What the engine refuses and h11 takes, each with the reason.
+# Requests that the engine refuses and h11 takes, each with the reason.
 STRICTER: dict[str, Callable[[Sight], object]] = {
     "bare LF ends a line for h11 (CVE-2019-16785)": lambda s: re.search(rb"(?<!\r)\n", s.text),
     "CR before CRLF is a line end for h11": lambda s: re.search(rb"\r(?!\n)", s.text),
@@ -192,7 +192,7 @@ STRICTER: dict[str, Callable[[Sight], object]] = {
     "names of trailers are left to the user of h11": Sight.forbidden_trailer,
     "limits are for each part here, for the whole in h11": Sight.past_a_limit,
 }
-# What the engine takes and h11 refuses.
+# Requests that the engine takes and h11 refuses.
 LOOSER: dict[str, Callable[[Sight], object]] = {
     "one or two blank lines before a request are ignored (RFC 9112 section 2.2)": lambda s: (
         s.head.startswith(b"\r\n")

@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import settings
 from hypothesis import strategies as st
 
-# The same examples in every run: a test that fails now and then is broken. What is new is found by
-# the fuzz targets, and then becomes a case of the corpus.
+# The same examples in every run: a test that fails now and then is broken. The fuzz targets find
+# new cases, which then become a part of the corpus.
 EXAMPLES = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 TOKEN_LETTERS = "!#$%&'*+-.^`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -76,7 +76,7 @@ def requests(draw: st.DrawFn) -> Sent:
     )
 
 
-# What has confused parsers before, dropped anywhere into a valid request.
+# Bytes that have confused parsers before, dropped anywhere into a valid request.
 CONFUSING = [
     *(
         b"\r\n",

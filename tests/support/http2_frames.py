@@ -160,7 +160,7 @@ class Frame:
 
 
 def frames_of(data: bytes) -> list[Frame]:
-    """What a peer wrote, which is whole frames no longer than everybody takes by default."""
+    """The bytes of a peer: whole frames, no longer than every peer takes by default."""
     frames = []
     while data:
         length = int.from_bytes(data[:3], "big")

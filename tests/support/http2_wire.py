@@ -29,7 +29,7 @@ A file has many cases, each a table of TOML:
 A line of `frames` is a frame: its type, its stream (not for settings, ping, goaway and
 priority_update), flags, and its payload with the escapes of the HTTP/1.1 corpus. The fields of a
 block stand below it, indented. Flags: end, ack, padded=N, priority, and `more` for a block that
-goes on. Numbers are written as such, error codes and parameters by their names. `raw 0x0 0x1 3
+continues. Numbers are written as such, error codes and parameters by their names. `raw 0x0 0x1 3
 payload` is any frame, `bytes` anything at all; a frame ending in ` x300` is sent so many times,
 each on the next stream if `+` follows the number of its stream.
 """

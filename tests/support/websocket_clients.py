@@ -1,7 +1,7 @@
 """Two WebSocket clients that others have written, without their sockets: websockets and wsproto.
 
 Each is given what it shall offer, makes the request of the handshake, and reads the answer. Then
-it writes messages in as many frames as it is told, and reads what a server writes.
+it writes messages in as many frames as the test asks for, and reads what a server writes.
 """
 
 from typing import Any, Protocol
@@ -21,13 +21,13 @@ Offered = dict[str, Any]
 
 
 class Client(Protocol):
-    """What the tests ask of either."""
+    """The methods that tests use."""
 
     def request(self) -> bytes: ...
     def accept(self, head: bytes) -> str | None: ...
     def send_message(self, kind: str, pieces: list[bytes]) -> list[bytes]: ...
     def send_control(self, event: Plain) -> bytes: ...
-    def receive(self, octets: bytes) -> list[Plain]: ...
+    def receive(self, data: bytes) -> list[Plain]: ...
 
 
 class WebsocketsClient:
@@ -76,8 +76,8 @@ class WebsocketsClient:
             self.protocol.send_close(None if first == 1005 else first, str(rest[1]))
         return self.written()
 
-    def receive(self, octets: bytes) -> list[Plain]:
-        self.protocol.receive_data(octets)
+    def receive(self, data: bytes) -> list[Plain]:
+        self.protocol.receive_data(data)
         assert self.protocol.parser_exc is None, self.protocol.parser_exc
         frames: list[Any] = self.protocol.events_received()
         return [self.plain(frame) for frame in frames]
@@ -136,8 +136,8 @@ class WsprotoClient:
             return self.connection.send(wsproto_events.Pong(first))
         return self.connection.send(wsproto_events.CloseConnection(first, str(rest[1])))
 
-    def receive(self, octets: bytes) -> list[Plain]:
-        self.connection.receive_data(octets)
+    def receive(self, data: bytes) -> list[Plain]:
+        self.connection.receive_data(data)
         found: list[Plain] = []
         for event in self.connection.events():
             if isinstance(event, wsproto_events.TextMessage | wsproto_events.BytesMessage):

@@ -35,8 +35,8 @@ def client_frame(
 
 
 def server_frames(data: bytes) -> list[tuple[int, int, bytes]]:
-    """What a server wrote: (opcode, reserved bits, payload) of frames that are whole and unmasked,
-    with lengths in their shortest form."""
+    """Return (opcode, reserved bits, payload) of the frames of a server, which are whole and
+    unmasked, with lengths in their shortest form."""
     frames = []
     while data:
         assert data[0] & 0x80

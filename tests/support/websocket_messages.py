@@ -1,5 +1,5 @@
-"""What a WebSocket client may send, as hypothesis makes it: messages, the frames that they are cut
-into, and frames that something happened to."""
+"""Data that a WebSocket client may send, as hypothesis makes it: messages, the frames that they
+are cut into, and frames that something happened to."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,7 +24,7 @@ Plain = tuple[object, ...]
 keys = st.binary(min_size=4, max_size=4)
 payloads = st.one_of(
     st.binary(max_size=300),
-    st.builds(lambda octets, count: octets * count, st.binary(max_size=9), st.integers(0, 300)),
+    st.builds(lambda data, count: data * count, st.binary(max_size=9), st.integers(0, 300)),
 )
 texts = st.one_of(
     st.text(max_size=80),
@@ -93,10 +93,10 @@ def control_frame(event: Plain, key: bytes) -> bytes:
 
 def message_frames(message: Message, payload: bytes, key: bytes) -> tuple[bytes, list[Plain]]:
     """The frames of a message whose `payload` may be compressed, and the events they make."""
-    octets, events = b"", []
+    data, events = b"", []
     pieces = pieces_of(payload, message.cuts)
     for number, piece in enumerate(pieces):
-        octets += client_frame(
+        data += client_frame(
             CONTINUATION if number else message.opcode,
             piece,
             fin=number == len(pieces) - 1,
@@ -104,22 +104,22 @@ def message_frames(message: Message, payload: bytes, key: bytes) -> tuple[bytes,
             key=key,
         )
         for event in message.between[number] if number < len(message.between) else []:
-            octets += control_frame(event, key)
+            data += control_frame(event, key)
             events.append(event)
-    return octets, [*events, message.event]
+    return data, [*events, message.event]
 
 
 @st.composite
 def mangled_frames(draw: st.DrawFn) -> bytes:
     """Frames after up to three accidents."""
-    octets = b"".join(
+    data = b"".join(
         message_frames(one, one.payload, draw(keys))[0]
         if isinstance(one, Message)
         else control_frame(one, draw(keys))
         for one in draw(streams)
     )
     for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(octets)))
+        at = draw(st.integers(0, len(data)))
         gone = draw(st.integers(0, 3))
-        octets = octets[:at] + draw(st.binary(max_size=3)) + octets[at + gone :]
-    return octets
+        data = data[:at] + draw(st.binary(max_size=3)) + data[at + gone :]
+    return data

@@ -16,7 +16,7 @@ A case is one file. Above the line `---` is what is expected, in TOML; below it 
     fields = [['host', 'a.example']]
     body = 'hello'
     trailers = [['x-a', '1']]
-    content_length = 5        # only looked at when given
+    content_length = 5        # only checked when given
     expects_continue = false
     keep_alive = true         # after an ordinary answer
     complete = true           # false: the body never ends; a refusal may hide a part of `body`
@@ -28,7 +28,7 @@ A case is one file. Above the line `---` is what is expected, in TOML; below it 
 
 The bytes are ASCII with escapes: \r \n \t \0 \\ \xNN, and \{800:text} for text written 800 times.
 Line breaks of the file mean nothing, so a line is cut wherever it reads best; it may not end with
-a space, which nobody would see. The strings of the expectation (TOML literals, in single quotes)
+a space, which is invisible. The strings of the expectation (TOML literals, in single quotes)
 take the same escapes.
 """
 
@@ -90,7 +90,7 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What came out of an engine: requests, and what ended them."""
+    """The output of an engine: requests, and the event that ended them."""
 
     requests: list[Exchanged] = field(default_factory=list)
     refused: Refused | None = None

@@ -25,9 +25,9 @@ import signal
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 # A family of addresses, and a port or a path.
@@ -104,8 +104,13 @@ def own_forks() -> Iterator[None]:
 
 
 @contextmanager
-def restored(numbers: Iterable[int]) -> Iterator[None]:
-    """Undo, after the block, what it has caught of these signals, and what it has held."""
+def restored(
+    numbers: Iterable[int], instead: Mapping[int, Handler] = MappingProxyType({})
+) -> Iterator[None]:
+    """Undo, after the block, what it has caught of these signals, and what it has held.
+
+    instead: the handlers that some of the signals get then, without a moment in between.
+    """
     before = {number: signal.getsignal(number) for number in numbers}
     caught, held = dict(_serving.caught), list(_serving.held)
     owner = os.getpid()
@@ -115,7 +120,7 @@ def restored(numbers: Iterable[int]) -> Iterator[None]:
         if os.getpid() == owner:
             _serving.caught, _serving.held = caught, held
             for number, former in before.items():
-                give_back(number, former)
+                give_back(number, instead.get(number, former))
 
 
 def give_back(number: int, former: Any) -> None:

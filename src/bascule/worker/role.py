@@ -11,14 +11,16 @@ owes that process.
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bascule.interfaces.exchange import Interface
 from bascule.loading.application import Application
 from bascule.observability.board import Slot
 from bascule.settings import Settings
+from bascule.worker import forks
 
 if TYPE_CHECKING:
     from bascule.sockets.tls import WatchedContext
@@ -60,6 +62,8 @@ class Standalone:
     represents_service = True
     loaded: Loaded | None = None
     slot: Slot | None = None
+    # Handlers of signals that arrive once everything has stopped, in place of those of before.
+    last_handlers: Mapping[int, forks.Handler] = MappingProxyType({})
     # In development: makes the interface of connections from the application's.
     wrap_interface: WrapInterface | None = None
 

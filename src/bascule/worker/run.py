@@ -197,7 +197,9 @@ class Process:
             self.hooks.begin()
         self.role.report_start_hook_called()
         try:
-            with forks.restored(SERVER_SIGNALS):
+            # One more signal ends a hook that hangs, even in C code.
+            last = {} if self.settings.on_worker_exit else self.role.last_handlers
+            with forks.restored(SERVER_SIGNALS, last):
                 forks.hold(self.descriptors)
                 code = self.run_loop()
                 # Set by a second signal. Everything has ended by now.

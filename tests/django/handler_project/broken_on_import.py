@@ -1,3 +1,3 @@
-"""A module of a cache that nobody uses."""
+"""A module of a cache that is not used."""
 
 raise RuntimeError("on purpose")

@@ -31,7 +31,7 @@ def set_up():
 
 @dataclass
 class Outcome:
-    """What one request led to, as anybody could see it."""
+    """The visible effects of one request."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     raised: str | None = None

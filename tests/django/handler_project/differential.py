@@ -228,7 +228,7 @@ HOOKS = ("request", "view", "exception", "template", "response")
 
 
 def hook_conversations(stack):
-    """What hooks may do: everything everywhere in one stack, the most telling in the others."""
+    """The actions of hooks: everything everywhere in one stack, the most telling in the others."""
     whole = stack == "hooks"
     views = ("asynchronous", "async_crash", "template") if whole else ("async_template",)
     actions = hooks.ACTIONS if whole else ("raise", "respond")
@@ -256,7 +256,7 @@ async def compare(stack, seen):
         for name in set(plain) - set(plain[::4]):
             del conversations[name]
     if any(path in middleware for path in OURS):
-        # What the hooks do is what matters here.
+        # The actions of the hooks matter here.
         conversations = {name: CONVERSATIONS[name] for name in list(CONVERSATIONS)[::6]}
         conversations |= {target: [get(target)] for target in hook_conversations(stack)}
     with override_settings(MIDDLEWARE=middleware, **wanted), listening, transactions(atomic):

@@ -1,4 +1,4 @@
-"""Middleware of every kind. What a hook does is asked for in the query: `?Outer.request=raise`."""
+"""Middleware of every kind. The query asks for the action of a hook: `?Outer.request=raise`."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ from django.utils.decorators import (
 )
 from django.utils.deprecation import MiddlewareMixin
 
-# What was called, in order. One request is made at a time where it is looked at.
+# The calls, in order. Tests that read it make one request at a time.
 TRACE: list[str] = []
 
 ERRORS = {

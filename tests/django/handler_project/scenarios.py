@@ -1,5 +1,5 @@
-"""What ours does besides being the same: hops, threads, connections, clients that go. Prints, as
-JSON, the traceback of each scenario that failed.
+"""The properties of our handler besides being the same: hops, threads, connections, clients that
+go. Prints, as JSON, the traceback of each scenario that failed.
 
     python scenarios.py [NAME ...]
 """
@@ -547,7 +547,7 @@ async def scenario_a_task_that_outlives_its_request():
     assert done == [1]
 
 
-# What Django's own tests of its handlers ask for, and the cases of `differential` do not.
+# Cases of Django's own tests of its handlers that `differential` does not have.
 
 
 async def both(target, **more):
@@ -673,7 +673,7 @@ async def scenario_a_status_may_be_of_an_enum():
 
 
 async def scenario_static_files_around_it():
-    """What runserver does."""
+    """The behaviour of runserver."""
     page = settings.STATIC_ROOT / "page.css"
     page.parent.mkdir(exist_ok=True)
     page.write_text("p { color: red }")
@@ -695,7 +695,7 @@ async def scenario_static_files_around_it():
 
 
 async def scenario_a_view_that_waits_for_what_was_cancelled():
-    """Nobody cancelled the request."""
+    """No code cancelled the request."""
 
     async def view(request):
         task = asyncio.create_task(asyncio.Event().wait())
@@ -780,7 +780,7 @@ async def scenario_an_older_asgiref():
 
 
 def scenario_requests_after_a_fork():
-    """A thread of the parent is not there in the child, and nobody waits for it."""
+    """A thread of the parent is not there in the child, and no code waits for it."""
     app = application(1)
     assert asyncio.run(calls.call(app, target="/sync/")).status == 200
     child = os.fork()
@@ -813,7 +813,7 @@ def main(names):
             connection.close()
     print(json.dumps(found))
     sys.stdout.flush()
-    # Whatever a failed scenario has left running in a thread is not waited for.
+    # Threads that a failed scenario has left running are not waited for.
     os._exit(0)
 
 

@@ -1,5 +1,5 @@
-"""What startproject makes, with an SQLite file of its own. For processes of their own, started in
-this folder: a process has one Django."""
+"""The project that startproject makes, with an SQLite file of its own. For processes of their own,
+started in this folder: a process has one Django."""
 
 import os
 from pathlib import Path

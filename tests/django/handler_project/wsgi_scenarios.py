@@ -125,7 +125,7 @@ def in_a_thread(function, *args):
 
 
 def both(observe):
-    """What is observed with Django's handler, after it was the same with ours."""
+    """Observe Django's handler, after it was the same with ours."""
     theirs = WSGIHandler()
     ours = with_quick_signals(WSGIHandler(), "it")
     assert type(ours) is DjangoWSGIApplication
@@ -185,7 +185,7 @@ def is_open():
     return connection.connection is not None
 
 
-# Whatever a view does.
+# Actions of views.
 
 
 def scenario_every_view():
@@ -445,7 +445,8 @@ def scenario_connections_last_as_long_as_they_are_to():
 
 
 def scenario_connections_that_broke():
-    """One with errors is kept if it works; one left inside a transaction's settings is closed."""
+    """A connection with errors is kept if it works; a connection left inside a transaction's
+    settings is closed."""
 
     def error(request):
         try:
@@ -480,7 +481,7 @@ def scenario_connections_that_broke():
 
 
 def scenario_connections_that_failed_while_they_were_opened():
-    """In what Django does with one before it says that it is there, or in somebody's receiver."""
+    """In Django's code before the signal about a connection, or in a receiver of it."""
 
     def fail(self=None, **more):
         if left:
@@ -593,7 +594,7 @@ def scenario_a_connection_of_the_thread_before_its_first_request():
 
 
 def scenario_a_connection_from_before_there_was_a_handler():
-    """What an import has opened in the thread that serves by itself."""
+    """Connections that an import has opened in the thread that serves by itself."""
 
     def observe(app):
         User.objects.count()
@@ -635,7 +636,7 @@ def scenario_a_thread_with_a_running_loop():
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-# What else is looked after.
+# Other duties.
 
 
 def scenario_the_urlconf_of_a_request():
@@ -696,7 +697,7 @@ def scenario_receivers_that_come_and_go():
         ask(app, "/asks/")
         request_finished.disconnect(finished)
         ask(app, "/asks/")
-        # One that hears another sender alone hears nothing here.
+        # A receiver for another sender alone hears nothing here.
         request_started.connect(started, sender=ask)
         ask(app, "/asks/")
         # And one that is gone is as if it had never been.

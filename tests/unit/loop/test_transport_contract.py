@@ -23,7 +23,8 @@ HIDDEN = (
     "piece neither pauses writing nor shows in the buffer"
 )
 CUT = "the time for the close_notify begins with close(), while bytes are still being flushed"
-# The shortfalls of transports of other projects, by the beginning of the test's name and the transport.
+# The shortfalls of transports of other projects, by the beginning of the test's name and the
+# transport.
 SHORTFALLS = {
     ("test_writing_pauses", "asyncio TLS"): HIDDEN,
     ("test_writing_pauses", "uvloop TLS"): HIDDEN,

@@ -1,4 +1,4 @@
-"""What a project can do that makes it hard to tell the side of a request.
+"""A project whose settings make it hard to tell the side of a request.
 
 HYBRID_ATOMIC   1: ATOMIC_REQUESTS
 HYBRID_SCRIPT   FORCE_SCRIPT_NAME

@@ -225,11 +225,11 @@ async def gone(request):
     except asyncio.CancelledError:
         count("gone")
         raise
-    return HttpResponse("nobody went")
+    return HttpResponse("no client left")
 
 
 def endless(request):
-    """Goes on until its client has gone."""
+    """Continues until its client has gone."""
 
     def pieces():
         try:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 DEBUG = True
-SECRET_KEY = "for tests alone, and long enough that nobody warns"
+SECRET_KEY = "for tests alone, and long enough for no warning"
 ALLOWED_HOSTS = ["testserver"]
 INTERNAL_IPS = ["127.0.0.1"]
 INSTALLED_APPS = [
