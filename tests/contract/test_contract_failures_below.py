@@ -92,6 +92,14 @@ def test_asgi(loop_kind: str, app: Any, tmp_path: Path) -> None:
         broken(served)
 
 
+def test_asgi_with_a_large_file(loop_kind: str, tmp_path: Path) -> None:
+    """A task of the connection sends it, and completes the response."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1_000_000))
+    with Served(serve_path(file, path), loop_kind, interface="asgi3", lifespan="off") as served:
+        broken(served)
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("app", [wsgi_whole, wsgi_in_pieces, wsgi_with_length])
 def test_wsgi(loop_kind: str, app: Any, threads: int) -> None:

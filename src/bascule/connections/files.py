@@ -109,7 +109,16 @@ class FileCopy:
             log_unreadable(error)
             self.connection.abort()
         else:
+            self.finish()
+
+    def finish(self) -> None:
+        """The whole file is written: have the connection continue, or abort it where something
+        below the application raises. No other code learns of an exception in this task."""
+        try:
             self.connection.file_sent(self.count, self.end)
+        except Exception:
+            logger.exception("a response could not be completed behind a file")
+            self.connection.abort()
 
     async def drain(self) -> None:
         """Wait until the transport takes more."""
