@@ -59,6 +59,7 @@ bench:
 	@cd bench && .venv/bin/python -m studies.websocket_http2
 	@cd bench && .venv/bin/python -m studies.attacks
 	@cd bench && .venv/bin/python -m studies.balance
+	@cd bench && .venv/bin/python -m studies.static_files
 
 ## make clean    remove the environments and everything that was built
 clean:
