@@ -174,6 +174,16 @@ def test_at_the_root_the_application_gets_what_is_no_file(served: Serve, root: P
     assert one.request("GET", "/").body == b"app /"
 
 
+def test_below_the_prefix_of_a_proxy(served: Serve, root: Path) -> None:
+    one = served(app, static={"/static": str(root)}, forwarded_headers="x-forwarded-prefix")
+    prefix = [("x-forwarded-prefix", "/shop")]
+    one.start()
+    for path in ("/shop/static/a.txt", "/static/a.txt"):
+        assert one.request("GET", path, prefix).body == b"0123456789"
+    assert one.request("GET", "/shop/static/no.txt", prefix).status == 404
+    assert one.request("GET", "/shop/users", prefix).body.startswith(b"app ")
+
+
 def test_no_application_is_needed(served: Serve, root: Path) -> None:
     one = served(None, static={"/": str(root)}).start()
     assert one.request("GET", "/a.txt").body == b"0123456789"

@@ -15,7 +15,7 @@ class FrontInterface(Interface):
     """Gives requests below some paths to one interface, and everything else to another.
 
     places: the interfaces of directories, by their paths; none of the paths begins like another.
-    chooser: for paths that may mean one of them in another spelling.
+    chooser: for paths that may mean one of them in another spelling, or below the path of a proxy.
     rest: for all others.
     """
 
@@ -37,7 +37,7 @@ class FrontInterface(Interface):
         for beginning, interface in self.places:
             if path.startswith(beginning):
                 return interface.exchange(request, carrier)
-        if path in self.beginnings or PERCENT in path[: self.longest]:
+        if path in self.beginnings or PERCENT in path[: self.longest] or request.root_path:
             return self.chooser.exchange(request, carrier)
         return self.rest.exchange(request, carrier)
 
