@@ -113,9 +113,7 @@ class ManagedTransport:
         queue is full.
         """
         size = self.unwritten()
-        if size == 0 and self.endpoint.tls is not None:
-            return queued_in_kernel(self.raw)
-        return size
+        return size if self.endpoint.tls is None else size + queued_in_kernel(self.raw)
 
     def watch_writes(self) -> None:
         """Give the client the whole write deadline from now on."""

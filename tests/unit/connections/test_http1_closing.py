@@ -1,13 +1,17 @@
 """A client that is gone, at every point of an exchange: nothing is left, the log says so."""
 
+import socket
 import threading
 
 import pytest
 from connection_rig import request, statuses
 
 from bascule.connections.files import SMALL_FILE
+from bascule.connections.hub import TICK
+from bascule.connections.transport import MUCH_UNDELIVERED
 from bascule.interfaces.exchange import BODY_HIGH_WATER
 from bascule.interfaces.wsgi.threaded import RESPONSE_HIGH_WATER
+from support.client import fill
 
 DISCONNECT = {"type": "http.disconnect"}
 UPLOAD = request("/", "Content-Length: 10", method="POST")
@@ -203,6 +207,28 @@ def test_nothing_is_cancelled_behind_the_applications_back(rig):
     assert rig.interface.running == 1
     assert not rig.calls[0].ended.cancelled()
     rig.calls[0].end()
+    rig.assert_nothing_left()
+
+
+def test_under_tls_a_client_that_is_behind_gets_everything_before_the_close(rig):
+    """A few bytes wait in the transport, and many more in the kernel before them."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        queued = fill(ours, bytes(1_000_000))
+        assert queued > MUCH_UNDELIVERED
+        client = rig.connect(reads=False, can_eof=False, socket=ours)
+        client.protocol.endpoint.tls = {}
+        client.send(request("/", "Connection: close"))
+        rig.calls[0].respond()
+        rig.pass_time(TICK)
+        assert not client.closing
+        client.start_reading()
+        rig.pass_time(TICK)
+        assert not client.closing
+        while queued:
+            queued -= len(theirs.recv(queued))
+        rig.pass_time(TICK)
+        assert client.closing
     rig.assert_nothing_left()
 
 
