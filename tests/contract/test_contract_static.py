@@ -14,7 +14,8 @@ from bascule.dates import http_date, parse_date
 from bascule.errors import UsageError
 from bascule.interfaces.static import files
 from bascule.interfaces.static import http as static_http
-from bascule.interfaces.static.files import SMALL
+from bascule.interfaces.static.files import SENT_WHOLE
+from bascule.loop import files as loop_files
 from support.files import SPELLINGS, is_open
 from support.inprocess import Served
 
@@ -473,7 +474,7 @@ def test_a_file_that_is_not_cached_is_read_in_a_thread(
         threads.append(threading.current_thread())
         return read_parts(fd, parts)
 
-    monkeypatch.setattr(static_http, "CACHED_ONLY", None)
+    monkeypatch.setattr(loop_files, "CACHED_ONLY", None)
     monkeypatch.setattr(static_http, "read_parts", watched)
     one = served(app, static={"/static": str(root)}).start()
     assert one.request("GET", "/static/a.txt").body == b"0123456789"
@@ -486,8 +487,18 @@ def test_a_directory_that_is_not_there(served: Serve, tmp_path: Path) -> None:
         served(app, static={"/static": str(tmp_path / "nothing")}).start()
 
 
-def test_sizes_around_the_border_of_small(static: Served, root: Path) -> None:
-    for size in (1, 1023, 1024, 1025, SMALL - 1, SMALL, SMALL + 1, SMALL + 1024, SMALL + 1025):
+def test_sizes_around_the_largest_that_is_sent_whole(static: Served, root: Path) -> None:
+    for size in (
+        1,
+        1023,
+        1024,
+        1025,
+        SENT_WHOLE - 1,
+        SENT_WHOLE,
+        SENT_WHOLE + 1,
+        SENT_WHOLE + 1024,
+        SENT_WHOLE + 1025,
+    ):
         (root / f"{size}.bin").write_bytes(LARGE[:size])
         response = static.request("GET", f"/static/{size}.bin")
         assert response.body == LARGE[:size], size

@@ -22,7 +22,8 @@ from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Protocol
 
-from bascule.interfaces.answers import PLAIN_TEXT
+from bascule.interfaces.answers import PLAIN_TEXT, ServerResponse
+from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
 from bascule.settings import Settings
@@ -81,7 +82,7 @@ class FailureSource(Protocol):
     failure: str
 
 
-class FailureInterface(Interface):
+class FailureInterface(CompositeInterface):
     """Answers page loads with the reason while there is one; the rest goes to the application.
 
     source: has the reason.
@@ -91,7 +92,8 @@ class FailureInterface(Interface):
     __slots__ = ("behind", "source")
 
     def __init__(self, source: FailureSource, behind: Interface | None = None) -> None:
-        super().__init__(None if behind is None else behind.websockets)
+        websockets = None if behind is None else behind.websockets
+        super().__init__(() if behind is None else (behind,), websockets)
         self.source = source
         self.behind = behind
 
@@ -99,23 +101,7 @@ class FailureInterface(Interface):
         failure = self.source.failure
         if self.behind is not None and not (failure and is_page_load(request)):
             return self.behind.exchange(request, carrier)
-        return FailureExchange(request, carrier, failure, self.behind is not None)
-
-    def count_running(self) -> int:
-        return 0 if self.behind is None else self.behind.count_running()
-
-    def has_busy_threads(self) -> bool:
-        return self.behind is not None and self.behind.has_busy_threads()
-
-    def count_switched(self) -> int:
-        return 0 if self.behind is None else self.behind.count_switched()
-
-    def calls(self) -> list[Exchange]:
-        return [] if self.behind is None else self.behind.calls()
-
-    def close(self) -> None:
-        if self.behind is not None:
-            self.behind.close()
+        return failure_response(request, carrier, failure, self.behind is not None)
 
 
 def is_page_load(request: Request) -> bool:
@@ -134,42 +120,26 @@ def is_page_load(request: Request) -> bool:
     return b"text/html" in fields.get(b"accept", b"")
 
 
-class FailureExchange(Exchange):
-    """A request that is answered with the reason."""
-
-    __slots__ = ("failure", "old_code")
-
-    def __init__(self, request: Request, carrier: Carrier, failure: str, old_code: bool) -> None:
-        super().__init__(request, carrier)
-        self.failure = failure
-        self.old_code = old_code
-
-    def start(self) -> None:
-        fields = [(b"cache-control", b"no-store")]
-        if is_page_load(self.request):
-            number = f"{zlib.crc32(self.failure.encode()):08x}"
-            fields += [
-                (b"content-type", b"text/html; charset=utf-8"),
-                (FAILURE_FIELD, number.encode()),
-            ]
-            text = PAGE.substitute(
-                reason=escape(self.failure),
-                consequence=OLD_CODE if self.old_code else NO_CODE,
-                failure=number,
-            )
-        else:
-            fields += PLAIN_TEXT
-            text = f"the code did not start\n\n{self.failure}\n"
-        self.carrier.respond(500, fields, text.encode(), True)
-
-    def receive_body(self, data: bytes) -> None:
-        """Ignored: the request is answered without its body."""
-
-    def resume_writing(self) -> None:
-        """Nothing is written after the answer."""
-
-    def wake_reader(self) -> None:
-        """Nothing waits for the body."""
+def failure_response(
+    request: Request, carrier: Carrier, failure: str, old_code: bool
+) -> ServerResponse:
+    """Return the exchange that answers a request with the reason."""
+    fields = [(b"cache-control", b"no-store")]
+    if is_page_load(request):
+        number = f"{zlib.crc32(failure.encode()):08x}"
+        fields += [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (FAILURE_FIELD, number.encode()),
+        ]
+        text = PAGE.substitute(
+            reason=escape(failure),
+            consequence=OLD_CODE if old_code else NO_CODE,
+            failure=number,
+        )
+    else:
+        fields += PLAIN_TEXT
+        text = f"the code did not start\n\n{failure}\n"
+    return ServerResponse(request, carrier, 500, fields, text.encode())
 
 
 # Settings that the page is served with: those of connections, and none of the application.

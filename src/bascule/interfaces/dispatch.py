@@ -7,7 +7,8 @@ ASGI application the loop.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bascule.interfaces.answers import PLAIN_TEXT
+from bascule.interfaces.answers import PLAIN_TEXT, ServerResponse
+from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.mounting import MountPoint, host_of, path_below
 from bascule.protocols.events import Request
@@ -24,7 +25,7 @@ class MountedInterface:
     interface: Interface
 
 
-class DispatchInterface(Interface):
+class DispatchInterface(CompositeInterface):
     """Chooses among applications.
 
     routes: the mounted applications, in any order.
@@ -33,31 +34,33 @@ class DispatchInterface(Interface):
     root_path: the prefix that a proxy in front may have left before each path.
     """
 
-    __slots__ = ("interfaces", "root_path", "routes", "websocket")
+    __slots__ = ("root_path", "routes", "websocket")
 
     def __init__(
         self, routes: Sequence[MountedInterface], websocket: Interface | None, root_path: str = ""
     ) -> None:
-        super().__init__()
+        interfaces = [route.interface for route in routes]
+        if websocket is not None:
+            interfaces.append(websocket)
+        offers = (one.websockets for one in interfaces if one.websockets is not None)
+        super().__init__(interfaces, next(offers, None))
         self.routes = sorted(routes, key=lambda route: route.point.precedence)
         self.websocket = websocket
         self.root_path = root_path
-        self.interfaces = [route.interface for route in routes]
-        if websocket is not None:
-            self.interfaces.append(websocket)
-        offers = [one.websockets for one in self.interfaces if one.websockets is not None]
-        self.websockets = offers[0] if offers else None
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         interface = self.choose(request)
         if interface is None:
-            return Unmounted(request, carrier)
+            return ServerResponse(request, carrier, 404, PLAIN_TEXT, NOTHING_HERE)
         if (
             request.websocket is not None
             and interface.websockets is None
             and request.http_version == "2"
         ):
-            return WithoutWebSockets(request, carrier)
+            # An extended CONNECT to an application that would see a plain request. Its status 200
+            # would say that the WebSocket is open (RFC 8441 section 5); over HTTP/1.1 only 101
+            # does.
+            return ServerResponse(request, carrier, 404, PLAIN_TEXT, NO_WEBSOCKETS)
         return interface.exchange(request, carrier)
 
     def choose(self, request: Request) -> Interface | None:
@@ -74,55 +77,8 @@ class DispatchInterface(Interface):
             return self.websocket
         return None
 
-    def count_running(self) -> int:
-        return sum(one.count_running() for one in self.interfaces)
-
-    def has_busy_threads(self) -> bool:
-        return any(one.has_busy_threads() for one in self.interfaces)
-
-    def count_switched(self) -> int:
-        return sum(one.count_switched() for one in self.interfaces)
-
-    def count_deserted(self) -> int:
-        return sum(one.count_deserted() for one in self.interfaces)
-
-    def calls(self) -> list[Exchange]:
-        return [call for one in self.interfaces for call in one.calls()]
-
-    def close(self) -> None:
-        for one in self.interfaces:
-            one.close()
-
 
 def is_left_over(request: Request, point: MountPoint) -> bool:
     """Return whether this is a WebSocket handshake that no mount point has claimed by a path or a
     host."""
     return request.websocket is not None and not point.host and not point.prefix
-
-
-class Unmounted(Exchange):
-    """A request for a path where no application is mounted."""
-
-    __slots__ = ()
-
-    def start(self) -> None:
-        self.carrier.respond(404, PLAIN_TEXT, NOTHING_HERE, True)
-
-    def receive_body(self, data: bytes) -> None:
-        """Drop a piece of the body: no application reads it."""
-
-    def resume_writing(self) -> None:
-        """Do nothing: the response is complete."""
-
-    def wake_reader(self) -> None:
-        """Do nothing: no reader waits."""
-
-
-class WithoutWebSockets(Unmounted):
-    """An extended CONNECT to an application that would see a plain request. Its status 200 would
-    say that the WebSocket is open (RFC 8441 section 5); over HTTP/1.1 only 101 does."""
-
-    __slots__ = ()
-
-    def start(self) -> None:
-        self.carrier.respond(404, PLAIN_TEXT, NO_WEBSOCKETS, True)

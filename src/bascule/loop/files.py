@@ -186,7 +186,7 @@ def _read_file(loop: asyncio.AbstractEventLoop, fd: int, offset: int) -> Read:
 
     async def read(wanted: int) -> bytes | bytearray:
         nonlocal position
-        piece = _read_cached(fd, wanted, position)
+        piece = read_cached(fd, wanted, position)
         if piece is None:
             piece = await loop.run_in_executor(None, os.pread, fd, wanted, position)
         position += len(piece)
@@ -195,7 +195,7 @@ def _read_file(loop: asyncio.AbstractEventLoop, fd: int, offset: int) -> Read:
     return read
 
 
-def _read_cached(fd: int, wanted: int, position: int) -> bytes | bytearray | None:
+def read_cached(fd: int, wanted: int, position: int) -> bytes | bytearray | None:
     """Return the bytes that the page cache has there, none at the file's end; None when they
     have to be fetched."""
     if CACHED_ONLY is None:

@@ -1,14 +1,23 @@
 """Which requests in development are answered with the reason why new code did not start."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
-from bascule.development.failure_page import FailureServer, is_page_load, page_settings
+from bascule.development.failure_page import (
+    FailureInterface,
+    FailureServer,
+    is_page_load,
+    page_settings,
+)
+from bascule.interfaces.exchange import Interface
 from bascule.protocols.events import Request
 from bascule.settings import Settings
 from support.certificates import make_certificates
 from support.client import Http1Client
+
+NO_FAILURE = SimpleNamespace(failure="")
 
 
 def request(fields, method="GET"):
@@ -34,6 +43,16 @@ def request(fields, method="GET"):
 )
 def test_page_loads(fields, method, is_one):
     assert is_page_load(request(fields, method)) is is_one
+
+
+def test_what_runs_behind_it_is_counted():
+    behind = Interface()
+    behind.running, behind.switched, behind.deserted = 3, 2, 1
+    for interface in (FailureInterface(NO_FAILURE, behind), behind):
+        assert interface.count_running() == 3
+        assert interface.count_switched() == 2
+        assert interface.count_deserted() == 1
+    assert FailureInterface(NO_FAILURE).count_running() == 0
 
 
 def test_only_what_connections_need_is_taken_from_the_settings():

@@ -1,7 +1,6 @@
 """Choosing a precompressed file by Accept-Encoding (RFC 9110 section 12.5.3)."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 ELEMENT = re.compile(
@@ -56,8 +55,3 @@ def acceptable(value: bytes | None) -> list[Coding]:
     found = [(wanted.get(coding.name, rest), coding) for coding in CODINGS]
     found = [(weight, coding) for weight, coding in found if weight > 0 and weight >= plain]
     return [coding for _, coding in sorted(found, key=lambda pair: -pair[0])]
-
-
-def names(codings: Sequence[Coding]) -> list[bytes]:
-    """The names of codings, for people and tests."""
-    return [coding.name for coding in codings]

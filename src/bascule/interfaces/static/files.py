@@ -17,19 +17,18 @@ from bascule.interfaces.static.conditions import Validators
 from bascule.interfaces.static.media_types import media_type
 from bascule.interfaces.static.paths import suffix_of
 from bascule.interfaces.static.tree import Found, Tree
+from bascule.protocols.headers import Fields
 
 # Seconds for which a path is not looked up again.
 FRESH_FOR = 1.0
 # Paths remembered at once.
 MOST_PATHS = 4096
-# A file up to this size may be kept in memory.
-SMALL = 262144
+# A content up to this size is sent in one piece, and a file up to it may be kept in memory.
+SENT_WHOLE = 262144
 VARY = (b"vary", b"accept-encoding")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 RANGES = (b"accept-ranges", b"bytes")
 COMPRESSED_SVG = ".svgz"
-
-Fields = list[tuple[bytes, bytes]]
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +65,10 @@ class File:
     plain: Variant
     coded: dict[bytes, Variant] = field(default_factory=dict)
     looked_up: float = 0.0
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        return self.plain, *self.coded.values()
 
     def choose(self, accept_encoding: bytes | None) -> Variant:
         """Return the variant that suits the client best."""
@@ -127,14 +130,12 @@ class Files:
         """Return a descriptor of exactly this variant, or -1 where the file has changed or gone:
         then `find` has to look again. Raises OSError."""
         found = self.tree.open(variant.path)
-        if found is None or found.is_directory:
-            self._forget_variant(variant)
-            return -1
-        if identity_of(found.status) != variant.identity:
+        if found is not None and not found.is_directory:
+            if identity_of(found.status) == variant.identity:
+                return found.fd
             os.close(found.fd)
-            self._forget_variant(variant)
-            return -1
-        return found.fd
+        self._forget_variant(variant)
+        return -1
 
     def keep(self, variant: Variant, body: bytes) -> None:
         """Keep the bytes of a small file in memory, as far as there is room for them."""
@@ -177,10 +178,9 @@ class Files:
             file.coded[name] = self._variant(
                 path, path + coding.suffix, beside_status, coding, True, before
             )
-        kept = {id(plain), *map(id, file.coded.values())}
         if known is not None:
-            for variant in (known.plain, *known.coded.values()):
-                if id(variant) not in kept:
+            for variant in known.variants:
+                if variant not in file.variants:
                     self._drop(variant)
         # To the end: the paths in front were not asked for in the last second.
         self._paths.pop(path, None)
@@ -234,16 +234,15 @@ class Files:
     def _owner(self, variant: Variant) -> File | None:
         for path in (variant.path, variant.path.rpartition(b".")[0]):
             file = self._paths.get(path)
-            if file is not None and (variant is file.plain or variant in file.coded.values()):
+            if file is not None and variant in file.variants:
                 return file
         return None
 
     def _holds(self, path: bytes) -> bool:
-        file = self._paths[path]
-        return any(one.body is not None for one in (file.plain, *file.coded.values()))
+        return any(one.body is not None for one in self._paths[path].variants)
 
     def _release(self, file: File) -> None:
-        for variant in (file.plain, *file.coded.values()):
+        for variant in file.variants:
             self._drop(variant)
 
     def _drop(self, variant: Variant) -> None:
@@ -257,7 +256,6 @@ class Files:
             self._release(file)
 
     def _forget_variant(self, variant: Variant) -> None:
-        for path in (variant.path, variant.path.rpartition(b".")[0]):
-            file = self._paths.get(path)
-            if file is not None and variant in (file.plain, *file.coded.values()):
-                self._forget(path)
+        file = self._owner(variant)
+        if file is not None:
+            self._forget(file.plain.path)

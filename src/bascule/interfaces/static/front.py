@@ -5,13 +5,14 @@
 
 from collections.abc import Mapping
 
+from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.protocols.events import Request
 
 PERCENT = b"%"
 
 
-class FrontInterface(Interface):
+class FrontInterface(CompositeInterface):
     """Gives requests below some paths to one interface, and everything else to another.
 
     places: the interfaces of directories, by their paths; none of the paths begins like another.
@@ -24,7 +25,8 @@ class FrontInterface(Interface):
     def __init__(
         self, places: Mapping[bytes, Interface], chooser: Interface, rest: Interface
     ) -> None:
-        super().__init__(rest.websockets)
+        # It has `rest` among its own.
+        super().__init__((chooser,), rest.websockets)
         self.places = [(path + b"/", interface) for path, interface in places.items()]
         self.beginnings = tuple(places)
         # Each byte of a path may be written as three.
@@ -40,23 +42,3 @@ class FrontInterface(Interface):
         if path in self.beginnings or PERCENT in path[: self.longest] or request.root_path:
             return self.chooser.exchange(request, carrier)
         return self.rest.exchange(request, carrier)
-
-    # The chooser has the application among its own.
-
-    def count_running(self) -> int:
-        return self.chooser.count_running()
-
-    def has_busy_threads(self) -> bool:
-        return self.chooser.has_busy_threads()
-
-    def count_switched(self) -> int:
-        return self.chooser.count_switched()
-
-    def count_deserted(self) -> int:
-        return self.chooser.count_deserted()
-
-    def calls(self) -> list[Exchange]:
-        return self.chooser.calls()
-
-    def close(self) -> None:
-        self.chooser.close()

@@ -26,13 +26,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from bascule.interfaces.answers import PLAIN_TEXT
+from bascule.interfaces.answers import PLAIN_TEXT, ServerResponse
+from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
-from bascule.interfaces.static.files import Fields, File, Files
-from bascule.interfaces.static.http import NO_FILE, PlainAnswer, StaticExchange, printable
+from bascule.interfaces.static.files import File, Files
+from bascule.interfaces.static.http import NO_FILE, StaticExchange, printable
 from bascule.interfaces.static.paths import is_relative
 from bascule.mounting import MountPoint
 from bascule.protocols.events import Request
+from bascule.protocols.headers import Fields
 
 logger = logging.getLogger("bascule")
 
@@ -76,13 +78,13 @@ class Protected:
     files: Files
 
 
-class HandoverInterface(Interface):
+class HandoverInterface(CompositeInterface):
     """Lets the applications behind name files of some directories."""
 
     __slots__ = ("behind", "directories")
 
     def __init__(self, behind: Interface, directories: Sequence[Protected]) -> None:
-        super().__init__(behind.websockets)
+        super().__init__((behind,), behind.websockets)
         self.behind = behind
         self.directories = directories
 
@@ -105,25 +107,13 @@ class HandoverInterface(Interface):
                 return protected.files, rest.removeprefix(prefix)
         return None
 
-    def count_running(self) -> int:
-        return self.behind.count_running()
-
-    def has_busy_threads(self) -> bool:
-        return self.behind.has_busy_threads()
-
-    def count_switched(self) -> int:
-        return self.behind.count_switched()
-
-    def count_deserted(self) -> int:
-        return self.behind.count_deserted()
-
     def calls(self) -> list[Exchange]:
-        return [outermost(call) for call in self.behind.calls()]
+        return [outermost(call) for call in super().calls()]
 
     def close(self) -> None:
         for protected in self.directories:
             protected.files.close()
-        self.behind.close()
+        super().close()
 
 
 def outermost(call: Exchange) -> Exchange:
@@ -163,7 +153,7 @@ class HandoverExchange(Exchange):
                 "%s: the application sent %s: %s, and no --accel-redirect has that directory",
                 printable(request), by.decode(), ascii(value.decode("latin-1")),
             )  # fmt: skip
-            self.file = PlainAnswer(request, carrier, 500, PLAIN_TEXT, NOT_CONFIGURED)
+            self.file = ServerResponse(request, carrier, 500, PLAIN_TEXT, NOT_CONFIGURED)
         else:
             self.file = self.answer(status, kept, *found)
         self.file.disconnected = self.disconnected
@@ -183,7 +173,7 @@ class HandoverExchange(Exchange):
             "%s: the application named a file that is not there: %s",
             printable(request), ascii(os.fsdecode(path)),
         )  # fmt: skip
-        return PlainAnswer(request, carrier, 404, PLAIN_TEXT, NO_FILE)
+        return ServerResponse(request, carrier, 404, PLAIN_TEXT, NO_FILE)
 
     # From the connection: for the application, and for the file when it is the file's turn.
 

@@ -5,8 +5,8 @@
         no    the application behind, where there is one; else the fallback, 404.html or 404
 
 Looking up a path and reading what is in the page cache happen on the loop, because a hop to a
-thread costs more than both. Reading from a disk happens in a thread. Larger files leave by the
-carrier's `send_file`.
+thread costs more than both. Small contents that are not there are read in a thread. Larger ones
+leave by the carrier's `send_file`.
 
 **A response that looks complete is complete.** A file may be written to, cut short or replaced
 while it is sent. Small files are read in one piece, and their size and times compared before and
@@ -21,7 +21,13 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
-from bascule.interfaces.answers import PLAIN_TEXT, TRY_AGAIN
+from bascule.interfaces.answers import (
+    PLAIN_TEXT,
+    TRY_AGAIN,
+    ServerResponse,
+    WithoutApplication,
+)
+from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.interfaces.static.conditions import (
     NOT_MODIFIED,
@@ -34,8 +40,7 @@ from bascule.interfaces.static.conditions import (
 from bascule.interfaces.static.files import (
     MOST_PATHS,
     RANGES,
-    SMALL,
-    Fields,
+    SENT_WHOLE,
     File,
     Files,
     identity_of,
@@ -43,8 +48,10 @@ from bascule.interfaces.static.files import (
 from bascule.interfaces.static.paths import file_path
 from bascule.interfaces.static.ranges import Part, multipart, parse_range
 from bascule.interfaces.static.tree import Found
+from bascule.loop.files import read_cached
 from bascule.mounting import MountPoint, path_below
 from bascule.protocols.events import Request
+from bascule.protocols.headers import Fields
 
 logger = logging.getLogger("bascule")
 
@@ -83,8 +90,6 @@ NOT_OF_304 = frozenset(
 )
 # Held back of a file that leaves by `send_file`, until it is known not to have changed.
 HELD_BACK = 1024
-# Read in a thread, or else on the loop where the page cache has it (preadv2(2)).
-CACHED_ONLY: int | None = getattr(os, "RWF_NOWAIT", None)
 # A file that has changed again each time it was to be sent is given up.
 TRIES = 3
 CHANGING = b"this file is being changed\n"
@@ -93,7 +98,7 @@ CHANGING = b"this file is being changed\n"
 Step = bytes | Part
 
 
-class StaticInterface(Interface):
+class StaticInterface(CompositeInterface):
     """Serves the files of one directory, and leaves other requests to an application.
 
     point: where it is mounted. files: what is there. behind: the interface for what is no file;
@@ -115,7 +120,8 @@ class StaticInterface(Interface):
         allow_dot_files: bool = False,
         root_path: str = "",
     ) -> None:
-        super().__init__(None if behind is None else behind.websockets)
+        websockets = None if behind is None else behind.websockets
+        super().__init__(() if behind is None else (behind,), websockets)
         self.point = point
         self.files = files
         self.behind = behind
@@ -130,7 +136,7 @@ class StaticInterface(Interface):
         if behind is not None and not is_read:
             return behind.exchange(request, carrier)
         if request.method == "OPTIONS":
-            return PlainAnswer(request, carrier, 204, [ALLOW])
+            return ServerResponse(request, carrier, 204, [ALLOW])
         found = self.look_up(request, carrier)
         if found is None:
             if behind is not None:
@@ -138,7 +144,7 @@ class StaticInterface(Interface):
             return self.missing(request, carrier)
         if is_read:
             return found
-        return PlainAnswer(request, carrier, 405, [*PLAIN_TEXT, ALLOW], NOT_ALLOWED)
+        return ServerResponse(request, carrier, 405, [*PLAIN_TEXT, ALLOW], NOT_ALLOWED)
 
     def look_up(self, request: Request, carrier: Carrier) -> Exchange | None:
         """Return the exchange for what is there, None where nothing is."""
@@ -150,15 +156,16 @@ class StaticInterface(Interface):
             if path is not None and isinstance(found, Found):
                 found = self.files.find(os.path.join(path, INDEX))
                 if isinstance(found, File) and path and not path.endswith(b"/"):
-                    return PlainAnswer(request, carrier, 301, [(b"location", with_slash(request))])
-            if not isinstance(found, File) and self.fallback and is_page_load(request):
+                    location = (b"location", with_slash(request))
+                    return ServerResponse(request, carrier, 301, [location])
+            if not isinstance(found, File) and self.fallback and may_be_page_load(request):
                 found = self.files.find(self.fallback)
         except PermissionError as error:
             logger.warning("%s cannot be read: %s", printable(request), error)
-            return PlainAnswer(request, carrier, 403, PLAIN_TEXT, FORBIDDEN)
+            return ServerResponse(request, carrier, 403, PLAIN_TEXT, FORBIDDEN)
         except OSError as error:
             logger.error("%s cannot be opened: %s", printable(request), error)
-            return PlainAnswer(request, carrier, 503, TRY_AGAIN, BUSY)
+            return ServerResponse(request, carrier, 503, TRY_AGAIN, BUSY)
         if not isinstance(found, File):
             return None
         if found.plain.path == path and not request.root_path:
@@ -179,7 +186,7 @@ class StaticInterface(Interface):
             page = None
         if isinstance(page, File):
             return StaticExchange(request, carrier, self.files, page, 404)
-        return PlainAnswer(request, carrier, 404, PLAIN_TEXT, NO_FILE)
+        return ServerResponse(request, carrier, 404, PLAIN_TEXT, NO_FILE)
 
     def below(self, request: Request) -> bytes:
         """Return the path below the mount point, percent-encoded."""
@@ -191,28 +198,12 @@ class StaticInterface(Interface):
         # As many segments as the prefix has; some may be percent-encoded.
         return b"/" + b"/".join(path.split(b"/")[prefix.count("/") + 1 :])
 
-    def count_running(self) -> int:
-        return 0 if self.behind is None else self.behind.count_running()
-
-    def has_busy_threads(self) -> bool:
-        return self.behind is not None and self.behind.has_busy_threads()
-
-    def count_switched(self) -> int:
-        return 0 if self.behind is None else self.behind.count_switched()
-
-    def count_deserted(self) -> int:
-        return 0 if self.behind is None else self.behind.count_deserted()
-
-    def calls(self) -> list[Exchange]:
-        return [] if self.behind is None else self.behind.calls()
-
     def close(self) -> None:
         self.files.close()
-        if self.behind is not None:
-            self.behind.close()
+        super().close()
 
 
-def is_page_load(request: Request) -> bool:
+def may_be_page_load(request: Request) -> bool:
     """Whether a browser wants to show a page under this path. Scripts, styles and images that are
     missing, whose names have a dot, stay missing."""
     if b"." in request.path.rpartition(b"/")[2]:
@@ -235,32 +226,7 @@ def printable(request: Request) -> str:
     return ascii(request.path.decode("latin-1"))
 
 
-class PlainAnswer(Exchange):
-    """An answer without a file: a redirect, an error, OPTIONS."""
-
-    __slots__ = ("answer",)
-
-    def __init__(
-        self, request: Request, carrier: Carrier, status: int, fields: Fields, body: bytes = b""
-    ) -> None:
-        super().__init__(request, carrier)
-        self.answer = (status, fields, body)
-
-    def start(self) -> None:
-        status, fields, body = self.answer
-        self.carrier.respond(status, fields, body, True)
-
-    def receive_body(self, data: bytes) -> None:
-        """Drop it: there is no reader."""
-
-    def resume_writing(self) -> None:
-        """Nothing is left to write."""
-
-    def wake_reader(self) -> None:
-        """There is no reader."""
-
-
-class StaticExchange(Exchange):
+class StaticExchange(WithoutApplication):
     """A request for a file.
 
     files: where it is.
@@ -328,12 +294,6 @@ class StaticExchange(Exchange):
         else:
             self.send_asked(asked)
 
-    def receive_body(self, data: bytes) -> None:
-        """Drop it: a body has no meaning here (RFC 9110 section 9.3.1)."""
-
-    def wake_reader(self) -> None:
-        """There is no reader."""
-
     def resume_writing(self) -> None:
         if self.disconnected:
             self.steps.clear()
@@ -392,7 +352,7 @@ class StaticExchange(Exchange):
         elif body is not None:
             self.carrier.respond(status, head, self.assemble(steps, cut(body, steps)), True)
         elif self.open():
-            if size <= SMALL:
+            if size <= SENT_WHOLE:
                 self.read(status, head, steps)
             else:
                 self.carrier.respond(status, head, b"", False)
@@ -480,9 +440,9 @@ class StaticExchange(Exchange):
                 answer(future.result())
 
         fd = self.fd
-        read = [read_cached(fd, part) for part in parts]
-        cached = [data for data in read if data is not None]
-        if len(cached) == len(parts):
+        read = [read_cached(fd, part.size, part.start) for part in parts]
+        cached = [bytes(data) for data in read if data is not None]
+        if len(cached) == len(parts) and not any(map(is_short, cached, parts)):
             answer(cached)
         else:
             self.reading = True
@@ -534,19 +494,6 @@ def cut(body: bytes, steps: "Sequence[Step]") -> "Iterator[bytes]":
 
 def is_short(data: bytes, part: Part) -> bool:
     return len(data) != part.size
-
-
-def read_cached(fd: int, part: Part) -> bytes | None:
-    """Read what is in the page cache; None where it is not, or only in part."""
-    if CACHED_ONLY is None:
-        return None
-    buffer = bytearray(part.size)
-    try:
-        size = os.preadv(fd, [buffer], part.start, CACHED_ONLY)
-    except OSError:
-        # Not cached, or a file system that cannot tell; a real error comes again from pread.
-        return None
-    return bytes(buffer) if size == part.size else None
 
 
 def read_parts(fd: int, parts: "Sequence[Part]") -> list[bytes]:

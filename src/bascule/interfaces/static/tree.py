@@ -45,12 +45,9 @@ ABSENT = frozenset(
         errno.ENODEV,
     }
 )
+OUTSIDE = "a symbolic link leads out of the directory"
 # openat2 asks for another try when something was renamed while it resolved the path.
 TRIES = 8
-
-
-class Outside(OSError):
-    """A symbolic link leads out of the directory, or symbolic links are not followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class Tree:
         try:
             fd = self._resolve(path.rstrip(b"/") or b".")
         except OSError as error:
-            if error.errno in ABSENT or isinstance(error, Outside):
+            if error.errno in ABSENT:
                 return None
             raise
         try:
@@ -159,7 +156,7 @@ class Tree:
                     continue
                 if segment == b"..":
                     if len(directories) == 1:
-                        raise Outside(errno.EXDEV, "a symbolic link leads out of the directory")
+                        raise OSError(errno.EXDEV, OUTSIDE)
                     os.close(directories.pop())
                     continue
                 try:
@@ -172,9 +169,7 @@ class Tree:
                         raise
                     target = os.readlink(segment, dir_fd=directories[-1])
                     if target.startswith(b"/"):
-                        raise Outside(
-                            errno.EXDEV, "a symbolic link leads out of the directory"
-                        ) from None
+                        raise OSError(errno.EXDEV, OUTSIDE) from None
                     pending += target.split(b"/")[::-1]
                     continue
                 directories.append(fd)

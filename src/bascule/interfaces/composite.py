@@ -1,0 +1,39 @@
+"""Interfaces in front of others: they choose one for each request, and count for all of them."""
+
+from collections.abc import Iterable
+
+from bascule.interfaces.exchange import Exchange, Interface, WebSocketPlan
+
+
+class CompositeInterface(Interface):
+    """An interface in front of others. Subclasses add the choice, `exchange`.
+
+    interfaces: the others, each once.
+    """
+
+    __slots__ = ("interfaces",)
+
+    def __init__(
+        self, interfaces: Iterable[Interface], websockets: WebSocketPlan | None = None
+    ) -> None:
+        super().__init__(websockets)
+        self.interfaces = tuple(interfaces)
+
+    def count_running(self) -> int:
+        return sum(one.count_running() for one in self.interfaces)
+
+    def has_busy_threads(self) -> bool:
+        return any(one.has_busy_threads() for one in self.interfaces)
+
+    def count_switched(self) -> int:
+        return sum(one.count_switched() for one in self.interfaces)
+
+    def count_deserted(self) -> int:
+        return sum(one.count_deserted() for one in self.interfaces)
+
+    def calls(self) -> list[Exchange]:
+        return [call for one in self.interfaces for call in one.calls()]
+
+    def close(self) -> None:
+        for one in self.interfaces:
+            one.close()
