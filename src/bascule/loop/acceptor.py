@@ -14,21 +14,20 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ssl as ssl_module
 
-    from bascule.loop.handshake import Farewells
+    from bascule.loop.handshake import Connect, Farewells
     from bascule.loop.proxied import ProxyHeaders
 
 logger = logging.getLogger("bascule")
 
 # Any: a compiled class cannot derive from asyncio.Protocol, and no transport asks whether it does.
 ProtocolFactory = Callable[..., Any]
-Connect = Callable[..., Coroutine[Any, Any, tuple[asyncio.BaseTransport, asyncio.BaseProtocol]]]
 Warn = Callable[[str, str], None]
 
 # How many connections one turn of the loop accepts. Each costs some 80 microseconds until it is
@@ -95,7 +94,7 @@ async def listen(
     is given what it says, if it says anything.
     warn: told of TLS handshakes that fail, by a word for the kind of failure and a sentence.
     """
-    connect: Connect = loop.connect_accepted_socket
+    connect: "Connect" = loop.connect_accepted_socket
     farewells = None
     if ssl is not None:
         connect, farewells = _tls_connector(loop, ssl)
@@ -143,7 +142,7 @@ class Acceptor:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        connect: Connect,
+        connect: "Connect",
         protocol_factory: ProtocolFactory,
         sock: socket.socket,
         proxy_headers: "ProxyHeaders | None" = None,

@@ -92,44 +92,40 @@ class Mount(Kind[tuple[MountPoint, str]]):
     """A mount point and the application there, written "WHERE=TARGET"."""
 
     metavar = "WHERE=TARGET"
+    # For errors.
+    written = "a mount; give WHERE=TARGET, such as /api=api.asgi:app"
+    noun = "a mount"
+    content = "application"
 
     def parse(self, value: object) -> tuple[MountPoint, str]:
         if not isinstance(value, str) or "=" not in value:
-            raise ValueError("is not a mount; give WHERE=TARGET, such as /api=api.asgi:app")
-        where, _, target = (part.strip() for part in value.partition("="))
-        if not target:
-            raise ValueError("names no application behind the =")
+            raise ValueError(f"is not {self.written}")
+        where, _, content = (part.strip() for part in value.partition("="))
+        if not content:
+            raise ValueError(f"names no {self.content} behind the =")
         try:
-            return parse_mount_point(where), target
+            return parse_mount_point(where), content
         except ValueError as error:
-            raise ValueError(f"is not a mount: {error}") from None
+            raise ValueError(f"is not {self.noun}: {error}") from None
 
     def plain(self, value: Any) -> str:
-        point, target = value
-        return f"{point}={target}"
+        point, content = value
+        return f"{point}={content}"
 
 
-class StaticDirectory(Kind[tuple[MountPoint, str]]):
+class StaticDirectory(Mount):
     """A mount point and the directory whose files are served there, written "WHERE=DIRECTORY"."""
 
     metavar = "WHERE=DIRECTORY"
+    written = "WHERE=DIRECTORY, such as /static=./staticfiles"
+    noun = "a mount point and a directory"
+    content = "directory"
 
     def parse(self, value: object) -> tuple[MountPoint, str]:
-        if not isinstance(value, str) or "=" not in value:
-            raise ValueError("is not WHERE=DIRECTORY, such as /static=./staticfiles")
-        where, _, directory = (part.strip() for part in value.partition("="))
-        if not directory:
-            raise ValueError("names no directory behind the =")
+        point, directory = super().parse(value)
         if "\0" in directory:
             raise ValueError("has a NUL character, which no path can have")
-        try:
-            return parse_mount_point(where), directory
-        except ValueError as error:
-            raise ValueError(f"is not a mount point and a directory: {error}") from None
-
-    def plain(self, value: Any) -> str:
-        point, directory = value
-        return f"{point}={directory}"
+        return point, directory
 
 
 class StaticDirectories(Listing[tuple[MountPoint, str]]):
