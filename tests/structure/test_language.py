@@ -274,12 +274,18 @@ def test_subjects_of_commits_name_the_area_and_are_short() -> None:
     assert wrong == []
 
 
-def print_findings(paths: list[str]) -> None:
+def print_findings(paths: list[str]) -> int:
+    """Print the findings of files and folders, and return the exit code."""
     wanted = [Path(path).resolve() for path in paths]
-    for path in files():
-        if any(path == each or each in path.parents for each in wanted):
-            print(*findings(path), sep="\n", end="\n" if findings(path) else "")
+    checked = [
+        one for one in files() if any(one == each or each in one.parents for each in wanted)
+    ]
+    found = [finding for path in checked for finding in findings(path)]
+    print(*found, sep="\n", end="\n" if found else "")
+    if not checked:
+        print("none of these paths has a file that is checked", file=sys.stderr)
+    return 1 if found or not checked else 0
 
 
 if __name__ == "__main__":
-    print_findings(sys.argv[1:])
+    sys.exit(print_findings(sys.argv[1:]))
