@@ -112,6 +112,14 @@ class Rig:
         for _ in range(A_WHILE):
             self.turn()
 
+    def has_received(self, data: bytes) -> bool:
+        """Whether the client has read exactly this.
+
+        In an assertion of its own, pytest would compare megabytes line by line when it fails, which
+        takes longer than a test may.
+        """
+        return bool(self.received == data)
+
     def call(self, name: str, *args: object) -> Any:
         """Call a method of the transport from inside the loop, and note what it calls."""
         outcome: list[Any] = []
