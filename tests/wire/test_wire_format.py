@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.wire import (
+    EDGE,
     byte_by_byte,
     decode,
     decode_lines,
@@ -63,7 +64,10 @@ def test_mistakes_in_a_case_are_errors(tmp_path: Path, text: str, complaint: str
 
 def test_cutting_loses_nothing() -> None:
     data = random.Random(1).randbytes(5000)
-    assert b"".join(byte_by_byte(data)) == data
+    pieces = list(byte_by_byte(data))
+    assert b"".join(pieces) == data
+    assert {len(piece) for piece in pieces[:EDGE] + pieces[-EDGE:]} == {1}
+    assert len(pieces) < len(data)
     for seed in range(20):
         assert b"".join(random_pieces(data, str(seed))) == data
 

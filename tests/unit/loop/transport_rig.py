@@ -115,8 +115,8 @@ class Rig:
     def has_received(self, data: bytes) -> bool:
         """Whether the client has read exactly this.
 
-        In an assertion of its own, pytest would compare megabytes line by line when it fails, which
-        takes longer than a test may.
+        In an assertion of its own, pytest would explain all differences of megabytes when it
+        fails, which takes longer than a test may.
         """
         return bool(self.received == data)
 
