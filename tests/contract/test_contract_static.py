@@ -254,6 +254,42 @@ def test_a_changed_file_has_another_tag(
     assert static.request("GET", "/static/a.txt").status == 404
 
 
+def test_a_directory_that_is_replaced_by_a_link_to_another(
+    served: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the files are new whose paths were asked for before, and are still in the old one."""
+    for release in ("one", "two"):
+        (tmp_path / release).mkdir()
+        for name in ("index.html", "a.txt"):
+            (tmp_path / release / name).write_text(f"{name} of {release}")
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    monkeypatch.setattr(files, "FRESH_FOR", 0.0)
+    static = served(app, static={"/static": str(current)}).start()
+    for path, name in (("", "index.html"), ("a.txt", "a.txt")):
+        assert static.request("GET", f"/static/{path}").body.decode() == f"{name} of one"
+    (tmp_path / "next").symlink_to("two")
+    os.rename(tmp_path / "next", current)
+    for path, name in (("a.txt", "a.txt"), ("", "index.html")):
+        assert static.request("GET", f"/static/{path}").body.decode() == f"{name} of two"
+
+
+@pytest.mark.parametrize("path", ["/static/a.txt", "/static/docs/", "/static/%61.txt"])
+def test_a_path_is_read_once_a_second(
+    static: Served, root: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """In between, its file is known by the path of the request."""
+    asked = []
+    file_path = static_http.file_path
+    monkeypatch.setattr(
+        static_http, "file_path", lambda *given: asked.append(given) or file_path(*given)
+    )
+    bodies = [static.request("GET", path).body for _ in range(3)]
+    assert bodies[0]
+    assert bodies == bodies[:1] * 3
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("name", ["a.txt", "large.bin"])
 def test_a_file_that_is_replaced_before_it_is_opened(
     static: Served, root: Path, name: str

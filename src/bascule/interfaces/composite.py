@@ -20,16 +20,16 @@ class CompositeInterface(Interface):
         self.interfaces = tuple(interfaces)
 
     def count_running(self) -> int:
-        return sum(one.count_running() for one in self.interfaces)
+        return sum([one.count_running() for one in self.interfaces])
 
     def has_busy_threads(self) -> bool:
-        return any(one.has_busy_threads() for one in self.interfaces)
+        return True in [one.has_busy_threads() for one in self.interfaces]
 
     def count_switched(self) -> int:
-        return sum(one.count_switched() for one in self.interfaces)
+        return sum([one.count_switched() for one in self.interfaces])
 
     def count_deserted(self) -> int:
-        return sum(one.count_deserted() for one in self.interfaces)
+        return sum([one.count_deserted() for one in self.interfaces])
 
     def calls(self) -> list[Exchange]:
         return [call for one in self.interfaces for call in one.calls()]

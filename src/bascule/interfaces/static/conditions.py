@@ -14,13 +14,10 @@ nothing, and a malformed If-None-Match, date or If-Range leaves the file to be s
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bascule.dates import parse_date
-
-Fields = Sequence[tuple[bytes, bytes]]
+from bascule.protocols.headers import Fields
 
 PROCEED: Final = 0
 NOT_MODIFIED: Final = 304
@@ -31,7 +28,6 @@ ENTITY_TAG = re.compile(rb'(?P<weak>W/)?(?P<opaque>"[\x21\x23-\x7e\x80-\xff]*")'
 SEPARATOR = re.compile(rb"[ \t]*(?:,[ \t]*)+")
 
 
-@dataclass(frozen=True, slots=True)
 class Validators:
     """The validators of one version of a file.
 
@@ -39,20 +35,31 @@ class Validators:
     modified: seconds since the epoch.
     """
 
-    entity_tag: bytes
-    modified: int
+    __slots__ = ("entity_tag", "modified")
+
+    def __init__(self, entity_tag: bytes, modified: int) -> None:
+        self.entity_tag = entity_tag
+        self.modified = modified
 
 
 def joined(fields: Fields, name: bytes) -> bytes | None:
     """Return the values of a list-based field as one (section 5.3), None where there is none."""
-    values = [value for field, value in fields if field == name]
-    return b", ".join(values) if values else None
+    found: bytes | None = None
+    for field, value in fields:
+        if field == name:
+            found = value if found is None else found + b", " + value
+    return found
 
 
 def single(fields: Fields, name: bytes) -> bytes | None:
     """Return the value of a field that may come once; None where it is missing or comes twice."""
-    values = [value for field, value in fields if field == name]
-    return values[0] if len(values) == 1 else None
+    found: bytes | None = None
+    for field, value in fields:
+        if field == name:
+            if found is not None:
+                return None
+            found = value
+    return found
 
 
 def evaluate(fields: Fields, current: Validators) -> int:
@@ -106,6 +113,9 @@ def matches_strongly(wanted: bytes, entity_tag: bytes) -> bool:
 
 def matches_weakly(known: bytes, entity_tag: bytes) -> bool:
     """If-None-Match (section 13.1.2) by weak comparison (section 8.8.3.2)."""
+    if known == entity_tag:
+        # A cache that has one version sends just its tag.
+        return True
     if known.strip(b" \t") == b"*":
         return True
     tags = entity_tags(known)

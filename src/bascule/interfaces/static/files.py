@@ -7,7 +7,6 @@ Paths without a file are not remembered, because clients make up as many of thos
 """
 
 import os
-from dataclasses import dataclass, field
 from time import monotonic, time
 
 from bascule.dates import http_date
@@ -21,6 +20,8 @@ from bascule.protocols.headers import Fields
 
 # Seconds for which a path is not looked up again.
 FRESH_FOR = 1.0
+# When a file was looked up that is to be looked up again in any case.
+NEVER = float("-inf")
 # Paths remembered at once.
 MOST_PATHS = 4096
 # A content up to this size is sent in one piece, and a file up to it may be kept in memory.
@@ -28,10 +29,20 @@ SENT_WHOLE = 262144
 VARY = (b"vary", b"accept-encoding")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 RANGES = (b"accept-ranges", b"bytes")
+# Fields that a 304 does not repeat (RFC 9110 section 15.4.5).
+NOT_OF_304 = frozenset(
+    {
+        b"accept-ranges",
+        b"content-disposition",
+        b"content-encoding",
+        b"content-language",
+        b"content-type",
+        b"x-content-type-options",
+    }
+)
 COMPRESSED_SVG = ".svgz"
 
 
-@dataclass(slots=True, eq=False)
 class Variant:
     """One representation of a file: the plain one, or one that is compressed.
 
@@ -41,30 +52,53 @@ class Variant:
     validators: for conditional requests.
     fields: of every response with its content, without Content-Length.
     whole: the same with it, for responses with all of the content.
+    not_modified: of a 304.
     body: its bytes, None where they are not in memory.
     """
 
-    path: bytes
-    size: int
-    identity: tuple[int, int, int, int]
-    validators: Validators
-    fields: Fields
-    whole: Fields
-    body: bytes | None = None
+    __slots__ = (
+        "body",
+        "fields",
+        "identity",
+        "not_modified",
+        "path",
+        "size",
+        "validators",
+        "whole",
+    )
+
+    def __init__(
+        self,
+        path: bytes,
+        size: int,
+        identity: tuple[int, int, int, int],
+        validators: Validators,
+        fields: Fields,
+    ) -> None:
+        self.path = path
+        self.size = size
+        self.identity = identity
+        self.validators = validators
+        self.fields = fields
+        self.whole = [*fields, (b"content-length", b"%d" % size)]
+        self.not_modified = of_304(fields)
+        self.body: bytes | None = None
 
 
-@dataclass(slots=True, eq=False)
 class File:
     """A file with its variants.
 
     plain: without a content coding.
     coded: the compressed ones, by the name of the coding.
-    looked_up: seconds of the monotonic clock.
+    looked_up: seconds of the monotonic clock; `NEVER` once the file is forgotten.
     """
 
-    plain: Variant
-    coded: dict[bytes, Variant] = field(default_factory=dict)
-    looked_up: float = 0.0
+    __slots__ = ("coded", "looked_up", "plain")
+
+    def __init__(self, plain: Variant, coded: dict[bytes, Variant], looked_up: float) -> None:
+        self.plain = plain
+        self.coded = coded
+        self.looked_up = looked_up
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -77,6 +111,11 @@ class File:
                 if coding.name in self.coded:
                     return self.coded[coding.name]
         return self.plain
+
+
+def of_304(fields: Fields) -> Fields:
+    """Return those of the fields of a 200 that a 304 has as well."""
+    return [field for field in fields if field[0] not in NOT_OF_304]
 
 
 def identity_of(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -92,7 +131,7 @@ class Files:
     memory: the bytes that may be kept in memory.
     """
 
-    __slots__ = ("_memory", "_paths", "_used", "policy", "tree")
+    __slots__ = ("_memory", "_paths", "_recent", "_used", "policy", "tree")
 
     def __init__(self, tree: Tree, policy: CachePolicy, memory: int) -> None:
         self.tree = tree
@@ -100,6 +139,7 @@ class Files:
         self._memory = memory
         self._used = 0
         self._paths: dict[bytes, File] = {}
+        self._recent: dict[bytes, File] = {}
 
     @property
     def memory_used(self) -> int:
@@ -111,14 +151,27 @@ class Files:
         """Paths that are remembered."""
         return len(self._paths)
 
+    def recall(self, request_path: bytes) -> File | None:
+        """Return the file that the path of a request has meant in the last second; None where the
+        path has to be read, and its file looked up."""
+        file = self._recent.get(request_path)
+        if file is None or monotonic() - file.looked_up >= FRESH_FOR:
+            return None
+        return file
+
+    def note(self, request_path: bytes, file: File) -> None:
+        """Have `recall` return a file for the path of a request."""
+        if len(self._recent) >= MOST_PATHS:
+            self._recent.clear()
+        self._recent[request_path] = file
+
     def find(self, path: bytes) -> "File | Found | None":
         """Return a file, a directory (as a `Found`), or None. Raises OSError."""
         now = monotonic()
         known = self._paths.get(path)
         if known is not None and now - known.looked_up < FRESH_FOR:
             return known
-        if known is None or not path:
-            self.tree.refresh()
+        self.tree.refresh()
         found = self.tree.open(path)
         if found is None or found.is_directory:
             self._forget(path)
@@ -153,6 +206,7 @@ class Files:
     def close(self) -> None:
         """Give back the directory and the memory."""
         self._paths.clear()
+        self._recent.clear()
         self._used = 0
         self.tree.close()
 
@@ -172,7 +226,7 @@ class Files:
         plain = self._variant(
             path, path, status, None, varies, None if known is None else known.plain
         )
-        file = File(plain, looked_up=now)
+        file = File(plain, {}, now)
         for name, (coding, beside_status) in coded.items():
             before = None if known is None else known.coded.get(name)
             file.coded[name] = self._variant(
@@ -228,8 +282,7 @@ class Files:
         if varies:
             fields.append(VARY)
         size = status.st_size
-        whole = [*fields, (b"content-length", b"%d" % size)]
-        return Variant(file_path, size, identity, Validators(tag, modified), fields, whole)
+        return Variant(file_path, size, identity, Validators(tag, modified), fields)
 
     def _owner(self, variant: Variant) -> File | None:
         for path in (variant.path, variant.path.rpartition(b".")[0]):
@@ -253,6 +306,7 @@ class Files:
     def _forget(self, path: bytes) -> None:
         file = self._paths.pop(path, None)
         if file is not None:
+            file.looked_up = NEVER
             self._release(file)
 
     def _forget_variant(self, variant: Variant) -> None:

@@ -29,7 +29,7 @@ from urllib.parse import unquote_to_bytes
 from bascule.interfaces.answers import PLAIN_TEXT, ServerResponse
 from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
-from bascule.interfaces.static.files import File, Files
+from bascule.interfaces.static.files import File, Files, of_304
 from bascule.interfaces.static.http import NO_FILE, StaticExchange, printable
 from bascule.interfaces.static.paths import is_relative
 from bascule.mounting import MountPoint
@@ -266,6 +266,9 @@ class HandedOver(StaticExchange):
             and not (field[0] in APPLICATION_DECIDES and field[0] in decided)
         ]
         return self.kept + own
+
+    def described_304(self) -> Fields:
+        return of_304(self.described(self.variant.fields))
 
 
 class AppCarrier(Carrier):

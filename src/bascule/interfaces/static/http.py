@@ -38,7 +38,6 @@ from bascule.interfaces.static.conditions import (
     single,
 )
 from bascule.interfaces.static.files import (
-    MOST_PATHS,
     RANGES,
     SENT_WHOLE,
     File,
@@ -65,27 +64,15 @@ FORBIDDEN = b"this file cannot be read\n"
 FAILED = b"a precondition of the request is not met\n"
 NO_RANGE = b"the file has no such range\n"
 BUSY = b"the server cannot open files at the moment\n"
-# Fields of requests that make a difference.
-CONCERNED = frozenset(
+# Fields of requests that are preconditions, or ask for a part.
+ASKING = frozenset(
     {
-        b"accept-encoding",
         b"if-match",
         b"if-modified-since",
         b"if-none-match",
         b"if-range",
         b"if-unmodified-since",
         b"range",
-    }
-)
-# Fields that a 304 does not repeat (RFC 9110 section 15.4.5).
-NOT_OF_304 = frozenset(
-    {
-        b"accept-ranges",
-        b"content-disposition",
-        b"content-encoding",
-        b"content-language",
-        b"content-type",
-        b"x-content-type-options",
     }
 )
 # Held back of a file that leaves by `send_file`, until it is known not to have changed.
@@ -96,6 +83,9 @@ CHANGING = b"this file is being changed\n"
 
 # One piece of a content: bytes of ours, or a part of the file.
 Step = bytes | Part
+# Of an exchange that sends no large file.
+NO_STEPS: list[Step] = []
+NOTHING_HELD_BACK = Part(0, 0)
 
 
 class StaticInterface(CompositeInterface):
@@ -106,10 +96,9 @@ class StaticInterface(CompositeInterface):
     200 for page loads that name no file (single-page applications); None for none.
     allow_dot_files: serve names that begin with a dot.
     root_path: what a proxy may have left before each path.
-    recent: the paths of files, by the paths of requests for them.
     """
 
-    __slots__ = ("allow_dot_files", "behind", "fallback", "files", "point", "recent", "root_path")
+    __slots__ = ("allow_dot_files", "behind", "fallback", "files", "point", "root_path")
 
     def __init__(
         self,
@@ -128,11 +117,14 @@ class StaticInterface(CompositeInterface):
         self.fallback = fallback
         self.allow_dot_files = allow_dot_files
         self.root_path = root_path
-        self.recent: dict[bytes, bytes] = {}
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
-        behind = self.behind
         is_read = request.method in METHODS and request.websocket is None
+        if is_read and not request.root_path:
+            file = self.files.recall(request.path)
+            if file is not None:
+                return StaticExchange(request, carrier, self.files, file)
+        behind = self.behind
         if behind is not None and not is_read:
             return behind.exchange(request, carrier)
         if request.method == "OPTIONS":
@@ -148,9 +140,8 @@ class StaticInterface(CompositeInterface):
 
     def look_up(self, request: Request, carrier: Carrier) -> Exchange | None:
         """Return the exchange for what is there, None where nothing is."""
-        path = self.recent.get(request.path)
-        if path is None or request.root_path:
-            path = file_path(self.below(request), self.allow_dot_files)
+        path = file_path(self.below(request), self.allow_dot_files)
+        is_fallback = False
         try:
             found = None if path is None else self.files.find(path)
             if path is not None and isinstance(found, Found):
@@ -160,6 +151,7 @@ class StaticInterface(CompositeInterface):
                     return ServerResponse(request, carrier, 301, [location])
             if not isinstance(found, File) and self.fallback and may_be_page_load(request):
                 found = self.files.find(self.fallback)
+                is_fallback = True
         except PermissionError as error:
             logger.warning("%s cannot be read: %s", printable(request), error)
             return ServerResponse(request, carrier, 403, PLAIN_TEXT, FORBIDDEN)
@@ -168,15 +160,9 @@ class StaticInterface(CompositeInterface):
             return ServerResponse(request, carrier, 503, TRY_AGAIN, BUSY)
         if not isinstance(found, File):
             return None
-        if found.plain.path == path and not request.root_path:
-            self.remember(request.path, path)
+        if not is_fallback and not request.root_path:
+            self.files.note(request.path, found)
         return StaticExchange(request, carrier, self.files, found)
-
-    def remember(self, request_path: bytes, path: bytes) -> None:
-        """Spare the next request for this file the work of reading its path."""
-        if len(self.recent) >= MOST_PATHS:
-            self.recent.clear()
-        self.recent[request_path] = path
 
     def missing(self, request: Request, carrier: Carrier) -> Exchange:
         """Return the exchange for a path without a file: 404.html, or a line of text."""
@@ -200,7 +186,7 @@ class StaticInterface(CompositeInterface):
 
     def close(self) -> None:
         self.files.close()
-        super().close()
+        CompositeInterface.close(self)
 
 
 def may_be_page_load(request: Request) -> bool:
@@ -261,14 +247,24 @@ class StaticExchange(WithoutApplication):
         file: File,
         page_status: int = 200,
     ) -> None:
-        super().__init__(request, carrier)
+        self.request = request
+        self.carrier = carrier
+        self.body = []
+        self.body_size = 0
+        self.body_ended = request.ended
+        self.trailers = []
+        self.disconnected = False
+        self.finished_sending = False
+        self.held = False
+        self.arrived_at = 0.0
+        self.waited = 0.0
         self.files = files
         self.file = file
         self.page_status = page_status
         self.variant = file.plain
         self.fd = -1
-        self.steps: list[Step] = []
-        self.held_back = Part(0, 0)
+        self.steps: list[Step] = NO_STEPS
+        self.held_back = NOTHING_HELD_BACK
         self.closing = b""
         self.reading = False
         self.tries = 0
@@ -276,19 +272,22 @@ class StaticExchange(WithoutApplication):
     # From the carrier.
 
     def start(self) -> None:
-        asked = [field for field in self.request.fields if field[0] in CONCERNED]
-        variant = self.file.plain
-        if self.file.coded:
-            variant = self.file.choose(joined(asked, b"accept-encoding"))
+        request = self.request
+        file = self.file
+        asked: Fields = []
+        for field in request.fields:
+            if field[0] in ASKING:
+                asked.append(field)
+        variant = file.plain
+        if file.coded:
+            variant = file.choose(joined(request.fields, b"accept-encoding"))
         self.variant = variant
-        if not asked or self.page_status != 200 or self.request.method not in METHODS:
+        if not asked or self.page_status != 200 or request.method not in METHODS:
             self.send_whole()
             return
         outcome = evaluate(asked, variant.validators)
         if outcome == NOT_MODIFIED:
-            fields = self.described(variant.fields)
-            kept = [field for field in fields if field[0] not in NOT_OF_304]
-            self.carrier.respond(304, kept, b"", True)
+            self.carrier.respond(304, self.described_304(), b"", True)
         elif outcome == PRECONDITION_FAILED:
             self.carrier.respond(412, PLAIN_TEXT, FAILED, True)
         else:
@@ -361,6 +360,10 @@ class StaticExchange(WithoutApplication):
     def described(self, fields: Fields) -> Fields:
         """Return the fields of a response for those that describe the file."""
         return fields
+
+    def described_304(self) -> Fields:
+        """Return the fields of a 304."""
+        return self.variant.not_modified
 
     def assemble(self, steps: "Sequence[Step]", read: "Iterable[bytes]") -> bytes:
         """Put the content together: what is between the parts, and the parts as read."""

@@ -1,0 +1,4 @@
+from bascule.interfaces.exchange cimport Interface
+
+cdef class CompositeInterface(Interface):
+    cdef public tuple interfaces
