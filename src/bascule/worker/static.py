@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from urllib.parse import quote_from_bytes
 
 from bascule.directory import absolute
@@ -31,7 +32,14 @@ def in_front(
     that an application has as well leaves to it what is no file. Raises UsageError for a directory
     that is not there.
     """
-    found = list(directories(settings, applications))
+    fallback = fallback_of(settings)
+    with ExitStack() as opened:
+        found = []
+        for point, files in directories(settings, applications):
+            opened.callback(files.close)
+            found.append((point, files))
+        # All are there: from here on the interfaces close them.
+        opened.pop_all()
     if not found:
         return None
     served = dict(made)
@@ -40,7 +48,7 @@ def in_front(
             point,
             files,
             served.get(point),
-            fallback_of(settings),
+            fallback,
             settings.static_dot_files,
             settings.root_path,
         )
@@ -103,18 +111,18 @@ def described(settings: Settings, applications: Sequence[Application]) -> list[s
 
 def handing_over(settings: Settings, behind: Interface) -> Interface:
     """Return an interface that lets applications name files of --accel-redirect. Raises
-    UsageError."""
+    UsageError, and closes the one behind."""
     from bascule.interfaces.static.handover import HandoverInterface, Protected
 
     policy = CachePolicy()
-    directories = [
-        Protected(
-            point,
-            os.fsencode(absolute(directory)),
-            open_files("--accel-redirect", directory, settings, policy),
-        )
-        for point, directory in settings.accel_redirect
-    ]
+    directories = []
+    with ExitStack() as opened:
+        opened.callback(behind.close)
+        for point, directory in settings.accel_redirect:
+            files = open_files("--accel-redirect", directory, settings, policy)
+            opened.callback(files.close)
+            directories.append(Protected(point, os.fsencode(absolute(directory)), files))
+        opened.pop_all()
     return HandoverInterface(behind, directories)
 
 
