@@ -3,7 +3,7 @@
 PYTHON ?= python3
 DEMO_ADDRESS ?= 127.0.0.1:8000
 
-.PHONY: help demo test quick browser postgresql agents endurance prereleases lint docs bench clean
+.PHONY: help demo test quick browser postgresql agents endurance prereleases lint docs bench cost clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -60,6 +60,12 @@ bench:
 	@cd bench && .venv/bin/python -m studies.attacks
 	@cd bench && .venv/bin/python -m studies.balance
 	@cd bench && .venv/bin/python -m studies.static_files
+
+## make cost     instructions for a request, beside those kept, by valgrind; minutes. SCENARIO=NAME counts
+##               only that, FUNCTION=NAME lists what is expensive under a function, KEEP=1 keeps the result
+cost:
+	@$(PYTHON) bench/cost.py $(addprefix --scenario ,$(SCENARIO)) $(addprefix --function ,$(FUNCTION)) \
+		$(if $(KEEP),--keep)
 
 ## make clean    remove the environments and everything that was built
 clean:
