@@ -1,4 +1,4 @@
-"""The command line: `bascule serve`, `bascule dev`, `bascule config`, `bascule --version`."""
+"""The command line: `bascule serve`, `dev`, `config`, `migrate` and the others."""
 
 import sys
 from collections.abc import Sequence

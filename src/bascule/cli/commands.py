@@ -42,6 +42,11 @@ CONFIG_EXAMPLES: Examples = (
     ("bascule config --json", "for programs"),
 )
 GROUP_EXAMPLES: Examples = (SERVE_EXAMPLES[0], DEV_EXAMPLES[0], SERVE_EXAMPLES[1])
+MIGRATED = (
+    "gunicorn",
+    "procfile",
+    "shell",
+)
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Show them as JSON.")
 
 
@@ -176,6 +181,20 @@ def compress(directory: str, force: bool) -> None:
     compress_directory(directory, force)
 
 
+def migrate(
+    files: tuple[str, ...],
+    commands: tuple[str, ...],
+    kind: str | None,
+    output: str | None,
+    force: bool,
+    execute: bool,
+) -> None:
+    """Run `bascule migrate`."""
+    from bascule.cli.migrate import write_settings
+
+    write_settings(files, commands, kind or "", output, force, execute)
+
+
 def add(
     callback: Callable[..., object],
     summary: str,
@@ -250,5 +269,45 @@ bascule.add_command(
         ],
         help="Static files: prepare them for --static.",
         short_help="Static files: compress.",
+    )
+)
+bascule.add_command(
+    click.Command(
+        "migrate",
+        callback=migrate,
+        params=[
+            click.Argument(["files"], nargs=-1, metavar="[FILE]..."),
+            click.Option(
+                ["commands", "--command"],
+                multiple=True,
+                metavar="COMMAND",
+                help="A command that starts another server, in quotes.",
+            ),
+            click.Option(
+                ["kind", "--from"],
+                type=click.Choice(MIGRATED),
+                help="The kind of the files, if their content does not show it.",
+            ),
+            click.Option(
+                ["--output"], metavar="FILE", help="Write there instead of to the terminal."
+            ),
+            click.Option(["--force"], is_flag=True, help="Replace the file of --output."),
+            click.Option(
+                ["--execute"],
+                is_flag=True,
+                help="Run configuration files in Python, to see values that reading does not "
+                "show.",
+            ),
+        ],
+        help="Make bascule.toml of the configuration of another server.\n\n"
+        "FILE is a configuration of Gunicorn, Hypercorn or uWSGI, a virtual host of mod_wsgi, "
+        "or a "
+        "file that starts a server: Procfile, systemd unit, Dockerfile, Compose file, supervisord "
+        "program, shell script. Without FILE, those in this directory are read. Comments say "
+        "where "
+        "each line comes from, what has no counterpart, and what to do instead. Files are read, "
+        "not "
+        "executed.",
+        short_help="Make bascule.toml of the configuration of another server.",
     )
 )

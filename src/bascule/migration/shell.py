@@ -1,0 +1,412 @@
+"""Command lines: words, variables, and the server that a command starts.
+
+Words are split as a POSIX shell splits them. Variables get the values that the file at hand gives
+them; `$(nproc)` and arithmetic with it are computed. Every other substitution is not known.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bascule.errors import UsageError
+from bascule.migration.evaluate import CannotEvaluate, Evaluator
+from bascule.migration.shapes import TYPED, UNKNOWN, Found, Remark, Setting, Table
+
+SEPARATORS = ("&&", "||", ";;", ";", "|", "&", "\n")
+REDIRECTION = re.compile(r"(?:\d*(?:>>|<<|>&|<&|>\||>|<)|&>>?)[ \t]*", re.ASCII)
+ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
+UNSAFE = re.compile(r"[\s'\"\\;&|()#*?!~<>]")
+VARIABLE = re.compile(
+    r"\$\{(?P<braced>\w+)(?::?(?P<how>[-+=?])(?P<default>[^{}]*))?\}|\$(?P<plain>[A-Za-z_]\w*)",
+    re.ASCII,
+)
+ARITHMETIC = re.compile(
+    r"\$\(\((?P<sum>.*)\)\)|\$\((?P<command>[^()]*)\)|`(?P<old>[^`]*)`", re.DOTALL
+)
+NPROC = re.compile(r"\$\(\s*nproc(?: --all)?\s*\)|`nproc`|\$\(getconf _NPROCESSORS_ONLN\)")
+
+
+class Redirection(str):
+    """A redirection as it is written: ">> log", "2>&1"."""
+
+    __slots__ = ()
+
+
+def split(text: str, place: str) -> list[list[str]]:
+    """Return the commands of a shell line, each as its words and redirections.
+
+    Raises UsageError for a quote that does not end.
+    """
+    commands: list[list[str]] = [[]]
+    position = 0
+    while position < len(text):
+        separator = next((one for one in SEPARATORS if text.startswith(one, position)), "")
+        redirection = REDIRECTION.match(text, position)
+        if text[position] == "#":
+            end = text.find("\n", position)
+            position = len(text) if end < 0 else end
+        elif redirection is not None:
+            _, end = take_word(text, redirection.end(), place)
+            commands[-1].append(Redirection(text[position:end]))
+            position = end
+        elif separator:
+            position += len(separator)
+            commands.append([])
+        elif text.startswith("\\\n", position):
+            position += 2
+        elif text[position].isspace():
+            position += 1
+        else:
+            word, position = take_word(text, position, place)
+            commands[-1].append(word)
+    return [one for one in commands if one]
+
+
+def take_word(text: str, position: int, place: str) -> tuple[str, int]:
+    """Return the word that begins here, without quotes, and the position behind it."""
+    word = ""
+    while position < len(text):
+        character = text[position]
+        if character.isspace() or character in ";|&<>":
+            break
+        if character == "\\":
+            word += text[position + 1 : position + 2].replace("\n", "")
+            position += 2
+        elif character in "'\"":
+            inner, position = take_quoted(text, position, place)
+            word += inner
+        elif character == "`" or text.startswith(("$(", "${"), position):
+            end = end_of_substitution(text, position, place)
+            word += text[position:end]
+            position = end
+        else:
+            word += character
+            position += 1
+    return word, position
+
+
+def take_quoted(text: str, position: int, place: str) -> tuple[str, int]:
+    quote = text[position]
+    word = ""
+    position += 1
+    while position < len(text) and text[position] != quote:
+        if (
+            quote == '"'
+            and text[position] == "\\"
+            and text[position + 1 : position + 2] in '"\\$`\n'
+        ):
+            word += text[position + 1 : position + 2].replace("\n", "")
+            position += 2
+        else:
+            word += text[position]
+            position += 1
+    if position >= len(text):
+        raise UsageError(f"{place}: a quotation mark {quote} has no end")
+    return word, position + 1
+
+
+def end_of_substitution(text: str, position: int, place: str) -> int:
+    """Return the position behind `…`, $(…) or ${…}."""
+    if text[position] == "`":
+        end = text.find("`", position + 1)
+        if end < 0:
+            raise UsageError(f"{place}: a ` has no end")
+        return end + 1
+    pairs = {"(": ")", "{": "}"}
+    opening = text[position + 1]
+    depth = 0
+    for index in range(position + 1, len(text)):
+        if text[index] == opening:
+            depth += 1
+        elif text[index] == pairs[opening]:
+            depth -= 1
+            if not depth:
+                return index + 1
+    raise UsageError(f"{place}: ${opening} has no end")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word with its variables replaced.
+
+    value: the text, or UNKNOWN.
+    why: assumptions, or the reason.
+    variables: the names of the variables in it.
+    """
+
+    value: object
+    why: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+
+def expand(raw: str, environment: Mapping[str, str]) -> Word:
+    """Replace the variables and substitutions of a word."""
+    why: list[str] = []
+    names: list[str] = []
+    missing: list[str] = []
+    counted = NPROC.sub(lambda found: f"{os.cpu_count() or 1}", raw)
+    if counted != raw:
+        why.append(f"{os.cpu_count()} processors on this machine")
+
+    def value_of(found: re.Match[str]) -> str:
+        name = found["braced"] or found["plain"]
+        names.append(name)
+        if environment.get(name):
+            return environment[name]
+        if found["how"] in ("-", "="):
+            why.append(f"{name} is not set here, so its default")
+            return found["default"] or ""
+        if found["how"] == "+":
+            return ""
+        missing.append(name)
+        return ""
+
+    text = counted
+    for _ in range(4):  # defaults may have variables in them
+        replaced = VARIABLE.sub(value_of, text)
+        if replaced == text:
+            break
+        text = replaced
+    if missing:
+        return Word(UNKNOWN, (f"{', '.join(missing)} is not set here",), tuple(names))
+    substitution = ARITHMETIC.search(text)
+    if substitution is not None:
+        try:
+            if substitution["sum"] is None or substitution[0] != text:
+                raise CannotEvaluate("a command gives it")
+            whole = ast.parse(substitution["sum"].strip(), mode="eval").body
+            text = str(int(Evaluator(environment).evaluate(whole)))
+        except (CannotEvaluate, SyntaxError, TypeError, ValueError):
+            return Word(UNKNOWN, (f"{substitution[0]} gives it",), tuple(names))
+    return Word(text, tuple(why), tuple(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A server that a command starts.
+
+    server: its name.
+    prefix: the words before it, which stay.
+    arguments: the words behind it.
+    rest: redirections, which stay.
+    environment: with the variables that the command sets.
+    program: the first words of the command that starts Bascule in its place.
+    """
+
+    server: str
+    prefix: tuple[str, ...]
+    arguments: tuple[str, ...]
+    rest: tuple[str, ...]
+    environment: Mapping[str, str]
+    program: tuple[str, ...]
+
+    def rewritten(self) -> str:
+        """Return the command that starts Bascule instead."""
+        words = (*self.prefix, *self.program, *self.rest)
+        return " ".join(map(quoted, words))
+
+
+def quoted(word: str) -> str:
+    """Return a word as a shell reads it; variables in it stay variables."""
+    if isinstance(word, Redirection) or (word and not UNSAFE.search(word)):
+        return word
+    name = ASSIGNMENT.match(word)
+    start = name[0] if name is not None else ""
+    escaped = word[len(start) :].replace("\\", "\\\\").replace('"', '\\"')
+    return f'{start}"{escaped}"'
+
+
+def invocations(
+    command: str | Sequence[str],
+    servers: Sequence[str],
+    place: str,
+    environment: Mapping[str, str],
+) -> list[Invocation]:
+    """Return the servers that a command starts, in their order."""
+    commands = split(command, place) if isinstance(command, str) else [list(command)]
+    known = dict(environment)
+    found = []
+    for words in commands:
+        if words[0] in ("export", "set", "local"):
+            words = words[1:]
+        sets = [one for one in words if ASSIGNMENT.match(one)]
+        if len(sets) == len(words):
+            for one in sets:
+                name, _, value = one.partition("=")
+                expanded = expand(value, known).value
+                if isinstance(expanded, str):
+                    known[name] = expanded
+            continue
+        found += of_words(words, servers, place, known)
+    return found
+
+
+def of_words(
+    words: list[str], servers: Sequence[str], place: str, environment: Mapping[str, str]
+) -> list[Invocation]:
+    """Return the servers that one command starts: itself, or in the text that a shell gets."""
+    for index, word in enumerate(words):
+        name = os.path.basename(word)
+        module = index > 0 and words[index - 1] == "-m"
+        if name.removesuffix("-3") in servers and (
+            module or index == 0 or words[index - 1] != "-c"
+        ):
+            if not starts_here(words, index):
+                continue
+            arguments, rest = until_redirection(words[index + 1 :])
+            sets = dict(environment)
+            for one in words[:index]:
+                if ASSIGNMENT.match(one):
+                    key, _, value = one.partition("=")
+                    expanded = expand(value, environment).value
+                    if isinstance(expanded, str):
+                        sets[key] = expanded
+            folder = word[: len(word) - len(name)]
+            program = (f"{folder}bascule", "serve")
+            return [
+                Invocation(
+                    name, tuple(words[:index]), tuple(arguments), tuple(rest), sets, program
+                )
+            ]
+        if " " in word and any(server in word for server in servers):
+            inner = invocations(word, servers, place, environment)
+            if inner:
+                return inner
+    return []
+
+
+def starts_here(words: Sequence[str], index: int) -> bool:
+    """Whether a word that is the name of a server starts it, and is not a part of another command
+    such as `pip install gunicorn`."""
+    before = {os.path.basename(one) for one in words[:index]}
+    return not before & {
+        "pip",
+        "pip3",
+        "install",
+        "echo",
+        "pkill",
+        "killall",
+        "apk",
+        "which",
+        "add",
+    }
+
+
+def until_redirection(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    for index, word in enumerate(words):
+        if isinstance(word, Redirection):
+            return list(words[:index]), list(words[index:])
+    return list(words), []
+
+
+def read_arguments(
+    table: Table,
+    arguments: Sequence[str],
+    place: str,
+    environment: Mapping[str, str],
+    strength: int = TYPED,
+) -> tuple[list[Found], list[Remark]]:
+    """Return the settings of a server's command line, and remarks about the rest."""
+    flags = table.by_flag()
+    found: list[Found] = []
+    remarks: list[Remark] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            continue
+        if not word.startswith("-") or word == "-":
+            positional = by_position(table, word, place, environment, strength, found)
+            if positional is None:
+                says = f"{table.title} has no use for this word here."
+                remarks.append(Remark(place, word, says))
+            else:
+                found.append(positional)
+            continue
+        name, equals, value = word.partition("=")
+        negative = False
+        setting = flags.get(name) or by_prefix(flags, name)
+        if setting is None and name.startswith("--no-") and f"--{name[5:]}" in flags:
+            setting, negative = flags[f"--{name[5:]}"], True
+        if setting is None and not name.startswith("--") and len(name) > 2:
+            setting = flags.get(word[:2])
+            if setting is not None:
+                name, equals, value = word[:2], "=", word[2:]
+                if setting.takes == "nothing":
+                    words.insert(0, f"-{value}")
+                    equals = ""
+        if setting is None:
+            says = f"{table.title} has no such option, as far as Bascule knows."
+            remarks.append(Remark(place, word, says))
+            if not equals and words and not words[0].startswith("-") and table.target == "":
+                words.pop(0)
+            continue
+        if setting.takes == "nothing" and not equals:
+            alone = False if negative else setting.alone
+            found.append(Found(setting.name, alone, place, word, strength=strength))
+            continue
+        if not equals:
+            if setting.takes == "optional" and (not words or words[0].startswith("-")):
+                found.append(Found(setting.name, setting.alone, place, word, strength=strength))
+                continue
+            if not words:
+                remarks.append(Remark(place, word, "The option has no value."))
+                continue
+            value = words.pop(0)
+        expanded = expand(value, environment)
+        text = f"{name}{' ' if not equals else '=' if name.startswith('--') else ''}{value}"
+        one = Found(
+            setting.name, expanded.value, place, text, expanded.why, expanded.variables, strength
+        )
+        add(found, one, setting)
+    return found, remarks
+
+
+def add(found: list[Found], one: Found, setting: Setting) -> None:
+    """Add a setting that was found; one that repeats becomes a list."""
+    earlier = next((other for other in found if other.name == one.name), None)
+    if earlier is None or UNKNOWN in (earlier.value, one.value):
+        found.append(one)
+        return
+    if not setting.repeats:
+        # The last one counts.
+        found.remove(earlier)
+        found.append(one)
+        return
+    values = earlier.value if isinstance(earlier.value, list) else [earlier.value]
+    found[found.index(earlier)] = Found(
+        one.name,
+        [*values, one.value],
+        one.place,
+        f"{earlier.text} {one.text}",
+        (*earlier.why, *one.why),
+        (*earlier.variables, *one.variables),
+        one.strength,
+    )
+
+
+def by_prefix(flags: Mapping[str, Setting], name: str) -> Setting | None:
+    """The setting whose long flag begins so, if that is only one: argparse allows it."""
+    if not name.startswith("--") or len(name) < 5:
+        return None
+    near = {setting.name: setting for flag, setting in flags.items() if flag.startswith(name)}
+    return next(iter(near.values())) if len(near) == 1 else None
+
+
+def by_position(
+    table: Table,
+    word: str,
+    place: str,
+    environment: Mapping[str, str],
+    strength: int,
+    found: Sequence[Found],
+) -> Found | None:
+    """The application, which is given without a flag."""
+    if not table.target or any(one.name == table.target for one in found):
+        return None
+    expanded = expand(word, environment)
+    return Found(
+        table.target, expanded.value, place, word, expanded.why, expanded.variables, strength
+    )
