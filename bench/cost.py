@@ -90,7 +90,8 @@ def show_table(names: list[str], is_kept: bool) -> int:
                 print(f"{name}: {error}", file=sys.stderr)
                 failed = True
     titles = {name: one.title for name, one in COUNTED.items()}
-    print(table(instructions, titles, kept["instructions"]))
+    wanted = {name: one.wanted for name, one in COUNTED.items()}
+    print(table(instructions, titles, kept["instructions"], wanted))
     if kept["instructions"]:
         print(f"kept at {kept['commit']} with Python {kept['python']}; this is {python()}")
     if is_kept and not failed:

@@ -64,7 +64,7 @@ def parse(lines: Iterable[str]) -> Profile:
             current.inclusive += cost
             if called:
                 functions.setdefault(called, Function(called, called_library)).calls += calls
-                called = ""
+                called, called_library = "", library
             else:
                 current.self_cost += cost
             continue
@@ -82,7 +82,7 @@ def parse(lines: Iterable[str]) -> Profile:
             name = names.setdefault((space, number), name) if name else names[space, number]
         if key == "fn":
             current = functions.setdefault(name, Function(name, library))
-            called_library = library
+            current.library = library
         elif key == "ob":
             library = called_library = name
         elif key == "cob":

@@ -24,7 +24,8 @@ DJANGO_ASGI, DJANGO_WSGI = "djangosite.asgi:application", "djangosite.wsgi:appli
 @dataclass(frozen=True)
 class Counted:
     """`client` makes a client for a port. `requests` are enough for a result that is exact to a
-    percent, and few enough for a run of seconds.
+    percent, and few enough for a run of seconds. `wanted` are the instructions to reach, if there
+    is such a goal.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Counted:
     arguments: tuple[str, ...]
     client: Callable[[int], Client]
     requests: int = 1000
+    wanted: int | None = None
 
 
 def http1(
@@ -55,9 +57,12 @@ HTTP2 = partial(counted.Http2Client, path="/", expected=payloads.HELLO)
 ECHO = partial(counted.EchoClient, path="/", message=payloads.MESSAGE_64.encode())
 
 COUNTED = {
-    "asgi-hello": Counted("ASGI hello, Host only", "apps.asgi:hello", ASGI, http1()),
+    "asgi-hello": Counted(
+        "ASGI hello, Host only", "apps.asgi:hello", ASGI, http1(), wanted=26_000
+    ),
     "asgi-browser": Counted(
-        "ASGI hello, a browser's head", "apps.asgi:hello", ASGI, http1(counted.BROWSER)
+        "ASGI hello, a browser's head", "apps.asgi:hello", ASGI, http1(counted.BROWSER),
+        wanted=40_000,
     ),
     "asgi-10k": Counted("ASGI, body of 10 KB", "apps.asgi:ten_kb", ASGI, TEN_KB),
     "asgi-post": Counted("ASGI, POST echo of 64 KB", "apps.asgi:echo", ASGI, UPLOAD),
@@ -72,7 +77,7 @@ COUNTED = {
         "ASGI hello, with the access log", "apps.asgi:hello", (*ASGI, "--access-log"), http1()
     ),
     "wsgi-hello-0": Counted(
-        "WSGI hello, --threads 0", "apps.wsgi:hello", (*WSGI, "0"), http1()
+        "WSGI hello, --threads 0", "apps.wsgi:hello", (*WSGI, "0"), http1(), wanted=18_000
     ),
     "wsgi-hello-4": Counted(
         "WSGI hello, --threads 4", "apps.wsgi:hello", (*WSGI, "4"), http1()

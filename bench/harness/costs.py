@@ -30,20 +30,26 @@ def keep(path: Path, instructions: Mapping[str, float], commit: str) -> None:
 
 
 def table(
-    instructions: Mapping[str, float], titles: Mapping[str, str], kept: Mapping[str, float]
+    instructions: Mapping[str, float],
+    titles: Mapping[str, str],
+    kept: Mapping[str, float],
+    wanted: Mapping[str, int | None],
 ) -> str:
     """A line for each scenario."""
-    lines = [f"{'':14}  {'':42}  {'now':>10}  {'kept':>10}  {'change':>8}"]
+    lines = [f"{'':14}  {'':42}  {'now':>10}  {'kept':>10}  {'change':>8}  {'wanted':>10}"]
     for name, now in instructions.items():
-        before = kept.get(name)
-        columns = (
-            ("", "")
-            if before is None
-            else (f"{before:,.0f}", f"{(now / before - 1) * 100:+.1f} %")
+        before, goal = kept.get(name), wanted.get(name)
+        change = f"{(now / before - 1) * 100:+.1f} %" if before else ""
+        line = (
+            f"{name:14}  {titles[name]:42}  {now:10,.0f}  {number(before):>10}  {change:>8}  "
+            f"{number(goal):>10}"
         )
-        line = f"{name:14}  {titles[name]:42}  {now:10,.0f}  {columns[0]:>10}  {columns[1]:>8}"
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def functions_table(functions: Iterable[Function], requests: int, total: float) -> str:

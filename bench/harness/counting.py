@@ -28,6 +28,8 @@ from harness.scenarios import WrongAnswer
 
 WARM_UP = 200
 WARM_UP_COUNTED = 50
+# Work that the requests left is over by then, for example returning memory to the system.
+SETTLE_SECONDS = 2.0
 IDLE_SECONDS = 3.0
 START_DEADLINE = 240.0
 STOP_DEADLINE = 60.0
@@ -89,6 +91,8 @@ def count(scenario: Counted, under: str = "") -> Count:
         with served(scenario, port, options, Path(directory) / "log") as process:
             try:
                 elapsed = converse(scenario, port, process)
+                time.sleep(SETTLE_SECONDS)
+                tell(process, "zero")
                 time.sleep(IDLE_SECONDS)
                 tell(process, "dump")
             except (WrongAnswer, OSError) as error:

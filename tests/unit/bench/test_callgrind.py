@@ -25,6 +25,9 @@ cfi=(2) dictobject.c
 cfn=(2) PyDict_GetItem
 calls=4 300
 * 1000
+cfn=(4) helper
+calls=1 0
+* 7
 fn=(3) main
 0 5
 cob=(1)
@@ -37,19 +40,24 @@ fl=(2)
 fn=(2)
 120 600
 -4 400
+ob=(1)
 fe=(1)
 fn=(1)
 0 1
 
-totals: 1036
+fn=(4)
+0 7
+
+totals: 1043
 """
 
 
 def test_costs_are_those_of_a_function_and_of_its_calls():
     profile = parse(PROFILE.splitlines(keepends=True))
-    assert profile.total == 1036
+    assert profile.total == 1043
     assert profile.functions == {
-        ENGINE: Function(ENGINE, "/lib/engine.so", 31, 1031, 2),
+        ENGINE: Function(ENGINE, "/lib/engine.so", 31, 1038, 2),
+        "helper": Function("helper", "/lib/engine.so", 7, 7, 1),
         "PyDict_GetItem": Function("PyDict_GetItem", "/lib/libpython3.11.so.1.0", 1000, 1000, 4),
         "main": Function("main", "/lib/engine.so", 5, 1035, 0),
     }

@@ -15,10 +15,11 @@ def test_a_scenario_stands_beside_its_kept_instructions():
         {"asgi-hello": 26_400.4, "static": 40_000.0},
         {"asgi-hello": "ASGI hello", "static": "a file"},
         {"asgi-hello": 52_800, "gone": 1},
+        {"asgi-hello": 26_000, "static": None},
     ).splitlines()
     assert [line.split() for line in lines] == [
-        ["now", "kept", "change"],
-        ["asgi-hello", "ASGI", "hello", "26,400", "52,800", "-50.0", "%"],
+        ["now", "kept", "change", "wanted"],
+        ["asgi-hello", "ASGI", "hello", "26,400", "52,800", "-50.0", "%", "26,000"],
         ["static", "a", "file", "40,000"],
     ]
 
