@@ -50,7 +50,7 @@ lint:
 docs:
 	@scripts/test docs
 
-## make bench    compare with the other servers; three quarters of an hour on two idle cores
+## make bench    compare with the other servers; an hour on two idle cores
 bench:
 	@$(PYTHON) bench/run.py
 	@cd bench && .venv/bin/python -m studies.adapters

@@ -58,6 +58,10 @@ def verify(scenario: Scenario, port: int) -> str:
 
 
 def verify_http(scenario: Scenario, port: int) -> str:
+    if scenario.is_closing:
+        ask(scenario, port)
+        ask(scenario, port)
+        return ""
     connection = connect(scenario, port)
     try:
         exchange(connection, scenario)
@@ -72,8 +76,11 @@ def verify_http(scenario: Scenario, port: int) -> str:
 
 def exchange(connection: http.client.HTTPConnection, scenario: Scenario) -> None:
     body = b"e" * scenario.post_size or None
-    connection.request("POST" if body else "GET", scenario.path, body)
+    fields = {"Connection": "close"} if scenario.is_closing else {}
+    connection.request("POST" if body else "GET", scenario.path, body, fields)
     response = connection.getresponse()
+    if response.will_close != scenario.is_closing:
+        raise WrongAnswer(f"the connection is {'kept alive' if scenario.is_closing else 'closed'}")
     answer = response.read()
     if response.status != 200:
         raise WrongAnswer(f"status {response.status} instead of 200")

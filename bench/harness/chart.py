@@ -22,7 +22,11 @@ CHARTED = (
     "ws-echo-64",
 )
 # Of two thread counts of the same server, the chart shows the faster.
-VARIANTS = (("bascule-wsgi", "bascule-wsgi-1"), ("granian-wsgi", "granian-wsgi-1"))
+VARIANTS = (
+    ("bascule-wsgi", "bascule-wsgi-1"),
+    ("granian-wsgi", "granian-wsgi-1"),
+    ("peregrine-wsgi", "peregrine-wsgi-1"),
+)
 LOOPS = {
     "django-wsgi-loop": "Django alone, in a loop",
     "django-asgi-loop": "Django alone, in a loop",

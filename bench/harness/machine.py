@@ -11,8 +11,8 @@ from harness.serving import app_environment
 
 PACKAGES = (
     "bascule", "uvicorn", "granian", "gunicorn", "gunicorn_h1c", "hypercorn", "daphne", "waitress",
-    "fastwsgi", "django", "asgiref", "uvloop", "httptools", "aiofastnet", "websockets", "wsproto",
-    "autobahn", "picows", "h2",
+    "fastwsgi", "peregrine-server", "h2corn", "freastal", "django", "asgiref", "uvloop",
+    "httptools", "aiofastnet", "websockets", "wsproto", "autobahn", "picows", "h2",
 )  # fmt: skip
 
 

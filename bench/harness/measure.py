@@ -75,6 +75,8 @@ def drive_http(started: Running, scenario: Scenario, seconds: float, core: int) 
     url = f"{scenario.scheme}://127.0.0.1:{started.port}{scenario.path}"
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{scenario.connections}"]
     command += [f"-d{seconds:g}s", "-s", str(BENCH / "clients" / "wrk" / "report.lua"), url]
+    if scenario.is_closing:
+        command += ["-H", "Connection: close"]
     if scenario.post_size:
         command += ["--", "POST", str(scenario.post_size)]
     return sample_of(output_of("wrk", command, seconds))

@@ -88,7 +88,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add(
         "--quick",
         action="store_true",
-        help="the main scenarios only, 3 rounds of 1 s: about 8 minutes",
+        help="the main scenarios only, 3 rounds of 1 s: about 10 minutes",
     )
     add(
         "--all",

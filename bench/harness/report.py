@@ -101,6 +101,8 @@ def remarks(results: dict, definition: Scenario) -> str:
 
 def load(definition: Scenario) -> str:
     told = connections(definition.connections)
+    if definition.is_closing:
+        return f"{told} at a time"
     if definition.streams > 1:
         return f"HTTP/2, {told} with {definition.streams} concurrent requests each"
     return told

@@ -6,12 +6,18 @@ from apps import payloads
 from djangosite.rows import top_rows
 
 ASGI = ("bascule", "granian", "uvicorn")
+# Newer servers, measured where they are fast.
+ASGI_NEWER = ("peregrine", "h2corn", "freastal")
 ASGI_SLOWER = ("gunicorn-asgi", "hypercorn", "daphne")
 WSGI = ("bascule-wsgi", "bascule-wsgi-0", "granian-wsgi", "fastwsgi")
+WSGI_NEWER = ("peregrine-wsgi", "peregrine-wsgi-1", "freastal-wsgi")
 WSGI_SLOWER = ("gunicorn-gthread", "waitress")
-WSGI_WITH_TLS = ("bascule-wsgi", "granian-wsgi", "gunicorn-gthread")
-ASGI_H2 = ("bascule", "granian-h2", "hypercorn")
-WSGI_H2 = ("bascule-wsgi", "bascule-wsgi-1", "granian-wsgi-h2", "granian-wsgi-1-h2")
+WSGI_WITH_TLS = ("bascule-wsgi", "granian-wsgi", "peregrine-wsgi", "gunicorn-gthread")
+ASGI_H2 = ("bascule", "granian-h2", "peregrine", "h2corn", "hypercorn")
+WSGI_H2 = (
+    "bascule-wsgi", "bascule-wsgi-1", "granian-wsgi-h2", "granian-wsgi-1-h2", "peregrine-wsgi",
+    "peregrine-wsgi-1",
+)  # fmt: skip
 LARGE_H2 = ("bascule", "granian-h2")
 WEBSOCKET = ("bascule-ws", "granian-ws", "uvicorn-ws")
 WEBSOCKET_SLOWER = ("hypercorn", "daphne")
@@ -43,7 +49,8 @@ class Scenario:
     """One table of the results.
 
     `servers` are measured always, those in `slower` only with --all, to keep a run below an
-    hour. `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
+    hour. With `is_closing` each request has a connection of its own.
+    `ceiling` ("wsgi" or "asgi") also measures Django's own handler called in a loop.
     `is_main` puts it into --quick. `expected` is the body that must come back: bytes, or what
     its JSON says. `websocket` ("echo", "broadcast" or "idle") says that `app` speaks WebSocket,
     and what is done with it; `expected` is then the message, a str to travel as text. `app` may
@@ -63,6 +70,7 @@ class Scenario:
     connections: int = 64
     post_size: int = 0
     with_tls: bool = False
+    is_closing: bool = False
     ceiling: str = ""
     websocket: str = ""
     streams: int = 0
@@ -153,15 +161,26 @@ def _large(transfer: str, **check) -> Scenario:
 
 TABLE = (
     Scenario(
-        "asgi-hello", "ASGI: hello world", "apps.asgi:hello", ASGI + ASGI_SLOWER, payloads.HELLO,
-        is_main=True,
+        "asgi-hello", "ASGI: hello world", "apps.asgi:hello", ASGI + ASGI_NEWER + ASGI_SLOWER,
+        payloads.HELLO, is_main=True,
     ),
     Scenario(
         "wsgi-hello", "WSGI: hello world", "apps.wsgi:hello",
-        (*WSGI, "bascule-wsgi-1", "granian-wsgi-1", *WSGI_SLOWER), payloads.HELLO, is_main=True,
+        (*WSGI, "bascule-wsgi-1", "granian-wsgi-1", *WSGI_NEWER, *WSGI_SLOWER), payloads.HELLO,
+        is_main=True,
     ),
     Scenario(
-        "asgi-tls", "ASGI: hello world over TLS", "apps.asgi:hello", ASGI, payloads.HELLO,
+        "asgi-close", "ASGI: hello world, a connection for each request", "apps.asgi:hello",
+        ASGI + ASGI_NEWER, payloads.HELLO, ASGI_SLOWER, is_closing=True,
+    ),
+    Scenario(
+        "wsgi-close", "WSGI: hello world, a connection for each request", "apps.wsgi:hello",
+        (*WSGI, "bascule-wsgi-1", "granian-wsgi-1", *WSGI_NEWER), payloads.HELLO, WSGI_SLOWER,
+        is_closing=True,
+    ),
+    Scenario(
+        "asgi-tls", "ASGI: hello world over TLS", "apps.asgi:hello", ASGI + ASGI_NEWER,
+        payloads.HELLO,
         ASGI_SLOWER, with_tls=True, is_main=True,
     ),
     Scenario(

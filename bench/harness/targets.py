@@ -72,20 +72,37 @@ def memories(app: str, moment: str):
 
 
 TARGETS = (
-    Target("ASGI hello ÷ Granian", 1.4, rates("asgi-hello", "bascule", "granian")),
-    Target("ASGI hello ÷ Uvicorn", 3.0, rates("asgi-hello", "bascule", "uvicorn")),
-    Target("ASGI hello over TLS ÷ Granian", 1.3, rates("asgi-tls", "bascule", "granian")),
+    Target("ASGI hello ÷ Granian", 2.0, rates("asgi-hello", "bascule", "granian")),
+    Target("ASGI hello ÷ Uvicorn", 2.5, rates("asgi-hello", "bascule", "uvicorn")),
+    Target("ASGI hello ÷ Peregrine", 1.0, rates("asgi-hello", "bascule", "peregrine")),
+    Target("ASGI hello over TLS ÷ Granian", 1.4, rates("asgi-tls", "bascule", "granian")),
     Target(
-        "WSGI hello, threads ÷ Granian WSGI", 1.1,
-        rates("wsgi-hello", THREADED, GRANIAN_THREADED),
+        "WSGI hello, 8 threads ÷ Granian, 8 threads", 1.3,
+        rates("wsgi-hello", "bascule-wsgi", "granian-wsgi"),
+    ),
+    Target(
+        "WSGI hello, 8 threads ÷ Peregrine, 8 threads", 1.0,
+        rates("wsgi-hello", "bascule-wsgi", "peregrine-wsgi"),
     ),
     Target(
         "WSGI hello, threads ÷ Gunicorn gthread", 10,
         rates("wsgi-hello", THREADED, "gunicorn-gthread"),
     ),
     Target(
-        "WSGI hello, --threads 0 ÷ FastWSGI", 0.8,
+        "WSGI hello, --threads 0 ÷ FastWSGI", 0.9,
         rates("wsgi-hello", "bascule-wsgi-0", "fastwsgi"),
+    ),
+    Target(
+        "WSGI hello, --threads 0 ÷ Peregrine, 1 thread", 1.0,
+        rates("wsgi-hello", "bascule-wsgi-0", "peregrine-wsgi-1"),
+    ),
+    Target(
+        "ASGI hello, a connection for each request ÷ Granian", 1.1,
+        rates("asgi-close", "bascule", "granian"),
+    ),
+    Target(
+        "WSGI hello, a connection for each request, threads ÷ Granian WSGI", 1.1,
+        rates("wsgi-close", THREADED, GRANIAN_THREADED),
     ),
     Target(
         "Django WSGI sync view, 8 threads ÷ Django's handler in a loop", 0.95,
@@ -119,14 +136,14 @@ TARGETS = (
         "Django sync view, both sides ÷ WSGI alone: what the choice costs", 0.97,
         rates("django-sync-hybrid", "bascule-hybrid", "bascule-wsgi"),
     ),
-    Target("ASGI hello over HTTP/2 ÷ Granian", 1.3, rates("asgi-h2", "bascule", "granian-h2")),
+    Target("ASGI hello over HTTP/2 ÷ Granian", 2.0, rates("asgi-h2", "bascule", "granian-h2")),
     Target("ASGI hello over HTTP/2 ÷ Hypercorn", 25, rates("asgi-h2", "bascule", "hypercorn")),
     Target(
         "ASGI hello over HTTP/2 and TLS ÷ Granian", 1.2,
         rates("asgi-h2-tls", "bascule", "granian-h2"),
     ),
     Target(
-        "WSGI hello over HTTP/2, threads ÷ Granian WSGI", 1.1,
+        "WSGI hello over HTTP/2, threads ÷ Granian WSGI", 1.5,
         rates("wsgi-h2", THREADED, ("granian-wsgi-h2", "granian-wsgi-1-h2")),
     ),
     Target(
@@ -144,7 +161,7 @@ TARGETS = (
         "memory after load ÷ Uvicorn, Django", 1.0, memories("weigh-django-asgi", "loaded"), True
     ),
     Target(
-        "WebSocket echo of 64 bytes ÷ Uvicorn", 2.0,
+        "WebSocket echo of 64 bytes ÷ Uvicorn", 2.5,
         rates("ws-echo-64", "bascule-ws", "uvicorn-ws"),
     ),
     Target(

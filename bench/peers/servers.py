@@ -60,6 +60,14 @@ GRANIAN = (
 GRANIAN_H2 = GRANIAN.replace("--http 1", "--http 2")
 GRANIAN_TLS = "--ssl-certificate {cert} --ssl-keyfile {key}"
 
+# Both versions of HTTP on one port; over TLS, ALPN decides. Its log goes to the terminal.
+PEREGRINE = (
+    "peregrine --host 127.0.0.1 --port {port} --workers 1 --no-websockets --log-level warning"
+)
+PEREGRINE_TLS = "--tls-cert {cert} --tls-key {key}"
+
+FREASTAL = "python peers/freastal_server.py"
+
 GUNICORN = (
     "gunicorn {app} --bind 127.0.0.1:{port} --workers 1 --keep-alive 75 --worker-tmp-dir /dev/shm "
     "--no-control-socket --log-level warning"
@@ -77,6 +85,11 @@ def _granian_wsgi(name: str, label: str, threads: str, granian: str = GRANIAN) -
     return Server(name, label, "wsgi", "granian", command, tls=GRANIAN_TLS)
 
 
+def _peregrine_wsgi(name: str, label: str, threads: str) -> Server:
+    command = f"{PEREGRINE} --protocol wsgi --wsgi-threads {threads} {{app}}"
+    return Server(name, label, "wsgi", "peregrine-server", command, tls=PEREGRINE_TLS)
+
+
 TABLE = (
     Server(
         "bascule", "Bascule", "asgi", "bascule",
@@ -91,6 +104,21 @@ TABLE = (
     Server(
         "uvicorn", "Uvicorn", "asgi", "uvicorn",
         f"{UVICORN} --ws none {UVICORN_QUIET}", tls=UVICORN_TLS,
+    ),
+    Server(
+        "peregrine", "Peregrine", "asgi", "peregrine-server",
+        f"{PEREGRINE} --protocol asgi {{app}}", tls=PEREGRINE_TLS,
+    ),
+    Server(
+        "h2corn", "h2corn", "asgi", "h2corn",
+        "h2corn {app} --bind 127.0.0.1:{port} --workers 1 --loop uvloop --no-access-log",
+        tls="--certfile {cert} --keyfile {key}",
+    ),
+    # Version 0.0.3 serves hello world only: it resets the connection of an upload of 64 KB, and of
+    # a response in several messages it sends the last one. It sends no Date.
+    Server(
+        "freastal", "freastal", "asgi", "freastal", f"{FREASTAL} asgi {{app}} {{port}}",
+        tls="{cert} {key}",
     ),
     Server(
         "gunicorn-asgi", "Gunicorn asgi", "asgi", "gunicorn",
@@ -132,6 +160,12 @@ TABLE = (
     ),
     _granian_wsgi("granian-wsgi-h2", "Granian, 8 threads", THREADS, GRANIAN_H2),
     _granian_wsgi("granian-wsgi-1-h2", "Granian, 1 thread", "1", GRANIAN_H2),
+    _peregrine_wsgi("peregrine-wsgi", "Peregrine, 8 threads", THREADS),
+    _peregrine_wsgi("peregrine-wsgi-1", "Peregrine, 1 thread", "1"),
+    Server(
+        "freastal-wsgi", "freastal, no threads", "wsgi", "freastal",
+        f"{FREASTAL} wsgi {{app}} {{port}}", tls="{cert} {key}",
+    ),
     Server(
         "gunicorn-gthread", "Gunicorn gthread", "wsgi", "gunicorn",
         f"{GUNICORN} -k gthread --threads {THREADS}", tls=GUNICORN_TLS,
