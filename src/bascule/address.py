@@ -4,6 +4,9 @@
     unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
     fd://N         a listening socket that this process inherits
 
+    tcp://HOST:PORT, tls+tcp://HOST:PORT, unix+tcp:PATH, fd+tcp://N
+                   the same for connections that do not speak HTTP
+
 A text that is nearly an address is refused with a hint at the right one. A name server or the
 kernel would interpret it in another way, and report another error.
 """
@@ -52,6 +55,37 @@ class FDAddress:
 
 Address = TCPAddress | UnixAddress | FDAddress
 
+# The schemes of `ListenAddress`, each with the way in which its address is written.
+TCP = "tcp"
+TLS_TCP = "tls+tcp"
+UNIX_TCP = "unix+tcp"
+FD_TCP = "fd+tcp"
+SCHEMES = (TCP, TLS_TCP, UNIX_TCP, FD_TCP)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """A place where clients are served that do not speak HTTP.
+
+    scheme: one of SCHEMES.
+    """
+
+    scheme: str
+    address: Address
+
+    def __str__(self) -> str:
+        address = self.address
+        if isinstance(address, UnixAddress):
+            return f"{self.scheme}:{address.path}"
+        if isinstance(address, FDAddress):
+            return f"{self.scheme}://{address.fd}"
+        return f"{self.scheme}://{address}"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether clients begin with a TLS handshake."""
+        return self.scheme == TLS_TCP
+
 
 # Characters that no host name contains, not even an international one. They show that the text is
 # a path or a list.
@@ -78,6 +112,27 @@ def parse_address(text: str) -> Address:
     if text.startswith("@") or (text.startswith(("/", "./", "../", "~")) and len(text) > 1):
         raise ValueError(f"{text!r} has no host; for a UNIX socket give unix:{text}")
     return parse_tcp_address(text)
+
+
+def parse_listen_address(text: str) -> ListenAddress:
+    """Parse the address of a `--listen` value.
+
+    Raises ValueError with a message for the operator.
+    """
+    scheme, colon, rest = text.partition(":")
+    if not colon or scheme not in SCHEMES:
+        raise ValueError(
+            f"{text!r} does not begin with a scheme; give tcp://HOST:PORT, tls+tcp://HOST:PORT, "
+            "unix+tcp:PATH or fd+tcp://N"
+        )
+    if scheme in (UNIX_TCP, FD_TCP):
+        return ListenAddress(scheme, parse_address(f"{scheme.partition('+')[0]}:{rest}"))
+    if not rest.startswith("//"):
+        raise ValueError(f"{text!r} is not {scheme}://HOST:PORT")
+    address = parse_tcp_address(rest[2:])
+    if not rest.endswith(f":{address.port}"):
+        raise ValueError(f"{text!r} has no port; give {scheme}://{address.host}:PORT")
+    return ListenAddress(scheme, address)
 
 
 def parse_tcp_address(text: str) -> TCPAddress:

@@ -33,6 +33,7 @@ from bascule.sockets.bind import close_listeners
 from bascule.sockets.inherited import inherited_sockets
 from bascule.variables import READY_VARIABLE, RELOADER_VARIABLE, STARTED_OVER_VARIABLE
 from bascule.worker.applications import ApplicationSource, Load
+from bascule.worker.listeners import complete
 from bascule.worker.patched import RELOADER, refuse_patched
 from bascule.worker.role import Standalone
 
@@ -141,6 +142,8 @@ def launch(
         restore_environment(command)
         time.tzset()
         return run_reloading(settings, [sys.executable, *sys.orig_argv[1:]])
+    if sockets is not None:
+        sockets = complete(settings, sockets)
     if settings.supervised is not None:
         from bascule.supervisor.run import supervise
 

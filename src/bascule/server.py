@@ -13,8 +13,10 @@ from bascule.effectless import check_serve, check_server
 from bascule.errors import UsageError
 from bascule.launch import launch
 from bascule.settings import Settings
-from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.sockets.bind import close_listeners, open_listeners
+from bascule.sockets.named import describe, name_of
 from bascule.worker.applications import ApplicationSource
+from bascule.worker.listeners import complete
 from bascule.worker.patched import check_patches
 from bascule.worker.plan import connection_plan, without_last_call
 from bascule.worker.worker import Worker
@@ -145,12 +147,12 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port of the first listening socket that has one.
+        """The port of the first listening socket of HTTP that has one.
 
         Raises UsageError while the server does not listen on a port.
         """
         for sock in self.sockets:
-            if sock.family != socket.AF_UNIX:
+            if sock.family != socket.AF_UNIX and not name_of(sock):
                 return int(sock.getsockname()[1])
         raise UsageError(
             "the server listens on UNIX sockets only, which have no port"
@@ -178,9 +180,15 @@ class Server:
         if self._began or self._stopping:
             raise UsageError("this server was started or stopped before; make a new one")
         self._began = True
-        if self._given is None:
+        given = self._given
+        if given is None:
             self._opened = open_listeners(self.settings.addresses, self.settings.backlog)
-        worker = self._make_worker(self._given or self._opened)
+        try:
+            self._opened += complete(self.settings, ())
+        except BaseException:
+            close_listeners(self._opened)
+            raise
+        worker = self._make_worker([*(given or ()), *self._opened])
         try:
             await worker.start()
         except BaseException:

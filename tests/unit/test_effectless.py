@@ -70,6 +70,8 @@ def server_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         "lifespan": "off",
         "static": {"/static": tmp_path},
         "accel_redirect": {"/protected": tmp_path},
+        "listen": "tls+tcp://127.0.0.1:0=support.tcp:echo",
+        "tcp_alpn": "mqtt",
     }
     read.clear()
 

@@ -13,6 +13,7 @@ cdef class ManagedTransport:
     cdef public double deadline
     cdef public double finished_at
     cdef public bint reading_paused
+    cdef public bint sending_ended
     cdef public bint writing_paused
     cdef public bint turn_due
     cdef public bint counts
@@ -34,6 +35,7 @@ cdef class ManagedTransport:
     cpdef resume_reading(self)
     cpdef take_turn_soon(self, object proceed)
     cpdef begin_turn(self)
+    cpdef end_sending(self)
     cpdef close(self)
     cpdef flush(self)
     @cython.locals(can_finish=bint, hub=Hub)

@@ -58,6 +58,7 @@ class ManagedTransport:
     phase, deadline: see above; the deadline is the one of the phase.
     finished_at: when the client closed its sending side, or 0.
     writing_paused: more is written than the client reads.
+    sending_ended: the server has closed its sending side.
     turn_due: the connection is to continue in the next turn of the loop.
     counts: its unwritten bytes count among those that wait for clients (`Hub.unsent`).
     """
@@ -72,6 +73,7 @@ class ManagedTransport:
         "phase",
         "raw",
         "reading_paused",
+        "sending_ended",
         "turn_due",
         "writes",
         "writing_paused",
@@ -86,6 +88,7 @@ class ManagedTransport:
         self.linger_ends = 0.0
         self.finished_at = 0.0
         self.reading_paused = False
+        self.sending_ended = False
         self.writing_paused = False
         self.turn_due = False
         self.counts = True
@@ -170,6 +173,16 @@ class ManagedTransport:
 
     # The end.
 
+    def end_sending(self) -> None:
+        """Close the sending side behind what is written; reading continues. Only where the raw
+        transport can."""
+        self.sending_ended = True
+        try:
+            self.raw.write_eof()
+        except OSError:
+            # asyncio asks the kernel at once, which knows already that the client has gone.
+            self.abort()
+
     def close(self) -> None:
         """Close when what is written has been flushed."""
         if self.phase < CLOSING:
@@ -200,12 +213,8 @@ class ManagedTransport:
         self.deadline = hub.now + hub.deadlines.linger
         self.linger_ends = hub.now + hub.deadlines.longest_linger
         self.resume_reading()
-        if can_finish:
-            try:
-                raw.write_eof()
-            except OSError:
-                # asyncio asks the kernel at once, which knows already that the client has gone.
-                self.abort()
+        if can_finish and not self.sending_ended:
+            self.end_sending()
 
     def receive_late(self) -> None:
         """Bytes have come in a phase past open, and are discarded. A client that checks for a

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from bascule.interfaces.exchange import Exchange, Interface, WebSocketPlan
+from bascule.interfaces.exchange import Carrier, Exchange, Interface, WebSocketPlan
+from bascule.protocols.events import Request
 
 
 class CompositeInterface(Interface):
@@ -37,3 +38,15 @@ class CompositeInterface(Interface):
     def close(self) -> None:
         for one in self.interfaces:
             one.close()
+
+
+class CountingInterface(CompositeInterface):
+    """The interface of requests, which also counts the calls of others that get none of them."""
+
+    __slots__ = ()
+
+    def __init__(self, requests: Interface, others: Iterable[Interface]) -> None:
+        super().__init__((requests, *others), requests.websockets)
+
+    def exchange(self, request: Request, carrier: Carrier) -> Exchange:
+        return self.interfaces[0].exchange(request, carrier)

@@ -41,6 +41,7 @@ class Application:
     app: the callable; for "hybrid" a `Hybrid`, which has several. interface: "asgi3", "asgi2",
     "wsgi" or "hybrid". target: what it was named by, "" for an object. point: where it is mounted;
     None for the application of WebSockets alone. static: the files that it leaves to the server.
+    listener: the address of `--listen` that it serves, and nothing else; "" for one of HTTP.
     """
 
     app: Any
@@ -48,10 +49,13 @@ class Application:
     target: str = ""
     point: MountPoint | None = EVERYWHERE
     static: StaticSite | None = None
+    listener: str = ""
 
     @property
     def place(self) -> str:
         """Where it is, in words for people; nothing where it has everything."""
+        if self.listener:
+            return f"at {self.listener}"
         if self.point is None:
             return "for WebSockets"
         return "" if self.point == EVERYWHERE else f"at {self.point}"

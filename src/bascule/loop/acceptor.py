@@ -127,8 +127,9 @@ def _tls_connector(
 
     farewells = Farewells(loop)
     # aiofastnet 1.2 decodes a client's certificate by way of a temporary file, for every
-    # connection, and refuses the client where no file can be written (a read-only container).
-    if not ssl.verify_mode:
+    # connection, and refuses the client where no file can be written (a read-only container). It
+    # has no SSLObject to give to a callback for the server's name.
+    if not ssl.verify_mode and ssl.sni_callback is None:
         try:
             return fast_connector(loop, farewells), farewells
         except ImportError:

@@ -109,6 +109,21 @@ def check_addresses(settings: Values) -> Iterator[Complaint]:
         seen.add(address)
 
 
+def check_listen(settings: Values) -> Iterator[Complaint]:
+    """Each address has one application, and TLS has a certificate."""
+    seen = set()
+    for address, _ in settings.listen:
+        if address in seen:
+            yield Complaint(("listen",), f"has {address} twice")
+        if address.is_encrypted and settings.ssl_certfile is None:
+            text = f"has {address}, which needs a certificate; give --ssl-certfile as well"
+            yield Complaint(("listen", "ssl_certfile"), text)
+        seen.add(address)
+    if settings.tcp_alpn and not any(one.is_encrypted for one, _ in settings.listen):
+        text = "has no use without an address of --listen that begins with tls+tcp://"
+        yield Complaint(("tcp_alpn", "listen"), text)
+
+
 def check_mounts(settings: Values) -> Iterator[Complaint]:
     """Each request has one application."""
     seen = set()
@@ -138,6 +153,7 @@ CHECKS: tuple[Examination, ...] = (
     check_tls,
     check_fields,
     check_addresses,
+    check_listen,
     check_mounts,
     check_static,
 )

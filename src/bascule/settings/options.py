@@ -26,6 +26,7 @@ from bascule.settings.web_kinds import (
     BindAddress,
     CacheControl,
     Host,
+    Listener,
     Mount,
     PidPath,
     Port,
@@ -41,6 +42,7 @@ from bascule.types import ANNOUNCED
 APPLICATION = "Application"
 STATIC = "Static files"
 ADDRESS = "Address"
+TCP = "TCP"
 RUNNING = "Running"
 PROCESSES = "Processes"
 DEVELOPMENT = "Development"
@@ -241,6 +243,40 @@ class Declared:
         "Connections that wait in the kernel's queue until they are accepted.",
         reason="Enough for a second of arrivals at a busy site; Linux lowers it to "
         "net.core.somaxconn.",
+    )
+
+    listen = Option(
+        Listing(Listener(), ","),
+        (),
+        TCP,
+        "Give connections that do not speak HTTP to an ASGI application: "
+        "tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET or "
+        "fd+tcp://N=TARGET. Without =TARGET the main application gets them, as scopes of the "
+        "type tcp. May be given several times.",
+    )
+    tcp_alpn = Option(
+        Words(Text("NAME"), ","),
+        (),
+        TCP,
+        "The protocols that tls+tcp:// offers in its TLS handshake, the preferred one first "
+        "(ALPN, RFC 7301).",
+    )
+    timeout_tcp_idle = Option(
+        Maybe(Seconds(0.001)),
+        600.0,
+        TCP,
+        "How long a TCP connection may pass without a byte in either direction. none for no "
+        "limit.",
+        reason="Devices that report at all do so within ten minutes; a client that has vanished "
+        "is found out, and its connection freed.",
+    )
+    limit_tcp_connections = Option(
+        Whole(1),
+        5_000,
+        TCP,
+        "Most open TCP connections, of all --listen together. More wait in the kernel's queue.",
+        reason="Half of --limit-connections, which they count towards: clients that hold "
+        "connections open for days leave room for HTTP.",
     )
 
     config = Option(

@@ -96,6 +96,20 @@ class Options(TypedDict, total=False):
     backlog: int
     """Connections that wait in the kernel's queue until they are accepted. Default: 2048."""
 
+    listen: str | Sequence[str]
+    """Give connections that do not speak HTTP to an ASGI application: tcp://HOST:PORT=TARGET,
+    tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET or fd+tcp://N=TARGET."""
+
+    tcp_alpn: str | Sequence[str]
+    """The protocols that tls+tcp:// offers in its TLS handshake, the preferred one first (ALPN,
+    RFC 7301)."""
+
+    timeout_tcp_idle: float | None
+    """How long a TCP connection may pass without a byte in either direction. Default: 600."""
+
+    limit_tcp_connections: int
+    """Most open TCP connections, of all --listen together. Default: 5000."""
+
     config: str | PathLike[str] | None
     """Read settings from this file instead of bascule.toml or pyproject.toml. Default: none."""
 

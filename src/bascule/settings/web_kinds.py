@@ -5,7 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
-from bascule.address import Address, parse_address, parse_port, parse_tcp_address
+from bascule.address import (
+    Address,
+    ListenAddress,
+    parse_address,
+    parse_listen_address,
+    parse_port,
+    parse_tcp_address,
+)
 from bascule.mounting import MountPoint, parse_mount_point
 from bascule.protocols.peers import TrustedPeers
 from bascule.settings.kinds import NONE, Kind, Listing, Path, Text, Whole, Words
@@ -50,6 +57,28 @@ class BindAddress(Kind[Address]):
 
     def plain(self, value: Any) -> str:
         return str(value)
+
+
+class Listener(Kind[tuple[ListenAddress, str]]):
+    """An address with its scheme and the application there, written "ADDRESS=TARGET"; "=TARGET"
+    is left out for the main application."""
+
+    metavar = "ADDRESS=TARGET"
+
+    def parse(self, value: object) -> tuple[ListenAddress, str]:
+        if not isinstance(value, str):
+            raise ValueError("is not an address and an application; give tcp://HOST:PORT=TARGET")
+        address, equals, target = (part.strip() for part in value.partition("="))
+        if equals and not target:
+            raise ValueError("names no application behind the =")
+        try:
+            return parse_listen_address(address), target
+        except ValueError as error:
+            raise ValueError(f"is not an address: {error}") from None
+
+    def plain(self, value: Any) -> str:
+        address, target = value
+        return f"{address}={target}" if target else str(address)
 
 
 class AsgiExtensions(Words[AsgiExtension]):

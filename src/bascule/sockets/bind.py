@@ -48,19 +48,22 @@ def open_listeners(addresses: Sequence[Address], backlog: int) -> list[socket.so
 
 def _open(address: Address, backlog: int) -> list[socket.socket]:
     if isinstance(address, TCPAddress):
-        return _open_tcp(address, backlog)
+        return open_tcp_listeners(address, backlog)
     if isinstance(address, UnixAddress):
         return [open_unix_listener(address, backlog)]
-    return [_adopt(address)]
+    return [adopt(address)]
 
 
-def _open_tcp(address: TCPAddress, backlog: int) -> list[socket.socket]:
+def open_tcp_listeners(
+    address: TCPAddress, backlog: int, option: str = "--bind"
+) -> list[socket.socket]:
+    """Open a socket for every address that the host means. option: where it was given."""
     for _ in range(PORT_DRAWS):
         try:
             return _bind_all(address, _resolve(address), backlog)
         except OSError as exc:
             if address.port or exc.errno != errno.EADDRINUSE:
-                raise BindError(_explain_tcp(address, exc)) from None
+                raise BindError(_explain_tcp(address, exc, option)) from None
     raise BindError(
         f"cannot listen on {address}: no port is free on all addresses of {address.host}."
     )
@@ -121,13 +124,14 @@ def _bind_one(family: int, target: tuple[object, ...], backlog: int) -> socket.s
     return sock
 
 
-def _explain_tcp(address: TCPAddress, exc: OSError) -> str:
+def _explain_tcp(address: TCPAddress, exc: OSError, option: str) -> str:
     head = f"cannot listen on {address}: "
     if exc.errno == errno.EADDRINUSE:
         return (
             f"{head}another program uses this port.\n"
             f"See which: ss -ltnp 'sport = :{address.port}'. Or take another port: "
-            f"--bind {TCPAddress(address.host, _next_port(address.port))}"
+            f"{option} {'tcp://' if option == '--listen' else ''}"
+            f"{TCPAddress(address.host, _next_port(address.port))}"
         )
     if exc.errno == errno.EACCES:
         return (
@@ -151,7 +155,7 @@ def _reason(exc: Exception) -> str:
     return getattr(exc, "strerror", None) or str(exc)
 
 
-def _adopt(address: FDAddress) -> socket.socket:
+def adopt(address: FDAddress) -> socket.socket:
     """Take over a listening socket that another program opened (systemd, a supervisor, a test).
 
     Its own backlog stays. A descriptor that is refused is left open: it was not ours.

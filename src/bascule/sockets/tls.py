@@ -73,7 +73,8 @@ def server_context(files: TLSFiles, alpn: Sequence[str]) -> ServerContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Costs the server ten times what it costs the client (CVE-2011-1473); nothing needs it.
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(list(alpn))
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     context.certificate = _read_certificate(files.certfile)
     _load_key(context, files)
     _check_clients(context, files)
@@ -95,29 +96,47 @@ class WatchedContext:
     is in use without a key. Connections keep the one they began with.
     """
 
-    def __init__(self, files: TLSFiles, alpn: Sequence[str], secret: bytes | None = None) -> None:
+    def __init__(
+        self,
+        files: TLSFiles,
+        alpn: Sequence[str],
+        secret: bytes | None = None,
+        tcp_alpn: Sequence[str] | None = None,
+    ) -> None:
         """Make the first one. Raises UsageError as `server_context` does.
 
         secret: from which all workers derive the same keys for session tickets; None: each context
             has its own.
+        tcp_alpn: the protocols of `tcp_context`; None without such addresses.
         """
+        self._tcp_alpn = tcp_alpn
+        self.tcp_context: ServerContext | None = None
         self._files = files
         self._alpn = alpn
         self._secret = secret
         self._used = self._identities()
         self._settling = self._used
         self._due = float("-inf")
-        self.context = self._make()
+        self.context = self._make(self._alpn)
+        if tcp_alpn is not None:
+            self.tcp_context = self._make_tcp(tcp_alpn)
 
-    def _make(self) -> ServerContext:
+    def _make_tcp(self, alpn: Sequence[str]) -> ServerContext:
+        """Make the context of `--listen tls+tcp://`. A session of one context is not resumed with
+        the other."""
+        context = self._make(alpn, b"tcp")
+        context.sni_callback = note_server_name
+        return context
+
+    def _make(self, alpn: Sequence[str], *purpose: bytes) -> ServerContext:
         files = self._files
-        context = server_context(files, self._alpn)
+        context = server_context(files, alpn)
         if self._secret is not None:
             from bascule.sockets.tickets import share_tickets
 
             named = [path for path in (files.certfile, files.ca_certs) if path is not None]
             parts = [_read("TLS", path).encode() for path in named]
-            share_tickets(context, self._secret, files.cert_reqs.encode(), *parts)
+            share_tickets(context, self._secret, files.cert_reqs.encode(), *parts, *purpose)
         return context
 
     def look(self, now: float) -> bool:
@@ -139,12 +158,15 @@ class WatchedContext:
             return False
         self._used = found
         try:
-            context = self._make()
+            context = self._make(self._alpn)
+            tcp_alpn = self._tcp_alpn
+            tcp_context = self._make_tcp(tcp_alpn) if tcp_alpn is not None else None
         except UsageError as error:
             reason = str(error).replace("\n", " ")
             logger.error("the changed TLS files are not used, the former stay in use: %s", reason)
             return False
         self.context = context
+        self.tcp_context = tcp_context
         logger.info("new connections get the changed certificate: %s", self._files.certfile)
         return True
 
@@ -246,6 +268,18 @@ def _check_clients(context: ssl.SSLContext, files: TLSFiles) -> None:
         logger.warning(
             "--ssl-ca-certs has no effect without --ssl-cert-reqs: no client is checked"
         )
+
+
+def note_server_name(ssl_object: Any, name: str | None, context: ssl.SSLContext) -> None:
+    """Keep the name that the client asks for (SNI, RFC 6066 section 3), which OpenSSL gives out
+    in this callback alone."""
+    ssl_object.requested_name = name
+
+
+def server_name(ssl_object: Any) -> str | None:
+    """Return the name that the client has asked for; None without."""
+    name: str | None = getattr(ssl_object, "requested_name", None)
+    return name
 
 
 def tls_extension(ssl_object: Any) -> dict[str, object]:

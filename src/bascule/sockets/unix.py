@@ -13,6 +13,7 @@ import os
 import socket
 import stat
 import sys
+from typing import TypeVar
 
 from bascule.address import UnixAddress
 from bascule.errors import BindError
@@ -67,8 +68,15 @@ class UnixListener(socket.socket):
             pass  # gone already, or the directory is read-only by now; a stale file costs nothing
 
 
-def open_unix_listener(address: UnixAddress, backlog: int) -> UnixListener:
-    """Open a non-blocking listening socket at the path.
+Listener = TypeVar("Listener", bound=UnixListener)
+
+
+def open_unix_listener(
+    address: UnixAddress,
+    backlog: int,
+    kind: type[Listener] = UnixListener,  # type: ignore[assignment]  # python/mypy#3737
+) -> Listener:
+    """Open a non-blocking listening socket at the path, of this class.
 
     Raises BindError with a message for the operator.
     """
@@ -84,7 +92,7 @@ def open_unix_listener(address: UnixAddress, backlog: int) -> UnixListener:
             f"cannot listen on {address}: the path has {len(os.fsencode(name))} bytes, "
             f"UNIX sockets allow {PATH_LIMIT}.\nTake a shorter one, such as unix:/run/app.sock"
         )
-    listener = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = kind(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if not abstract:
             _clear_path(address)

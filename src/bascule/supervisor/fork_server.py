@@ -34,6 +34,7 @@ import socket
 from collections.abc import Sequence
 
 from bascule.sockets.channel import Channel, ChannelMessage, channel_pair
+from bascule.sockets.named import name_of
 from bascule.supervisor.fork_server_process import ForkServerProcess
 from bascule.supervisor.processes import Forked, describe_end, exit_status, fork
 from bascule.supervisor.spawner import WorkerObserver, WorkerProcess
@@ -153,6 +154,7 @@ class ForkServerSpawner:
                 serial=serial,
                 slot=worker.slot.index,
                 count=len(descriptors),
+                names=[name_of(sock) for sock in self.listeners],
             )
             theirs.close()
             if was_sent:

@@ -236,7 +236,10 @@ def forked_worker(
     fork_server: as of `SupervisorLink`.
     """
     channel, *listeners = message["descriptors"]
-    sockets = [adopted(descriptor) for descriptor in listeners]
+    sockets = [
+        adopted(descriptor, name)
+        for descriptor, name in zip(listeners, message["names"], strict=True)
+    ]
     for sock in sockets:
         sock.setblocking(False)
     slot = Slot(numbers, message["slot"])

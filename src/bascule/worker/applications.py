@@ -1,7 +1,7 @@
 """Which applications to serve: those that the settings name, and those that Python code gives."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bascule.errors import UsageError
 from bascule.interfaces.hybrid import Hybrid
@@ -43,6 +43,7 @@ class ApplicationSource:
     def named(self, settings: Settings) -> str:
         """Return what is imported, for people."""
         targets = [settings.target, *(target for _, target in settings.mount), settings.websocket]
+        targets += [target for _, target in settings.listen]
         return ", ".join(target for target in targets if target) or "the application"
 
     def find(self, settings: Settings) -> list[Application]:
@@ -63,6 +64,12 @@ class ApplicationSource:
             websocket = settings.websocket if self.websocket is None else self.websocket
             found.append(self._made(settings, websocket, None))
         check(found, bool(settings.static))
+        found += [
+            replace(self._made(settings, target, None), listener=str(address))
+            for address, target in settings.listen
+            if target
+        ]
+        check_listeners(settings, found)
         return found
 
     def _made(
@@ -97,3 +104,19 @@ def check(found: list[Application], static: bool) -> None:
     for point in points:
         if points.count(point) > 1:
             raise UsageError(f"two applications are mounted at {point}")
+
+
+def check_listeners(settings: Settings, found: list[Application]) -> None:
+    """Raise UsageError where an address of `--listen` has no application that can serve it."""
+    by_listener = {application.listener: application for application in reversed(found)}
+    main = found[0] if found and found[0].point == EVERYWHERE else None
+    for address, target in settings.listen:
+        application = by_listener.get(str(address)) if target else main
+        if application is None:
+            raise UsageError(f"{address} has no application: give --listen {address}=TARGET")
+        if application.interface == "wsgi":
+            name = application.target or "the application"
+            raise UsageError(
+                f"{name} is a WSGI application, and only ASGI has connections that do not speak "
+                f"HTTP: give --listen {address}=TARGET with an ASGI application"
+            )

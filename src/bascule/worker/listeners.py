@@ -3,11 +3,13 @@
 import logging
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 
+from bascule.address import ListenAddress
 from bascule.errors import UsageError
 from bascule.settings import Settings
 from bascule.sockets.bind import close_listeners, describe, open_listeners
+from bascule.sockets.named import open_named_listeners, without_stale
 from bascule.sockets.systemd import activated
 from bascule.sockets.unix import UnixListener
 from bascule.worker.privileges import Identity
@@ -26,6 +28,11 @@ def listening_sockets(
     it afterwards. Raises BindError, or UsageError for an owner that cannot be.
     """
     sockets = _opened(settings, environ)
+    try:
+        sockets += open_named_listeners(listen_addresses(settings), settings.backlog)
+    except BaseException:
+        close_listeners(sockets)
+        raise
     if owner is None:
         return sockets
     for sock in sockets:
@@ -41,8 +48,25 @@ def listening_sockets(
     return sockets
 
 
+def listen_addresses(settings: Settings) -> list[ListenAddress]:
+    """Return the addresses of `--listen`."""
+    return [address for address, _ in settings.listen]
+
+
+def complete(settings: Settings, sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return sockets that a caller or a predecessor has opened, with those of `--listen` that are
+    not among them, and without those of addresses that the settings no longer have.
+
+    Raises BindError.
+    """
+    addresses = listen_addresses(settings)
+    kept = without_stale(sockets, addresses)
+    return [*kept, *open_named_listeners(addresses, settings.backlog, kept)]
+
+
 def _opened(settings: Settings, environ: MutableMapping[str, str]) -> list[socket.socket]:
-    given = activated(environ, os.getpid())
+    claimed = [address.address for address in listen_addresses(settings)]
+    given = [one for one in activated(environ, os.getpid()) if one not in claimed]
     if given and not settings.says_where_to_listen:
         return open_listeners(given, settings.backlog)
     unused = [str(address) for address in given if address not in settings.addresses]

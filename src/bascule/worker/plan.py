@@ -119,9 +119,11 @@ def tls_context(settings: Settings) -> "WatchedContext | None":
         settings.ssl_ca_certs,
         settings.ssl_cert_reqs,
     )
+    has_tcp = any(address.is_encrypted for address, _ in settings.listen)
+    tcp_alpn = settings.tcp_alpn if has_tcp else None
     if settings.supervised is None:
-        return WatchedContext(files, alpn(settings))
+        return WatchedContext(files, alpn(settings), tcp_alpn=tcp_alpn)
     from bascule.sockets.tickets import shared_secret
 
     # The supervisor comes here before it forks, so all of its workers have the same.
-    return WatchedContext(files, alpn(settings), shared_secret())
+    return WatchedContext(files, alpn(settings), shared_secret(), tcp_alpn)

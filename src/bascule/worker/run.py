@@ -27,7 +27,8 @@ from bascule.observability.access import AccessLog
 from bascule.observability.banner import BothSides, banner
 from bascule.observability.waiting import waiting_for
 from bascule.settings import Settings
-from bascule.sockets.bind import close_listeners, describe
+from bascule.sockets.bind import close_listeners
+from bascule.sockets.named import describe
 from bascule.sockets.systemd import Notifier
 from bascule.speed import is_compiled, is_pure_forced
 from bascule.stacks import OWN_THREADS

@@ -33,6 +33,7 @@ from bascule.observability.stall import Watchdog
 from bascule.observability.waiting import Tell, waiting_for
 from bascule.protocols.peers import TrustedPeers
 from bascule.settings import Settings
+from bascule.sockets.named import name_of
 from bascule.stacks import thread_stack
 from bascule.worker.balance import another_should_accept
 from bascule.worker.in_flight import InFlight, in_flight, listing, stacks
@@ -42,12 +43,14 @@ from bascule.worker.trim import Trimmer
 
 if TYPE_CHECKING:
     from bascule.connections.proxies import ProxyFields
+    from bascule.interfaces.asgi.call import AsgiCaller
     from bascule.interfaces.wsgi.interface import WsgiInterface
     from bascule.loop.proxied import ProxyHeaders
     from bascule.observability.access import AccessLog
     from bascule.observability.board import Slot
     from bascule.sockets.tls import WatchedContext
     from bascule.worker.role import WrapInterface
+    from bascule.worker.tcp import TcpServices
 
 logger = logging.getLogger("bascule")
 
@@ -90,19 +93,24 @@ class Worker:
         self.access = access
         self.slot = slot
         self.tls = tls
-        self.called = [CalledApplication(application) for application in applications]
+        called = [CalledApplication(application) for application in applications]
+        self.called = [one for one in called if not one.application.listener]
+        # The applications that have an address of --listen to themselves.
+        self.listening = [one for one in called if one.application.listener]
         # One for each application, however often it is mounted.
         self.lifespans = {
-            id(called.application.app): Lifespan(
-                called.app, "off" if called.is_wsgi else settings.lifespan
-            )
-            for called in self.called
+            id(one.application.app): Lifespan(one.app, "off" if one.is_wsgi else settings.lifespan)
+            for one in called
         }
         # A silent response may have half of the time, in case it comes to an end.
         self.stopping = Stopping(settings.timeout_graceful_shutdown / 2)
         self.wsgi: WsgiInterface | None = None
         self.hub: Hub | None = None
         self.acceptors: list[Acceptor] = []
+        # Those of them whose certificate may change.
+        self.encrypted: list[Acceptor] = []
+        self.tcp: TcpServices | None = None
+        self.callers: dict[str, AsgiCaller] = {}
         self.limited = RateLimited(logger, WARN_EVERY)
         self.ticker: asyncio.Task[None] | None = None
         self.watchdog: Watchdog | None = None
@@ -152,7 +160,12 @@ class Worker:
         if self.settings.warm_up is not None:
             await self.warm_up(hub, self.settings.warm_up)
         proxy_headers = self.make_proxy_headers()
+        another = None
+        if self.slot is not None:
+            another = partial(another_should_accept, hub, self.slot)
         for sock in self.sockets:
+            if name_of(sock):
+                continue
             acceptor = await listen(
                 loop,
                 partial(Negotiation, hub),
@@ -164,9 +177,20 @@ class Worker:
                 warn=self.warn,
             )
             acceptor.may_accept = lambda pending: hub.has_room(pending)
-            if self.slot is not None:
-                acceptor.another_should_accept = partial(another_should_accept, hub, self.slot)
+            if another is not None:
+                acceptor.another_should_accept = another
             self.acceptors.append(acceptor)
+            if self.tls is not None:
+                self.encrypted.append(acceptor)
+        if self.callers:
+            from bascule.worker.tcp import TcpServices
+
+            self.tcp = TcpServices(self.settings, self.callers, hub, another)
+            named = [sock for sock in self.sockets if name_of(sock)]
+            try:
+                await self.tcp.begin(named, self.tls, proxy_headers, self.warn)
+            finally:
+                self.acceptors += self.tcp.acceptors
         if self.slot is not None:
             self.slot.beat()
             self.slot.accepting = True
@@ -175,8 +199,25 @@ class Worker:
         """Return the interface for connections: of the one application, or the choice among
         several."""
         if self.wrap_interface is not None:
-            return self.wrap_interface(self.make_served(loop) if self.called else None)
-        return self.make_served(loop)
+            served = self.wrap_interface(self.make_served(loop) if self.called else None)
+        else:
+            served = self.make_served(loop)
+        if not self.called or not any(map(name_of, self.sockets)):
+            return served
+        from bascule.interfaces.composite import CountingInterface
+
+        self.callers = self.make_callers(loop)
+        return CountingInterface(served, self.callers.values())
+
+    def make_callers(self, loop: asyncio.AbstractEventLoop) -> "dict[str, AsgiCaller]":
+        """Return what calls the applications of `--listen`, by address; "" for the main one."""
+        callers = {}
+        for one in [*self.called[:1], *self.listening]:
+            if not one.is_wsgi:
+                lifespan = self.lifespans[id(one.application.app)]
+                state = lifespan.state if lifespan.supported else None
+                callers[one.application.listener] = self.make_asgi(one.app, loop, state, "")
+        return callers
 
     def make_served(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """Return the interface that calls the applications."""
@@ -249,7 +290,7 @@ class Worker:
         loop: asyncio.AbstractEventLoop,
         state: dict[str, Any] | None,
         mounted: str,
-    ) -> Interface:
+    ) -> "AsgiCaller":
         from bascule.interfaces.asgi.interface import AsgiInterface
 
         return AsgiInterface(app, loop, asgi_plan(self.settings), self.stopping, state, mounted)
@@ -323,8 +364,10 @@ class Worker:
             if self.heartbeat is not None:
                 self.heartbeat(now)
             if self.tls is not None and self.tls.look(now):
-                for acceptor in self.acceptors:
+                for acceptor in self.encrypted:
                     acceptor.renew(self.tls.context)
+                if self.tcp is not None:
+                    self.tcp.renew(self.tls)
             if self.access is not None:
                 self.access.flush()
             if self.wsgi is not None and self.wsgi.pool is not None:

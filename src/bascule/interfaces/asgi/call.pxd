@@ -31,7 +31,7 @@ cdef class AsgiCaller(Interface):
     cdef public object stopping
     cdef public dict extensions
     cdef public dict websocket_extensions
-    cdef bint tls
+    cdef public bint tls
     cdef object eager
     cdef public object step
     cdef public object context
