@@ -44,7 +44,12 @@ CONFIG_EXAMPLES: Examples = (
 GROUP_EXAMPLES: Examples = (SERVE_EXAMPLES[0], DEV_EXAMPLES[0], SERVE_EXAMPLES[1])
 MIGRATED = (
     "gunicorn",
+    "hypercorn",
     "procfile",
+    "systemd",
+    "dockerfile",
+    "compose",
+    "supervisor",
     "shell",
 )
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Show them as JSON.")

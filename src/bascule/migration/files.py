@@ -6,11 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bascule.errors import UsageError
-from bascule.migration import gunicorn, uvicorn
+from bascule.migration import daphne, gunicorn, hypercorn, uvicorn
+from bascule.migration.hypercorn_files import is_hypercorn, read_hypercorn
+from bascule.migration.launchers import (
+    is_compose,
+    is_dockerfile,
+    is_supervisor,
+    is_systemd,
+    read_compose,
+    read_dockerfile,
+    read_supervisor,
+    read_systemd,
+)
 from bascule.migration.python_files import PythonFile
 from bascule.migration.shapes import Launch, Reading, Table
 
-TABLES: dict[str, Table] = {table.name: table for table in (gunicorn.TABLE, uvicorn.TABLE)}
+TABLES: dict[str, Table] = {
+    table.name: table for table in (gunicorn.TABLE, uvicorn.TABLE, hypercorn.TABLE, daphne.TABLE)
+}
 # A larger file is no configuration.
 LARGEST = 1_000_000
 
@@ -56,7 +69,12 @@ def is_shell(name: str, text: str) -> bool:
 
 
 def read_shell(name: str, text: str, environment: Mapping[str, str]) -> Reading:
-    return Reading(launches=[Launch(text, name, environment, "", lambda command: [command])])
+    old = set(text.splitlines())
+
+    def rewrite(new: str | list[str]) -> list[str]:
+        return [line for line in str(new).splitlines() if line not in old]
+
+    return Reading(launches=[Launch(text, name, environment, "", rewrite)])
 
 
 def is_procfile(name: str, text: str) -> bool:
@@ -73,7 +91,7 @@ def read_procfile(name: str, text: str, environment: Mapping[str, str]) -> Readi
             continue
         process, command = found[1], found[2]
 
-        def rewrite(new: str, process: str = process) -> list[str]:
+        def rewrite(new: str | list[str], process: str = process) -> list[str]:
             return [f"{process}: {new}"]
 
         reading.launches.append(Launch(command, f"{name} line {number}", environment, "", rewrite))
@@ -81,7 +99,36 @@ def read_procfile(name: str, text: str, environment: Mapping[str, str]) -> Readi
 
 
 KINDS: tuple[Kind, ...] = (
+    Kind("systemd", "a systemd unit", is_systemd, read_systemd, ("*.service",)),
+    Kind(
+        "supervisor",
+        "a configuration of supervisord",
+        is_supervisor,
+        read_supervisor,
+        ("supervisord.conf", "supervisor.conf"),
+    ),
     Kind("procfile", "a Procfile", is_procfile, read_procfile, ("Procfile",)),
+    Kind(
+        "dockerfile",
+        "a Dockerfile",
+        is_dockerfile,
+        read_dockerfile,
+        ("Dockerfile", "Containerfile"),
+    ),
+    Kind(
+        "compose",
+        "a Compose file",
+        is_compose,
+        read_compose,
+        ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
+    ),
+    Kind(
+        "hypercorn",
+        "a configuration of Hypercorn",
+        is_hypercorn,
+        read_hypercorn,
+        ("hypercorn*.toml", "hypercorn*.py"),
+    ),
     Kind(
         "gunicorn",
         "a configuration of Gunicorn",

@@ -76,7 +76,7 @@ class Migration:
     def add_command(self, command: str) -> None:
         """Read a command line. Raises UsageError if it starts no server."""
         self.sources.append(COMMAND_LINE)
-        launch = Launch(command, COMMAND_LINE, {}, "", lambda new: [new])
+        launch = Launch(command, COMMAND_LINE, {}, "", lambda new: str(new).splitlines())
         if not self.add_launch(launch, ""):
             names = ", ".join(TABLES)
             raise UsageError(f"the command starts none of these servers: {names}")
@@ -104,7 +104,7 @@ class Migration:
         self.found.setdefault(table.name, []).extend(found)
         if launch.rewrite is not None:
             heading = f"{launch.place}: the command becomes"
-            self.elsewhere.append((heading, list(launch.rewrite(one.rewritten()))))
+            self.elsewhere.append((heading, list(launch.rewrite(one.rewritten))))
 
     def of_environment(
         self, table: Table, environment: Mapping[str, str], launch: Launch

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bascule.errors import SettingsError
+from bascule.migration.conversions import NOTHING_TO_DO
 from bascule.migration.shapes import UNKNOWN, Found, Outcome, Remark, Setting, Table
 from bascule.settings import OPTIONS, Settings
 from bascule.settings.kinds import Maybe
@@ -116,6 +117,8 @@ class Plan:
             says = f"The value {error}, so {table.title} would refuse it, too."
             self.remarks.append(Remark(one.place, one.text, says))
             return
+        if not outcome.values and not outcome.remark:
+            outcome = Outcome(remark=NOTHING_TO_DO)
         if outcome.remark:
             self.remarks.append(Remark(one.place, one.text, outcome.remark))
         for name, value in at_the_port(outcome, one).items():
@@ -148,7 +151,7 @@ class Plan:
         own = [each for each in one.variables if each in option.variables]
         if own:
             notes.append(f"{own[0]}, where it is set, is stronger")
-        elif one.variables:
+        elif one.variables and not (name == "host" and set(one.variables) == {PORT}):
             notes.append(f"set {option.variable} to choose it in the environment")
         self.lines[name] = Line(plain, parsed, [source], notes, server)
 

@@ -150,4 +150,4 @@ class Launch:
     place: str
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: str = ""
-    rewrite: Callable[[str], Iterable[str]] | None = None
+    rewrite: "Callable[[str | list[str]], Iterable[str]] | None" = None

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from bascule.errors import UsageError
 from bascule.migration.evaluate import CannotEvaluate, Evaluator
@@ -28,18 +29,32 @@ ARITHMETIC = re.compile(
 NPROC = re.compile(r"\$\(\s*nproc(?: --all)?\s*\)|`nproc`|\$\(getconf _NPROCESSORS_ONLN\)")
 
 
-class Redirection(str):
+class Token(str):
+    """A word without its quotes.
+
+    start, end: where it is written in the text.
+    """
+
+    start: int
+    end: int
+
+    @classmethod
+    def at(cls, text: str, start: int, end: int) -> Self:
+        token = cls(text)
+        token.start, token.end = start, end
+        return token
+
+
+class Redirection(Token):
     """A redirection as it is written: ">> log", "2>&1"."""
 
-    __slots__ = ()
 
-
-def split(text: str, place: str) -> list[list[str]]:
+def split(text: str, place: str) -> list[list[Token]]:
     """Return the commands of a shell line, each as its words and redirections.
 
     Raises UsageError for a quote that does not end.
     """
-    commands: list[list[str]] = [[]]
+    commands: list[list[Token]] = [[]]
     position = 0
     while position < len(text):
         separator = next((one for one in SEPARATORS if text.startswith(one, position)), "")
@@ -49,7 +64,7 @@ def split(text: str, place: str) -> list[list[str]]:
             position = len(text) if end < 0 else end
         elif redirection is not None:
             _, end = take_word(text, redirection.end(), place)
-            commands[-1].append(Redirection(text[position:end]))
+            commands[-1].append(Redirection.at(text[position:end], position, end))
             position = end
         elif separator:
             position += len(separator)
@@ -59,8 +74,9 @@ def split(text: str, place: str) -> list[list[str]]:
         elif text[position].isspace():
             position += 1
         else:
-            word, position = take_word(text, position, place)
-            commands[-1].append(word)
+            word, end = take_word(text, position, place)
+            commands[-1].append(Token.at(word, position, end))
+            position = end
     return [one for one in commands if one]
 
 
@@ -188,24 +204,15 @@ class Invocation:
     """A server that a command starts.
 
     server: its name.
-    prefix: the words before it, which stay.
     arguments: the words behind it.
-    rest: redirections, which stay.
     environment: with the variables that the command sets.
-    program: the first words of the command that starts Bascule in its place.
+    rewritten: the whole command, with Bascule in the server's place: a text or words, as it was.
     """
 
     server: str
-    prefix: tuple[str, ...]
     arguments: tuple[str, ...]
-    rest: tuple[str, ...]
     environment: Mapping[str, str]
-    program: tuple[str, ...]
-
-    def rewritten(self) -> str:
-        """Return the command that starts Bascule instead."""
-        words = (*self.prefix, *self.program, *self.rest)
-        return " ".join(map(quoted, words))
+    rewritten: "str | list[str]"
 
 
 def quoted(word: str) -> str:
@@ -225,56 +232,76 @@ def invocations(
     environment: Mapping[str, str],
 ) -> list[Invocation]:
     """Return the servers that a command starts, in their order."""
-    commands = split(command, place) if isinstance(command, str) else [list(command)]
+    if not isinstance(command, str):
+        return of_words(list(command), servers, place, environment, None)
     known = dict(environment)
     found = []
-    for words in commands:
-        if words[0] in ("export", "set", "local"):
-            words = words[1:]
+    for words in split(command, place):
         sets = [one for one in words if ASSIGNMENT.match(one)]
-        if len(sets) == len(words):
-            for one in sets:
-                name, _, value = one.partition("=")
-                expanded = expand(value, known).value
-                if isinstance(expanded, str):
-                    known[name] = expanded
-            continue
-        found += of_words(words, servers, place, known)
+        if len(sets) == len(words) or words[0] == "export":
+            known = assigned(sets, known)
+        else:
+            found += of_words(words, servers, place, known, command)
     return found
 
 
+def assigned(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the variables that words such as A=1 set, where known."""
+    known = dict(environment)
+    for one in words:
+        name, _, value = one.partition("=")
+        expanded = expand(value, known).value
+        if isinstance(expanded, str):
+            known[name] = expanded
+    return known
+
+
 def of_words(
-    words: list[str], servers: Sequence[str], place: str, environment: Mapping[str, str]
+    words: Sequence[str],
+    servers: Sequence[str],
+    place: str,
+    environment: Mapping[str, str],
+    text: str | None,
 ) -> list[Invocation]:
-    """Return the servers that one command starts: itself, or in the text that a shell gets."""
+    """Return the servers that one command starts: itself, or in the text that a shell gets.
+
+    text: the text whose tokens the words are; None for words of a list.
+    """
     for index, word in enumerate(words):
         name = os.path.basename(word)
-        module = index > 0 and words[index - 1] == "-m"
-        if name.removesuffix("-3") in servers and (
-            module or index == 0 or words[index - 1] != "-c"
-        ):
+        if name in servers and (index == 0 or words[index - 1] != "-c"):
             if not starts_here(words, index):
                 continue
-            arguments, rest = until_redirection(words[index + 1 :])
-            sets = dict(environment)
-            for one in words[:index]:
-                if ASSIGNMENT.match(one):
-                    key, _, value = one.partition("=")
-                    expanded = expand(value, environment).value
-                    if isinstance(expanded, str):
-                        sets[key] = expanded
-            folder = word[: len(word) - len(name)]
-            program = (f"{folder}bascule", "serve")
-            return [
-                Invocation(
-                    name, tuple(words[:index]), tuple(arguments), tuple(rest), sets, program
-                )
-            ]
+            arguments = until_redirection(words[index + 1 :])
+            sets = assigned([one for one in words[:index] if ASSIGNMENT.match(one)], environment)
+            program = [f"{word[: len(word) - len(name)]}bascule", "serve"]
+            new = replaced(words, index, len(arguments) + 1, program, text)
+            return [Invocation(name, tuple(arguments), sets, new)]
         if " " in word and any(server in word for server in servers):
             inner = invocations(word, servers, place, environment)
             if inner:
-                return inner
+                return [
+                    Invocation(
+                        one.server,
+                        one.arguments,
+                        one.environment,
+                        replaced(words, index, 1, [str(one.rewritten)], text),
+                    )
+                    for one in inner
+                ]
     return []
+
+
+def replaced(
+    words: Sequence[str], index: int, count: int, new: Sequence[str], text: str | None
+) -> str | list[str]:
+    """Return a command with other words in the place of some."""
+    if text is None:
+        return [*words[:index], *new, *words[index + count :]]
+    first, last = words[index], words[index + count - 1]
+    assert isinstance(first, Token)
+    assert isinstance(last, Token)
+    return f"{text[: first.start]}{' '.join(map(quoted, new))}{text[last.end :]}"
 
 
 def starts_here(words: Sequence[str], index: int) -> bool:
@@ -294,11 +321,11 @@ def starts_here(words: Sequence[str], index: int) -> bool:
     }
 
 
-def until_redirection(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def until_redirection(words: Sequence[str]) -> list[str]:
     for index, word in enumerate(words):
         if isinstance(word, Redirection):
-            return list(words[:index]), list(words[index:])
-    return list(words), []
+            return list(words[:index])
+    return list(words)
 
 
 def read_arguments(

@@ -63,16 +63,31 @@ def test_variables(raw: str, value: object) -> None:
         ("python -m uvicorn a:b", "uvicorn", ("a:b",), "python -m bascule serve"),
         ("poetry run gunicorn a", "gunicorn", ("a",), "poetry run bascule serve"),
         ("A=1 exec gunicorn a > log", "gunicorn", ("a",), "A=1 exec bascule serve > log"),
-        ("sh -c 'cd /app && gunicorn a'", "gunicorn", ("a",), "bascule serve"),
-        ("./manage.py migrate && gunicorn a", "gunicorn", ("a",), "bascule serve"),
-        ("pip install gunicorn uvicorn; uvicorn b", "uvicorn", ("b",), "bascule serve"),
+        (
+            "sh -c 'cd /app && gunicorn a'",
+            "gunicorn",
+            ("a",),
+            'sh -c "cd /app && bascule serve"',
+        ),
+        (
+            "./manage.py migrate && gunicorn a",
+            "gunicorn",
+            ("a",),
+            "./manage.py migrate && bascule serve",
+        ),
+        (
+            "pip install gunicorn uvicorn; uvicorn b",
+            "uvicorn",
+            ("b",),
+            "pip install gunicorn uvicorn; bascule serve",
+        ),
     ],
 )
 def test_servers_in_commands(
     command: str, server: str, arguments: tuple[str, ...], rewritten: str
 ) -> None:
     (found,) = invocations(command, SERVERS, "here", {})
-    assert (found.server, found.arguments, found.rewritten()) == (server, arguments, rewritten)
+    assert (found.server, found.arguments, found.rewritten) == (server, arguments, rewritten)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bascule.cli.commands import MIGRATED
-from bascule.migration import gunicorn, uvicorn
+from bascule.migration import daphne, gunicorn, hypercorn, uvicorn
 from bascule.migration.files import BY_NAME, TABLES
 from bascule.migration.plan import Plan
 from bascule.migration.shapes import UNKNOWN, Found, Setting, Table
@@ -80,6 +80,35 @@ def test_uvicorn_has_no_other_options() -> None:
             alone = bool(getattr(one, "is_flag", False))
             assert (settings[one.name].takes == "nothing") == alone, one.name
             assert settings[one.name].repeats == one.multiple, one.name
+
+
+def test_hypercorn_has_no_other_settings() -> None:
+    config = pytest.importorskip("hypercorn.config").Config
+    own = {
+        name
+        for name, value in vars(config).items()
+        if not name.startswith("_")
+        and (isinstance(value, property) or not callable(value))
+        and not isinstance(value, classmethod)
+    }
+    # Values that Hypercorn computes of others; no configuration sets them.
+    own -= {"log", "ssl_enabled"}
+    own |= {"application_path", "logger_class"}
+    assert own - hypercorn.TABLE.by_name().keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "file"),
+    [(hypercorn.TABLE, "hypercorn/__main__.py"), (daphne.TABLE, "daphne/cli.py")],
+    ids=["hypercorn", "daphne"],
+)
+def test_command_lines_have_no_other_options(table: Table, file: str) -> None:
+    settings = table.by_flag()
+    names = table.by_name()
+    for name, flags in options_of_argparse(table.name, file).items():
+        for flag in flags:
+            known = settings.get(flag) if flag.startswith("-") else names.get(table.target)
+            assert known is not None, f"{name}: {flag}"
 
 
 @pytest.mark.parametrize(("table", "setting"), EVERY)
