@@ -51,7 +51,7 @@ def python_for_nobody() -> tuple[str, dict[str, str]] | None:
     for python in (sys.executable, f"/usr/bin/python{version}"):
         try:
             done = subprocess.run(
-                [python, "-c", "import click, httptools, bascule.worker.run"],
+                [python, "-c", "import click, bascule.worker.run"],
                 env=clean_environment(env),
                 cwd="/",
                 user=NOBODY.pw_uid,

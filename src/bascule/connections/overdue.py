@@ -93,7 +93,7 @@ class Late:
 
 
 def named(exchange: Exchange) -> str:
-    """Method and path. llhttp lets only visible ASCII through, so it is safe in a log."""
+    """Method and path. A target has visible ASCII only, so it is safe in a log."""
     request = exchange.request
     return f"{request.method} {request.path.decode('ascii', 'backslashreplace')}"
 

@@ -934,7 +934,7 @@ def test_one_loop_after_another() -> None:
 def test_importing_it_imports_no_server() -> None:
     code = (
         "import sys; from bascule.adapters import WSGIToASGI, ASGIToWSGI; "
-        "print([m for m in sys.modules if m.startswith(('bascule.', 'httptools', 'uvloop'))])"
+        "print([m for m in sys.modules if m.startswith(('bascule.', 'uvloop'))])"
     )
     found = eval(
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout

@@ -384,5 +384,5 @@ def checked_body(body: object) -> bytes:
 
 
 def printable(path: bytes) -> str:
-    """Return a path for the log. llhttp accepts visible ASCII only."""
+    """Return a path for the log. A target has visible ASCII only."""
     return path.decode("ascii", "backslashreplace")

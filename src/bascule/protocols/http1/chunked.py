@@ -1,9 +1,8 @@
 """Decodes the chunked transfer coding (RFC 9112 section 7.1).
 
-llhttp could do it, but it neither bounds chunk extensions nor keeps trailers apart, and it would
-read on into the next pipelined request. Strict where leniency has meant smuggling: sizes are
-hexadecimal digits only, the line end is CRLF only, the two bytes behind a chunk are CRLF and
-nothing else (CVE-2025-43859).
+Chunk extensions are bounded, and trailers are kept apart from fields. Strict where leniency has
+meant smuggling: sizes are hexadecimal digits only, the line end is CRLF only, the two bytes behind
+a chunk are CRLF and nothing else (CVE-2025-43859).
 """
 
 import re

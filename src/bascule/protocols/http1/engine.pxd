@@ -1,9 +1,19 @@
 import cython
 
+from bascule.protocols cimport scanning
 from bascule.protocols.events cimport BodyData, BodyEnd, Closed, Refused, Request
 from bascule.protocols.http1.chunked cimport ChunkedDecoder
 from bascule.protocols.http1.head cimport HeadReader
 from bascule.protocols.http1.response cimport ResponseWriter
+
+cdef bytes EMPTY_LINE
+cdef int EMPTY_LINE_SIZE
+cdef int LAST_CONTROL
+cdef int HEAD
+cdef int FIXED
+cdef int CHUNKS
+cdef int ENDED
+cdef int OVER
 
 cdef class Http1Engine:
     cdef public object limits
@@ -28,7 +38,7 @@ cdef class Http1Engine:
     cpdef receive_eof(self)
     @cython.locals(state=int)
     cpdef next_event(self)
-    @cython.locals(buffer=bytes, end=Py_ssize_t, head=bytes, request=Request)
+    @cython.locals(buffer=bytes, size=Py_ssize_t, there=Py_ssize_t, end=Py_ssize_t, request=Request)
     cdef next_head(self)
     cdef begin_request(self, Request request)
     cdef skip_blank_lines(self)

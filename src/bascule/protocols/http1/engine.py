@@ -21,6 +21,7 @@ with `buffered`.
 """
 
 from bascule.errors import RequestRefused
+from bascule.protocols import scanning
 from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
 from bascule.protocols.headers import TOKEN
 from bascule.protocols.http1.chunked import ChunkedDecoder
@@ -45,6 +46,11 @@ OVER = 4
 # RFC 9112 section 2.2 asks to ignore one empty line before a request; two cover a client that sent
 # CRLF twice.
 BLANK_LINES = 2
+# A head ends with that of its last line, and a line with nothing on it.
+EMPTY_LINE = b"\r\n\r\n"
+EMPTY_LINE_SIZE = len(EMPTY_LINE)
+# CR, LF, and the first byte of a TLS handshake are not above it.
+LAST_CONTROL = 0x16
 TLS_HANDSHAKE = b"\x16\x03"
 # Bytes that a line has at least, with its CRLF: an empty one would end the head.
 SHORTEST_LINE = 3
@@ -161,20 +167,27 @@ class Http1Engine:
 
     def next_head(self) -> Http1Event | None:
         buffer = self.buffer
-        if self.position >= len(buffer):
+        size = len(buffer)
+        if self.position >= size:
             return self.closed(True)
-        if buffer[self.position] <= 0x16:
+        if buffer[self.position] <= LAST_CONTROL:
             self.skip_blank_lines()
-        end = buffer.find(b"\r\n\r\n", max(self.position, self.scanned))
-        if end < 0:
-            self.check_partial_head()
-            return self.closed(True)
-        end += 4
-        if end - self.position > self.longest_head:
-            raise self.head_too_long()
-        head = buffer if self.position == 0 and end == len(buffer) else buffer[self.position : end]
-        request = self.reader.read(head)
-        self.position = self.scanned = end
+        there = size - self.position
+        # Mostly the head is all there is; then its end need not be looked for. The reader stops at
+        # the first empty line.
+        if (
+            there < EMPTY_LINE_SIZE
+            or there > self.longest_head
+            or not scanning.same(buffer, size - EMPTY_LINE_SIZE, EMPTY_LINE, EMPTY_LINE_SIZE)
+        ):
+            end = buffer.find(EMPTY_LINE, max(self.position, self.scanned))
+            if end < 0:
+                self.check_partial_head()
+                return self.closed(True)
+            if end + EMPTY_LINE_SIZE - self.position > self.longest_head:
+                raise self.head_too_long()
+        request = self.reader.read(buffer, self.position)
+        self.position = self.scanned = self.reader.end
         self.blank_lines = 0
         self.begin_request(request)
         return request

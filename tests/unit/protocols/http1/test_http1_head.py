@@ -160,7 +160,8 @@ def test_underscores_follow_the_header_map() -> None:
     [
         (b"GET /  HTTP/1.1", 400, "METHOD SP TARGET SP VERSION"),
         (b"G\xc9T / HTTP/1.1", 400, "token"),
-        (b"BREW / HTTP/1.1", 501, "method"),
+        (b"PRI / HTTP/1.1", 501, "PRI"),
+        (b"PRI * HTTP/2.0", 505, "HTTP/1.1"),
         (b"CONNECT a:1 HTTP/1.1", 501, "CONNECT"),
         (b"GET / HTTP/2.0", 505, "HTTP/1.1"),
         (b"GET / HTTP/1.x", 400, "version"),
@@ -247,6 +248,44 @@ def test_absolute_form_excuses_no_bad_host() -> None:
 def test_absolute_form_brings_a_host_to_http_1_0() -> None:
     request = reader().read(head(line=b"GET http://b.example/ HTTP/1.0"))
     assert request.fields == [(b"host", b"b.example")]
+
+
+@pytest.mark.parametrize("method", [b"get", b"BREW", b"DESCRIBE", b"GETX", b"!#$%&'*+-.^_`|~09"])
+def test_a_method_is_any_token(method: bytes) -> None:
+    """RFC 9110 section 9.1."""
+    assert read(line=method + b" / HTTP/1.1").method == method.decode()
+
+
+def test_a_head_is_read_where_it_stands() -> None:
+    one = reader()
+    first, second = head(b"Host: a", line=b"GET /1 HTTP/1.1"), head(b"Host: b", b"X: y")
+    request = one.read(first + second + b"body\r\n\r\n", len(first))
+    assert (request.target, request.fields) == (b"/", [(b"host", b"b"), (b"x", b"y")])
+    assert one.end == len(first + second)
+
+
+def test_lines_that_clients_repeat_are_the_same_objects() -> None:
+    """Never those whose values are secret."""
+    lines = [b"Host: a.example", b"Accept: text/html", b"Cookie: a=b", b"Authorization: Basic x"]
+    first, second = (reader().walk(head(*lines), 0).fields for _ in range(2))
+    assert first == second
+    same = [one is other for one, other in zip(first, second, strict=True)]
+    assert same == [True, True, False, False]
+
+
+def test_long_lines_are_not_kept() -> None:
+    line = b"Accept: " + b"x" * 256
+    first, second = (reader().walk(head(b"Host: a", line), 0).fields for _ in range(2))
+    assert first == second
+    assert first[1] is not second[1]
+
+
+def test_remembered_options_of_connection_hold() -> None:
+    for line in (b"Connection: close", b"Connection: keep-alive, Close"):
+        for _ in range(3):
+            one = reader()
+            one.walk(head(b"Host: a", line), 0)
+            assert not one.keep_alive
 
 
 def test_asterisk_form_is_for_options() -> None:
