@@ -3,8 +3,7 @@ application."""
 
 import gzip
 import os
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,14 @@ from bascule.errors import UsageError
 from bascule.interfaces.static import files
 from bascule.interfaces.static import http as static_http
 from bascule.interfaces.static.files import SENT_WHOLE
-from bascule.loop import files as loop_files
-from support.files import SPELLINGS, is_open
+from support.files import (
+    SPELLINGS,
+    drop_from_cache,
+    is_open,
+    only_cached_sent,
+    slow_disk,
+    untold_directory,
+)
 from support.inprocess import Served
 
 Serve = Callable[..., Served]
@@ -500,22 +505,74 @@ def test_a_client_that_leaves_in_the_middle(static: Served, root: Path) -> None:
     static.wait_until(lambda: not is_open(root / "big.bin"))
 
 
-def test_a_file_that_is_not_cached_is_read_in_a_thread(
-    served: Serve, root: Path, monkeypatch: pytest.MonkeyPatch
+COLD = {
+    "read whole": (100_000, None),
+    "sent in pieces": (len(LARGE), None),
+    "the last bytes alone": (len(LARGE), f"bytes=0-299999,{len(LARGE) - 10}-{len(LARGE) - 1}"),
+}
+
+
+@pytest.fixture
+def untold(served: Serve) -> Iterator[tuple[Served, Path]]:
+    """A directory whose file system cannot say what is in memory."""
+    with untold_directory() as root:
+        (root / "a.txt").write_bytes(b"0123456789")
+        yield served(app, static={"/static": str(root)}).start(), root
+
+
+@pytest.mark.parametrize(("size", "asked"), COLD.values(), ids=COLD.keys())
+def test_a_file_on_a_slow_disk_delays_nobody_else(
+    untold: tuple[Served, Path], monkeypatch: pytest.MonkeyPatch, size: int, asked: str | None
 ) -> None:
-    threads = []
-    read_parts = static_http.read_parts
+    """Its bytes are read in a thread, and other requests are answered meanwhile."""
+    static, root = untold
+    (root / "slow.bin").write_bytes(LARGE[:size])
+    fields = [("range", asked)] if asked else []
+    static.request("GET", "/static/a.txt")
+    with slow_disk(monkeypatch) as disk:
+        stream = static.connect().open("GET", "/static/slow.bin", fields)
+        static.wait_until(lambda: bool(disk.asked))
+        assert static.request("GET", "/static/a.txt").body == b"0123456789"
+        disk.answers.set()
+        response = stream.response()
+    assert static._thread not in disk.asked
+    if asked is None:
+        assert response.status == 200
+        assert (response.body == LARGE[:size]) is True
+    else:
+        assert response.status == 206
+        assert (LARGE[:300_000] in response.body) is True
 
-    def watched(fd: int, parts: Any) -> list[bytes]:
-        threads.append(threading.current_thread())
-        return read_parts(fd, parts)
 
-    monkeypatch.setattr(loop_files, "CACHED_ONLY", None)
-    monkeypatch.setattr(static_http, "read_parts", watched)
-    one = served(app, static={"/static": str(root)}).start()
-    assert one.request("GET", "/static/a.txt").body == b"0123456789"
-    assert len(threads) == 1
-    assert threads[0] is not one._thread
+@pytest.mark.parametrize("size", [100_000, len(LARGE)])
+def test_a_client_that_leaves_while_a_disk_is_waited_for(
+    untold: tuple[Served, Path], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    static, root = untold
+    (root / "slow.bin").write_bytes(LARGE[:size])
+    with slow_disk(monkeypatch) as disk:
+        client = static.connect()
+        client.open("GET", "/static/slow.bin")
+        static.wait_until(lambda: bool(disk.asked))
+        client.reset()
+        static.wait_until_unconnected()
+    static.wait_until(lambda: not is_open(root / "slow.bin"))
+
+
+@pytest.mark.parametrize(("size", "asked"), COLD.values(), ids=COLD.keys())
+def test_a_file_that_the_kernel_has_forgotten(
+    static: Served, root: Path, monkeypatch: pytest.MonkeyPatch, size: int, asked: str | None
+) -> None:
+    """Whether its disk is fast or slow."""
+    (root / "cold.bin").write_bytes(LARGE[:size])
+    drop_from_cache(root / "cold.bin")
+    assert static._thread is not None
+    with only_cached_sent(monkeypatch, static._thread):
+        response = static.request("GET", "/static/cold.bin", [("range", asked)] if asked else [])
+    if asked is None:
+        assert (response.body == LARGE[:size]) is True
+    else:
+        assert (LARGE[:300_000] in response.body) is True
 
 
 def test_a_directory_that_is_not_there(served: Serve, tmp_path: Path) -> None:

@@ -291,13 +291,18 @@ class Http1Connection(RequestCarrier):
         if prefix is None:
             # A response that has no body.
             count = 0
+        if count == 0:
+            file.close()
+            self.send_file_content(prefix or b"", b"", end)
+            return
         if count <= SMALL_FILE:
             data = read_small(file, offset, count)
-            if data is None:
-                self.abort()
-            else:
-                self.send_file_content(prefix or b"", data, end)
-            return
+            if data is not None:
+                if data:
+                    self.send_file_content(prefix or b"", data, end)
+                else:
+                    self.abort()
+                return
         self.bytes_sent += count
         if prefix:
             self.transport.write(prefix)

@@ -1,5 +1,6 @@
 import cython
 
+from bascule.connections.files cimport FilePieces
 from bascule.connections.hub cimport Hub
 from bascule.connections.request_carrier cimport RequestCarrier
 from bascule.connections.transport cimport ManagedTransport
@@ -38,7 +39,7 @@ cdef class StreamCarrier(RequestCarrier):
     cdef public Stream stream
     cdef WriteWatch writes
     cdef list early
-    cdef object file
+    cdef FilePieces file
     cdef bint file_end
 
     @cython.locals(exchange=Exchange)
@@ -51,6 +52,8 @@ cdef class StreamCarrier(RequestCarrier):
     cdef sent(self, bint end)
     @cython.locals(stream=Stream, owner=StreamOwner, data=bytes)
     cdef feed_file(self)
+    @cython.locals(file=FilePieces)
+    cdef bint feed(self, bytes data) except -1
     cdef send_piece(self, bytes data, bint end)
     cdef close_file(self)
     cdef complete(self)

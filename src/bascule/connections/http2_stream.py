@@ -223,15 +223,33 @@ class StreamCarrier(RequestCarrier):
         """Read as much of the file as there is room for."""
         stream, owner = self.stream, self.owner
         while (
-            self.file is not None and not stream.congested and not owner.transport.writing_paused
+            self.file is not None
+            and not self.file.fetching
+            and not stream.congested
+            and not owner.transport.writing_paused
         ):
             data = self.file.read()
             if data is None:
-                self.abort()
+                self.file.fetch(self.hub.loop, self.file_fetched)
                 return
-            if self.file.missing == 0:
-                self.file = None
-            self.send_piece(data, self.file is None and self.file_end)
+            if not self.feed(data):
+                return
+
+    def file_fetched(self, data: bytes) -> None:
+        """A thread has read a piece of the file."""
+        if not self.stream.closed and self.feed(data):
+            self.proceed()
+
+    def feed(self, data: bytes) -> bool:
+        """Send a piece of the file; return False where it could not be had."""
+        file = self.file
+        if not data or file is None:
+            self.abort()
+            return False
+        if file.missing == 0:
+            self.file = None
+        self.send_piece(data, self.file is None and self.file_end)
+        return True
 
     def send_piece(self, data: bytes, end: bool) -> None:
         self.owner.engine.send_data(self.stream, data, end)

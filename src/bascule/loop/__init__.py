@@ -7,6 +7,7 @@ handshake  TLS connections, and alerts for clients whose handshake fails
 fastnet    the same with aiofastnet's transports
 proxied    the PROXY header before a connection's own bytes
 files      sending a file over a connection
+page_cache reading a file without waiting for its disk
 reading    continuing to read after a pause
 """
 

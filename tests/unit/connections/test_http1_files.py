@@ -5,12 +5,13 @@ import os
 import pytest
 from connection_rig import bodies, request, statuses
 
-from bascule.connections.files import COPIED_PIECE, SMALL_FILE
+from bascule.connections.files import SMALL_FILE
 from bascule.connections.hub import TICK
 from bascule.connections.plan import Deadlines
+from bascule.loop.files import WINDOW
 
 DEADLINES = Deadlines()
-SIZES = [0, 1, SMALL_FILE, SMALL_FILE + 1, COPIED_PIECE, COPIED_PIECE * 2 + 17]
+SIZES = [0, 1, SMALL_FILE, SMALL_FILE + 1, WINDOW, WINDOW * 2 + 17]
 
 
 def content(size):
@@ -145,21 +146,21 @@ def test_the_first_tick_of_a_file_is_no_deadline(rig, make_file):
     client.send(request())
     call = rig.calls[0]
     call.start()
-    call.send_soon({"type": "http.response.pathsend", "path": str(make_file(COPIED_PIECE))})
+    call.send_soon({"type": "http.response.pathsend", "path": str(make_file(WINDOW))})
     rig.loop.call_soon(rig.hub.tick)
     rig.loop.settle()
     assert not client.aborted
     client.start_reading()
     rig.loop.until(lambda: client.protocol.exchange is None)
-    assert body_of(client) == content(COPIED_PIECE)
+    assert body_of(client) == content(WINDOW)
 
 
 def test_a_file_that_shrinks_meanwhile_breaks_the_response_off(rig, make_file, caplog):
-    path = make_file(COPIED_PIECE * 2)
+    path = make_file(WINDOW * 2)
     client = rig.connect(reads=False)
     client.send(request() + request("/next"))
     send_path(rig.calls[0], path)
-    os.truncate(path, COPIED_PIECE)
+    os.truncate(path, WINDOW)
     client.start_reading()
     rig.loop.until(lambda: client.lost)
     assert client.aborted
@@ -169,7 +170,7 @@ def test_a_file_that_shrinks_meanwhile_breaks_the_response_off(rig, make_file, c
     rig.assert_nothing_left()
 
 
-@pytest.mark.parametrize("size", [10, COPIED_PIECE])
+@pytest.mark.parametrize("size", [10, WINDOW])
 def test_a_file_that_cannot_be_read_breaks_the_response_off_and_the_log_says_so(
     rig, make_file, caplog, size
 ):
@@ -196,7 +197,7 @@ def test_a_client_that_leaves_before_the_first_byte_of_a_file_leaves_it_closed(r
     client.send(request())
     call = rig.calls[0]
     call.start()
-    message = {"type": "http.response.pathsend", "path": str(make_file(COPIED_PIECE))}
+    message = {"type": "http.response.pathsend", "path": str(make_file(WINDOW))}
     call.send_soon(message)
     rig.loop.call_soon(client.protocol.connection_lost, None)
     client.lost = True
@@ -212,7 +213,7 @@ def test_parts_of_a_file_between_pieces_of_body(rig, make_file):
     call = rig.calls[0]
     call.start()
     call.body(b"begin")
-    with make_file(COPIED_PIECE).open("rb") as file:
+    with make_file(WINDOW).open("rb") as file:
         for offset in (0, 100):
             sent = call.send(
                 {
@@ -227,7 +228,7 @@ def test_parts_of_a_file_between_pieces_of_body(rig, make_file):
             sent.result()
     call.body(b"end", more=False)
     chunk = b"%x\r\n%%b\r\n" % (SMALL_FILE * 2)
-    whole = content(COPIED_PIECE)
+    whole = content(WINDOW)
     first, second = whole[: SMALL_FILE * 2], whole[100 : 100 + SMALL_FILE * 2]
     assert body_of(client) == (
         b"5\r\nbegin\r\n" + chunk % first + chunk % second + b"3\r\nend\r\n0\r\n\r\n"
@@ -239,7 +240,7 @@ def test_body_while_a_file_is_being_sent_is_the_applications_mistake(rig, make_f
     client.send(request())
     call = rig.calls[0]
     call.start()
-    with make_file(COPIED_PIECE).open("rb") as file:
+    with make_file(WINDOW).open("rb") as file:
         message = {"type": "http.response.zerocopysend", "file": file, "more_body": True}
         assert not call.send(message).done()
         assert isinstance(call.body(b"too early").exception(), RuntimeError)
@@ -249,7 +250,7 @@ def test_body_while_a_file_is_being_sent_is_the_applications_mistake(rig, make_f
     assert b"too early" not in client.received
 
 
-@pytest.mark.parametrize("size", [10, COPIED_PIECE])
+@pytest.mark.parametrize("size", [10, WINDOW])
 def test_head_gets_the_length_and_no_byte(rig, make_file, size):
     client = rig.connect()
     client.send(request(method="HEAD") + request("/next"))

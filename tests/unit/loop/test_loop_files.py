@@ -6,12 +6,20 @@ import io
 import os
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from bascule.errors import ClientDisconnected
 from bascule.loop import files as module
 from bascule.loop import listen, sendfile
+from support.files import (
+    drop_from_cache,
+    is_open,
+    only_cached_sent,
+    slow_disk,
+    untold_directory,
+)
 
 LARGE = 8 * 1024 * 1024  # more than the kernel's buffers on a loopback connection hold
 
@@ -327,30 +335,101 @@ def test_others_have_their_turn_while_a_fast_reader_is_served(run, file):
     run(test)
 
 
-@pytest.mark.parametrize("obstacle", ["not cached", "no such flag"])
-def test_what_is_not_in_memory_is_read_in_a_thread(run, file, monkeypatch, obstacle):
-    if obstacle == "no such flag":
-        monkeypatch.setattr(module, "CACHED_ONLY", None)
-    else:
+@pytest.fixture
+def untold_file():
+    """The same on a file system that cannot say what is in memory."""
+    with untold_directory() as directory:
+        (directory / "file").write_bytes(CONTENT)
+        with open(directory / "file", "rb") as opened:
+            yield opened
 
-        def refuse(*_):
-            raise BlockingIOError
 
-        monkeypatch.setattr(os, "preadv", refuse)
-    threads = []
-    real = os.pread
+def test_others_have_their_turn_while_a_disk_is_waited_for(run, untold_file, monkeypatch):
+    async def test(pair):
+        sending = asyncio.ensure_future(pair.sender.send(untold_file, 3))
+        while not disk.asked:
+            await asyncio.sleep(0)
+        # The loop turns. The disk answers only now.
+        assert not sending.done()
+        disk.answers.set()
+        assert await sending == len(CONTENT) - 3
+        assert threading.main_thread() not in disk.asked
+        assert await pair.received() == CONTENT[3:]
 
-    def pread(*arguments):
-        threads.append(threading.current_thread())
-        return real(*arguments)
+    with slow_disk(monkeypatch) as disk:
+        run(test)
 
-    monkeypatch.setattr(os, "pread", pread)
+
+def test_cancelling_while_a_disk_is_waited_for(run, untold_file, monkeypatch):
+    """The thread that waits keeps the connection and the file open, so that their numbers are not
+    given to others, and closes them."""
+
+    async def test(pair):
+        sending = asyncio.ensure_future(pair.sender.send(untold_file))
+        while not disk.asked:
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await pair.sender.lost.wait()
+        path = Path(untold_file.name)
+        if pair.sender.transport.get_extra_info("sslcontext") is None:
+            untold_file.close()
+            assert is_open(path)
+        disk.answers.set()
+        untold_file.close()
+        while is_open(path):
+            await asyncio.sleep(0)
+
+    with slow_disk(monkeypatch) as disk:
+        run(test)
+
+
+def test_what_is_not_in_memory_is_left_to_a_thread(run, file, monkeypatch):
+    """Of a file that has just been forgotten by the kernel, whose disk may be fast."""
+    drop_from_cache(Path(file.name))
 
     async def test(pair):
         assert await pair.sender.send(file, 3) == len(CONTENT) - 3
-        by_the_kernel = pair.sender.transport.get_extra_info("sslcontext") is None
-        assert bool(threads) != by_the_kernel
-        assert threading.main_thread() not in threads
         assert await pair.received() == CONTENT[3:]
+
+    with only_cached_sent(monkeypatch, threading.main_thread()):
+        run(test)
+
+
+def test_the_kernel_sends_what_is_in_memory(run, file, monkeypatch):
+    """On a plain connection. Under TLS it is encrypted first."""
+    os.pread(file.fileno(), len(CONTENT), 0)
+
+    async def test(pair):
+        await pair.sender.send(file)
+        is_plain = pair.sender.transport.get_extra_info("sslcontext") is None
+        assert sum(taken) == (len(CONTENT) if is_plain else 0)
+        assert await pair.received() == CONTENT
+
+    with only_cached_sent(monkeypatch, threading.main_thread()) as taken:
+        run(test)
+
+
+def test_progress_is_reported_as_the_client_reads(run, tmp_path):
+    (tmp_path / "large").write_bytes(bytes(LARGE))
+    reports = []
+
+    async def test(pair):
+        with open(tmp_path / "large", "rb") as file:
+            sending = asyncio.ensure_future(
+                sendfile(
+                    asyncio.get_running_loop(),
+                    pair.sender.transport,
+                    file,
+                    0,
+                    None,
+                    drain=pair.sender.drain,
+                    progress=lambda: reports.append(True),
+                )
+            )
+            await pair.reader.readexactly(LARGE)
+            assert await sending == LARGE
+        assert len(reports) >= LARGE // module.WINDOW
 
     run(test)

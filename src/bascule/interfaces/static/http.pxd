@@ -5,6 +5,7 @@ from bascule.interfaces.composite cimport CompositeInterface
 from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
 from bascule.interfaces.static.conditions cimport evaluate, joined, may_send_part, single
 from bascule.interfaces.static.files cimport File, Files, Variant
+from bascule.loop cimport page_cache
 from bascule.protocols.events cimport Request
 
 cdef class StaticInterface(CompositeInterface):
@@ -32,6 +33,7 @@ cdef class StaticExchange(WithoutApplication):
     cdef object held_back
     cdef bytes closing
     cdef bint reading
+    cdef bint begun
 
     @cython.locals(request=Request, file=File, variant=Variant, asked=list, field=tuple, outcome=int)
     cpdef start(self)

@@ -19,7 +19,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bascule.interfaces.answers import (
     PLAIN_TEXT,
@@ -47,7 +47,7 @@ from bascule.interfaces.static.files import (
 from bascule.interfaces.static.paths import file_path
 from bascule.interfaces.static.ranges import Part, multipart, parse_range
 from bascule.interfaces.static.tree import Found
-from bascule.loop.files import read_cached
+from bascule.loop import page_cache
 from bascule.mounting import MountPoint, path_below
 from bascule.protocols.events import Request
 from bascule.protocols.headers import Fields
@@ -224,9 +224,11 @@ class StaticExchange(WithoutApplication):
     held_back: the last part, sent only when the file is seen not to have changed.
     closing: what follows it.
     reading: a thread reads from `fd`.
+    begun: the head of a large file has been sent.
     """
 
     __slots__ = (
+        "begun",
         "closing",
         "fd",
         "file",
@@ -267,6 +269,7 @@ class StaticExchange(WithoutApplication):
         self.held_back = NOTHING_HELD_BACK
         self.closing = b""
         self.reading = False
+        self.begun = False
         self.tries = 0
 
     # From the carrier.
@@ -298,7 +301,7 @@ class StaticExchange(WithoutApplication):
             self.steps.clear()
             if not self.reading:
                 self.close()
-        elif self.fd >= 0:
+        elif self.fd >= 0 and not self.reading:
             self.pump()
 
     # The response.
@@ -354,6 +357,7 @@ class StaticExchange(WithoutApplication):
             if size <= SENT_WHOLE:
                 self.read(status, head, steps)
             else:
+                self.begun = True
                 self.carrier.respond(status, head, b"", False)
                 self.begin(steps)
 
@@ -368,6 +372,9 @@ class StaticExchange(WithoutApplication):
     def assemble(self, steps: "Sequence[Step]", read: "Iterable[bytes]") -> bytes:
         """Put the content together: what is between the parts, and the parts as read."""
         source = iter(read)
+        if len(steps) == 1 and not self.closing:
+            # One part is not copied.
+            return next(source)
         pieces = [step if isinstance(step, bytes) else next(source) for step in steps]
         return b"".join((*pieces, self.closing))
 
@@ -409,10 +416,13 @@ class StaticExchange(WithoutApplication):
             self.start()
 
     def fail(self, error: OSError) -> None:
-        """Nothing was sent, and the file cannot be read."""
+        """The file cannot be read: say so, or cut the response short where it has begun."""
         self.close()
         logger.error("%s cannot be read: %s", printable(self.request), error)
-        self.carrier.respond(503, TRY_AGAIN, BUSY, True)
+        if self.begun:
+            self.carrier.abort()
+        else:
+            self.carrier.respond(503, TRY_AGAIN, BUSY, True)
 
     def has_changed(self) -> bool:
         return identity_of(os.fstat(self.fd)) != self.variant.identity
@@ -431,7 +441,19 @@ class StaticExchange(WithoutApplication):
             self.close()
             self.carrier.respond(status, head, self.assemble(steps, data), True)
 
-        def answer_later(future: "asyncio.Future[list[bytes]]") -> None:
+        fd = self.fd
+        read = [page_cache.read_cached(fd, part.size, part.start) for part in parts]
+        cached = [data for data in read if data is not None]
+        if len(cached) == len(parts) and not any(map(is_short, cached, parts)):
+            answer(cached)
+        else:
+            self.read_later(parts, answer)
+
+    def read_later(self, parts: list[Part], then: "Callable[[list[bytes]], None]") -> None:
+        """Have a thread read parts of the file, and pass them on, if the client is still
+        there."""
+
+        def proceed(future: "asyncio.Future[list[bytes]]") -> None:
             self.reading = False
             if self.disconnected or future.cancelled():
                 self.close()
@@ -440,17 +462,11 @@ class StaticExchange(WithoutApplication):
             if isinstance(error, OSError):
                 self.fail(error)
             else:
-                answer(future.result())
+                then(future.result())
 
-        fd = self.fd
-        read = [read_cached(fd, part.size, part.start) for part in parts]
-        cached = [bytes(data) for data in read if data is not None]
-        if len(cached) == len(parts) and not any(map(is_short, cached, parts)):
-            answer(cached)
-        else:
-            self.reading = True
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, read_parts, fd, parts).add_done_callback(answer_later)
+        self.reading = True
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, read_parts, self.fd, parts).add_done_callback(proceed)
 
     def begin(self, steps: "Sequence[Step]") -> None:
         """Send a large content: everything but its last bytes, then these."""
@@ -476,7 +492,17 @@ class StaticExchange(WithoutApplication):
                 carrier.send_file(file, step.start, step.size, False)
         if self.steps or carrier.congested or self.fd < 0:
             return
-        data = os.pread(self.fd, self.held_back.size, self.held_back.start)
+        part = self.held_back
+        data = page_cache.read_cached(self.fd, part.size, part.start)
+        if data is None:
+            self.read_later([part], self.finish)
+        else:
+            self.finish([data])
+
+    def finish(self, read: "list[bytes]") -> None:
+        """Send the last bytes, if the file has not changed."""
+        carrier = self.carrier
+        data = read[0]
         changed = self.has_changed() or is_short(data, self.held_back)
         self.close()
         if changed:
