@@ -67,7 +67,13 @@ class Http1Client:
         self.received = b""
 
     def exchange(self) -> None:
+        self.send()
+        self.check_response()
+
+    def send(self) -> None:
         self.sock.sendall(self.request)
+
+    def check_response(self) -> None:
         head = self.read_head()
         if not head.startswith(b"HTTP/1.1 200 "):
             raise WrongAnswer(f"the response began with {head[:60]!r}")
@@ -113,13 +119,38 @@ class ReconnectingClient(Http1Client):
 
     def exchange(self) -> None:
         super().open()
-        super().exchange()
-        if self.sock.recv(1):
-            raise WrongAnswer("more than one response")
-        super().close()
+        try:
+            super().exchange()
+            if self.received or self.sock.recv(1):
+                raise WrongAnswer("more than one response")
+        finally:
+            super().close()
 
     def close(self) -> None:
         pass
+
+
+class ConcurrentClient:
+    """The same request on many connections at once, again and again."""
+
+    CONNECTIONS = 16
+
+    def __init__(self, port: int, request: bytes, expected: bytes) -> None:
+        self.clients = [Http1Client(port, request, expected) for _ in range(self.CONNECTIONS)]
+
+    def open(self) -> None:
+        for client in self.clients:
+            client.open()
+
+    def exchange(self) -> None:
+        for client in self.clients:
+            client.send()
+        for client in self.clients:
+            client.check_response()
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
 
 
 class Http2Client:

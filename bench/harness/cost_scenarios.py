@@ -24,8 +24,8 @@ DJANGO_ASGI, DJANGO_WSGI = "djangosite.asgi:application", "djangosite.wsgi:appli
 @dataclass(frozen=True)
 class Counted:
     """`client` makes a client for a port. `requests` are enough for a result that is exact to a
-    percent, and few enough for a run of seconds. `wanted` are the instructions to reach, if there
-    is such a goal.
+    percent, and few enough for a run of seconds; one exchange of the client is `at_once` of them.
+    `wanted` are the instructions to reach, if there is such a goal.
     """
 
     title: str
@@ -33,6 +33,7 @@ class Counted:
     arguments: tuple[str, ...]
     client: Callable[[int], Client]
     requests: int = 1000
+    at_once: int = 1
     wanted: int | None = None
 
 
@@ -40,7 +41,7 @@ def http1(
     request: bytes = counted.HOST_ONLY,
     expected: bytes = payloads.HELLO,
     path: str = "/",
-    kind: type[counted.Http1Client] = counted.Http1Client,
+    kind: type[counted.Http1Client | counted.ConcurrentClient] = counted.Http1Client,
 ) -> Callable[[int], Client]:
     whole = request.replace(b"{path}", path.encode())
     return partial(kind, request=whole, expected=expected)
@@ -52,6 +53,8 @@ CLOSING = http1(
     counted.HOST_ONLY.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
     kind=counted.ReconnectingClient,
 )
+MANY = counted.ConcurrentClient.CONNECTIONS
+CONCURRENT = http1(kind=counted.ConcurrentClient)
 SYNC_VIEW = http1(path="/sync/")
 HTTP2 = partial(counted.Http2Client, path="/", expected=payloads.HELLO)
 ECHO = partial(counted.EchoClient, path="/", message=payloads.MESSAGE_64.encode())
@@ -63,6 +66,10 @@ COUNTED = {
     "asgi-browser": Counted(
         "ASGI hello, a browser's head", "apps.asgi:hello", ASGI, http1(counted.BROWSER),
         wanted=40_000,
+    ),
+    "asgi-many": Counted(
+        f"ASGI hello, {MANY} connections", "apps.asgi:hello", ASGI, CONCURRENT, MANY * 60,
+        at_once=MANY,
     ),
     "asgi-10k": Counted("ASGI, body of 10 KB", "apps.asgi:ten_kb", ASGI, TEN_KB),
     "asgi-post": Counted("ASGI, POST echo of 64 KB", "apps.asgi:echo", ASGI, UPLOAD),
@@ -81,6 +88,10 @@ COUNTED = {
     ),
     "wsgi-hello-4": Counted(
         "WSGI hello, --threads 4", "apps.wsgi:hello", (*WSGI, "4"), http1()
+    ),
+    "wsgi-many": Counted(
+        f"WSGI hello, --threads 4, {MANY} connections", "apps.wsgi:hello", (*WSGI, "4"),
+        CONCURRENT, MANY * 60, at_once=MANY,
     ),
     "wsgi-browser-4": Counted(
         "WSGI hello, a browser's head, --threads 4", "apps.wsgi:hello", (*WSGI, "4"),

@@ -176,14 +176,14 @@ def converse(scenario: Counted, port: int, process: subprocess.Popen) -> float:
     """Make the requests and have the profile written. Returns the seconds they took."""
     client = scenario.client(port)
     client.open()
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP // scenario.at_once):
         client.exchange()
     tell(process, "instrumentation on")
-    for _ in range(WARM_UP_COUNTED):
+    for _ in range(WARM_UP_COUNTED // scenario.at_once):
         client.exchange()
     tell(process, "zero")
     began = time.monotonic()
-    for _ in range(scenario.requests):
+    for _ in range(scenario.requests // scenario.at_once):
         client.exchange()
     tell(process, "dump")
     elapsed = time.monotonic() - began
