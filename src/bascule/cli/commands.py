@@ -45,6 +45,8 @@ GROUP_EXAMPLES: Examples = (SERVE_EXAMPLES[0], DEV_EXAMPLES[0], SERVE_EXAMPLES[1
 MIGRATED = (
     "gunicorn",
     "hypercorn",
+    "uwsgi",
+    "apache",
     "procfile",
     "systemd",
     "dockerfile",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bascule.errors import UsageError
-from bascule.migration import daphne, gunicorn, hypercorn, uvicorn
+from bascule.migration import daphne, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi
+from bascule.migration.apache_files import is_apache, read_apache
 from bascule.migration.hypercorn_files import is_hypercorn, read_hypercorn
 from bascule.migration.launchers import (
     is_compose,
@@ -20,9 +21,18 @@ from bascule.migration.launchers import (
 )
 from bascule.migration.python_files import PythonFile
 from bascule.migration.shapes import Launch, Reading, Table
+from bascule.migration.uwsgi_files import is_uwsgi, read_uwsgi
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (gunicorn.TABLE, uvicorn.TABLE, hypercorn.TABLE, daphne.TABLE)
+    table.name: table
+    for table in (
+        gunicorn.TABLE,
+        uvicorn.TABLE,
+        hypercorn.TABLE,
+        daphne.TABLE,
+        uwsgi.TABLE,
+        mod_wsgi.TABLE,
+    )
 }
 # A larger file is no configuration.
 LARGEST = 1_000_000
@@ -122,6 +132,8 @@ KINDS: tuple[Kind, ...] = (
         read_compose,
         ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"),
     ),
+    Kind("uwsgi", "a configuration of uWSGI", is_uwsgi, read_uwsgi, ("uwsgi.ini", "*uwsgi*.ini")),
+    Kind("apache", "a virtual host with mod_wsgi", is_apache, read_apache),
     Kind(
         "hypercorn",
         "a configuration of Hypercorn",

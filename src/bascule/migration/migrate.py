@@ -143,7 +143,7 @@ class Migration:
         environment: Mapping[str, str],
     ) -> None:
         """Read the configuration file that a command names, if it is here."""
-        named = [one for one in found if one.name == "config" and one.strength == TYPED]
+        named = [one for one in found if one.name in ("config", "ini") and one.strength == TYPED]
         for one in named:
             if one.value is UNKNOWN:
                 continue

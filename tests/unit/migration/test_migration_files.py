@@ -1,6 +1,7 @@
 """Each kind of file is recognised by its content, and read."""
 
 import json
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,47 @@ SCRIPT = """
     exec gunicorn site.wsgi \\
         --workers $WORKERS >> log 2>&1
 """
+UWSGI = """
+    [uwsgi]
+    project = site
+    base = /srv/%(project)
+    chdir = %(base)
+    home = %(base)/env
+    module = %(project).wsgi:application
+    master = true
+    processes = 5
+    socket = %(base)/x.sock
+    chmod-socket = 666
+    ; a comment
+    harakiri = 60
+    static-map = /static=/srv/static
+    static-map = /media=/srv/media
+    env = A=1
+    vaccum = true
+    if-env = B
+    uid = $(SITE_USER)
+    [other]
+    threads = 3
+"""
+VIRTUAL_HOST = """
+    <VirtualHost *:80>
+        ServerName site.example
+        Alias /static/ /srv/site/static
+        <Directory /srv/site/static>
+            Require all granted
+        </Directory>
+        WSGIDaemonProcess site user=www processes=2 threads=15 \\
+            python-home=/srv/venv python-path=/srv/site display-name=%{GROUP}
+        WSGIProcessGroup site
+        WSGIScriptAlias / /srv/site/site/wsgi.py process-group=site
+        WSGIScriptAlias /old /srv/old/old.wsgi
+        ErrorLog ${APACHE_LOG_DIR}/error.log
+        Header always set X-Frame-Options "DENY"
+        Header unset ETag
+        LimitRequestBody 1048576
+        Colour red
+    </VirtualHost>
+"""
 CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
     # The name of a file: its text, the settings, pieces of the output.
     "site.service": (
@@ -125,6 +167,48 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         {"target": "a:b", "timeout_keep_alive": 5},
         ["Bascule reads PORT itself", "web: bascule serve"],
     ),
+    "uwsgi.ini": (
+        UWSGI,
+        {
+            "target": "site.wsgi:application",
+            "app_dir": "/srv/site",
+            "workers": 5,
+            "bind": ["unix:/srv/site/x.sock"],
+            "request_timeout": 60,
+            "static": ["/static=/srv/static", "/media=/srv/media"],
+        },
+        [
+            "/srv/site/env/bin/bascule",
+            "Bascule speaks HTTP, not uwsgi",
+            "line 10: chmod-socket = 666\n",
+            "line 15: env = A=1\n",
+            "line 16: vaccum = true\n",
+            "line 17: if-env = B\n",
+            "line 18: uid = $(SITE_USER)\n",
+            "The value is not known (SITE_USER is not set here). Write `user = …`",
+            "    uwsgi.ini line 7: master = true\n",
+        ],
+    ),
+    "site.conf": (
+        VIRTUAL_HOST,
+        {
+            "target": "site.wsgi:application",
+            "app_dir": "/srv/site",
+            "static": ["/static=/srv/site/static"],
+            "threads": 15,
+            "workers": 2,
+            "user": "www",
+            "limit_request_body": 1048576,
+            "header": ["X-Frame-Options: DENY"],
+        },
+        [
+            "line 1: <VirtualHost *:80>\n",
+            "line 7: python-home=/srv/venv\n",
+            "Bascule imports a module, not /srv/old/old.wsgi",
+            "has to do: unset ETag",
+            "line 16: Colour red\n",
+        ],
+    ),
     "start.sh": (
         SCRIPT,
         {"target": "site.wsgi", "workers": 2},
@@ -154,7 +238,7 @@ def test_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_usual_names_are_found_in_a_directory(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("")
     found = [Path(one).name for one in usual_files(str(tmp_path))]
-    assert found == ([] if name == "start.sh" else [name])
+    assert found == ([] if name in ("start.sh", "site.conf") else [name])
 
 
 @pytest.mark.parametrize(
@@ -167,12 +251,23 @@ def test_usual_names_are_found_in_a_directory(name: str, tmp_path: Path) -> None
         ("start", "#!/bin/sh\n"),
         ("conf.toml", 'bind = "x"\nworkers = 3\n'),
         ("conf.py", "bind = ':80'\n"),
+        ("settings", "[uwsgi]\nhttp = :80\n"),
+        ("host", "  WSGIScriptAlias / /srv/x.py\n"),
     ],
 )
 def test_kinds_by_content(name: str, text: str) -> None:
-    kinds = ["systemd", "dockerfile", "supervisor", "procfile", "shell", "hypercorn", "gunicorn"]
-    names = ["unit", "image", "programs", "any", "start", "conf.toml", "conf.py"]
-    assert recognise(name, text).name == kinds[names.index(name)]
+    kinds = {
+        "unit": "systemd",
+        "image": "dockerfile",
+        "programs": "supervisor",
+        "any": "procfile",
+        "start": "shell",
+        "conf.toml": "hypercorn",
+        "conf.py": "gunicorn",
+        "settings": "uwsgi",
+        "host": "apache",
+    }
+    assert recognise(name, text).name == kinds[name]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +277,9 @@ def test_kinds_by_content(name: str, text: str) -> None:
         ("a.service", "[Service]\nExecStart=gunicorn 'a\n", "line 2: a quotation mark ' has no"),
         ("Dockerfile", "FROM a\nCMD [gunicorn]\n", "line 2: the brackets hold no JSON list"),
         ("Dockerfile", "FROM a\nCMD [1]\n", "line 2: the brackets hold no JSON list"),
+        ("uwsgi.ini", "[uwsgi]\nhttp = :80\n= 3\n", "line 3: this is neither"),
+        ("a.conf", "WSGIScriptAlias / x\n<Directory /x\n", "line 2: the section has no >"),
+        ("a.conf", "WSGIDaemonProcess a 'b\n", "line 1: No closing quotation"),
         ("hypercorn.toml", "a = = 1\n", "is not valid TOML: .*line 1"),
         ("supervisord.conf", "x\n[program:a]\ncommand=b\n", "line 1: this is neither"),
     ],
@@ -271,3 +369,35 @@ def test_a_file_that_a_command_names_is_read(tmp_path: Path) -> None:
 def test_command_lines_of_daphne_and_hypercorn(command: str, expected: dict[str, object]) -> None:
     _, plan = migrated([], [command], "", False)
     assert {name: line.value for name, line in plan.lines.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("ini", "expected"),
+    [
+        ("wsgi-file = a/wsgi.py", {"target": "a.wsgi:application"}),
+        ("chdir=/x\nwsgi-file = /x/a.py\ncallable = app", {"target": "a:app", "app_dir": "/x"}),
+        ("module = a\ncallable = app", {"target": "a:app"}),
+        ("wsgi-file = /srv/my app/x.py", {}),
+        ("http = :80\nsocket = /run/x", {"bind": ["0.0.0.0:80", "unix:/run/x"]}),
+        ("http-socket = 127.0.0.1:80", {"bind": ["127.0.0.1:80"]}),
+        (
+            "https = :443,c.pem,k.pem",
+            {"bind": ["0.0.0.0:443"], "ssl_certfile": "c.pem", "ssl_keyfile": "k.pem"},
+        ),
+        ("workers = %k", {"workers": os.cpu_count()}),
+        ("lazy-apps = true\ndisable-logging = true", {"preload": False, "access_log": False}),
+        ("mount = /api=api.py:app\nmount = /b=b.wsgi", {"mount": ["/api=api:app", "/b=b.wsgi"]}),
+        ("reload-on-rss = 200\nmax-requests = 0", {"workers_max_rss": 200, "max_requests": 0}),
+        ("umask = 022\nlimit-post = 0", {"umask": "0022", "limit_request_body": "none"}),
+    ],
+)
+def test_options_of_uwsgi(ini: str, expected: dict[str, object], tmp_path: Path) -> None:
+    _, _, found = migrate(tmp_path, "uwsgi.ini", f"[uwsgi]\n{ini}\n")
+    assert found == expected
+
+
+def test_a_command_line_of_uwsgi(tmp_path: Path) -> None:
+    (tmp_path / "x.ini").write_text("[uwsgi]\nmodule = a.wsgi\nthreads = 2\nprocesses = 2\n")
+    for command in ("uwsgi --ini x.ini --http :80 -p 4", "uwsgi x.ini --http :80 -p 4 --master"):
+        _, _, found = migrate(tmp_path, "Procfile", f"web: {command}\n")
+        assert found == {"target": "a.wsgi", "threads": 2, "bind": ["0.0.0.0:80"], "workers": 4}
