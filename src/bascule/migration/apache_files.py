@@ -81,6 +81,9 @@ def daemon(place: str, rest: str, reading: Reading) -> None:
         words = shlex.split(rest)
     except ValueError as error:
         raise UsageError(f"{place}: {error}") from None
+    if len(words) < 2:
+        one = Found("WSGIDaemonProcess", rest, place, f"WSGIDaemonProcess {rest}")
+        reading.found.append((TABLE.name, one))
     for word in words[1:]:
         key, _, content = word.partition("=")
         reading.found.append((TABLE.name, Found(key, content, place, word)))

@@ -80,9 +80,10 @@ class Plan:
                 other = chosen[one.name]
                 weak, strong = (one, other) if one.strength < other.strength else (other, one)
                 chosen[one.name] = strong
-                if weak.value != strong.value:
-                    says = f"{strong.place} replaces it: {strong.text}"
-                    self.remarks.append(Remark(weak.place, weak.text, says))
+                says = f"{strong.place} replaces it: {strong.text}"
+                if weak.value == strong.value:
+                    says = NOTHING_TO_DO
+                self.remarks.append(Remark(weak.place, weak.text, says))
         return chosen
 
     def unknown(self, setting: Setting, one: Found) -> None:

@@ -26,6 +26,8 @@ VARIABLE = re.compile(
 ARITHMETIC = re.compile(
     r"\$\(\((?P<sum>.*)\)\)|\$\((?P<command>[^()]*)\)|`(?P<old>[^`]*)`", re.DOTALL
 )
+# Files that uWSGI takes without a flag.
+CONFIGURATIONS = (".ini", ".yml", ".yaml", ".xml", ".json")
 NPROC = re.compile(r"\$\(\s*nproc(?: --all)?\s*\)|`nproc`|\$\(getconf _NPROCESSORS_ONLN\)")
 
 
@@ -365,10 +367,10 @@ def read_arguments(
                     words.insert(0, f"-{value}")
                     equals = ""
         if setting is None:
+            has_value = not equals and words and is_value(words[0], table, found)
+            text = f"{word} {words.pop(0)}" if has_value else word
             says = f"{table.title} has no such option, as far as Bascule knows."
-            remarks.append(Remark(place, word, says))
-            if not equals and words and not words[0].startswith("-") and table.target == "":
-                words.pop(0)
+            remarks.append(Remark(place, text, says))
             continue
         if setting.takes == "nothing" and not equals:
             alone = False if negative else setting.alone
@@ -387,18 +389,30 @@ def read_arguments(
         one = Found(
             setting.name, expanded.value, place, text, expanded.why, expanded.variables, strength
         )
-        add(found, one, setting)
+        add(found, one, setting, remarks)
     return found, remarks
 
 
-def add(found: list[Found], one: Found, setting: Setting) -> None:
+def is_value(word: str, table: Table, found: Sequence[Found]) -> bool:
+    """Whether a word behind an unknown option is its value, and not the application."""
+    if word.startswith("-"):
+        return False
+    if any(one.name == table.target for one in found):
+        return True
+    if table.target == "ini":
+        return not word.endswith(CONFIGURATIONS)
+    return not re.fullmatch(r"[A-Za-z_][\w.]*(?::.+)?", word)
+
+
+def add(found: list[Found], one: Found, setting: Setting, remarks: list[Remark]) -> None:
     """Add a setting that was found; one that repeats becomes a list."""
     earlier = next((other for other in found if other.name == one.name), None)
     if earlier is None or UNKNOWN in (earlier.value, one.value):
         found.append(one)
         return
     if not setting.repeats:
-        # The last one counts.
+        says = "The option is given again, and the last one counts."
+        remarks.append(Remark(earlier.place, earlier.text, says))
         found.remove(earlier)
         found.append(one)
         return

@@ -67,6 +67,9 @@ def read_uwsgi(name: str, text: str, environment: Mapping[str, str]) -> Reading:
         elif setting.repeats:
             values.setdefault(setting.name, []).append((number, line, value))
         else:
+            for earlier, text_before, _ in values.get(setting.name, ()):
+                says = f"Line {number} says it again, and is used."
+                reading.remarks.append(Remark(f"{name} line {earlier}", text_before, says))
             values[setting.name] = [(number, line, value)]
     for key, lines in values.items():
         number, line, value = lines[0]

@@ -122,7 +122,6 @@ def test_variables_that_a_script_sets_are_known() -> None:
             {"sendfile": False, "accesslog": "-", "wsgi_app": "a"},
         ),
         ("gunicorn", "--proxy-protocol --preload", {"proxy_protocol": True, "preload_app": True}),
-        ("gunicorn", "--workers 2 --workers 3", {"workers": "3"}),
         (
             "uvicorn",
             "a:b --no-access-log --reload-dir x --reload-dir y",
@@ -139,4 +138,25 @@ def test_options(server: str, arguments: str, expected: dict[str, object]) -> No
 def test_words_that_a_server_does_not_know_are_reported() -> None:
     found, remarks = read_arguments(TABLES["uvicorn"], ["a:b", "--colour", "c"], "here", {})
     assert [one.name for one in found] == ["app"]
-    assert [one.text for one in remarks] == ["--colour", "c"]
+    assert [one.text for one in remarks] == ["--colour c"]
+
+
+def test_an_option_that_is_given_again_is_reported() -> None:
+    found, remarks = read_arguments(TABLES["gunicorn"], ["-w", "2", "-w", "3", "a"], "here", {})
+    assert {one.name: one.value for one in found} == {"workers": "3", "wsgi_app": "a"}
+    assert [one.text for one in remarks] == ["-w 2"]
+
+
+@pytest.mark.parametrize(
+    ("server", "arguments", "target", "remarked"),
+    [
+        ("hypercorn", "a:b --timeout 120", "a:b", "--timeout 120"),
+        ("daphne", "--pythonpath ./app a.asgi:b", "a.asgi:b", "--pythonpath ./app"),
+        ("gunicorn", "--quickly a:b", "a:b", "--quickly"),
+        ("uwsgi", "--force-cwd /srv x.ini", "x.ini", "--force-cwd /srv"),
+    ],
+)
+def test_unknown_options(server: str, arguments: str, target: str, remarked: str) -> None:
+    found, remarks = read_arguments(TABLES[server], arguments.split(), "here", {})
+    assert [one.value for one in found] == [target]
+    assert [one.text for one in remarks] == [remarked]
