@@ -4,8 +4,8 @@
     unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
     fd://N         a listening socket that this process inherits
 
-    tcp://HOST:PORT, tls+tcp://HOST:PORT, unix+tcp:PATH, fd+tcp://N
-                   the same for connections that do not speak HTTP
+    tcp://HOST:PORT, tls+tcp://HOST:PORT, unix+tcp:PATH, fd+tcp://N, udp://HOST:PORT
+                   the same for what does not speak HTTP
 
 A text that is nearly an address is refused with a hint at the right one. A name server or the
 kernel would interpret it in another way, and report another error.
@@ -60,7 +60,8 @@ TCP = "tcp"
 TLS_TCP = "tls+tcp"
 UNIX_TCP = "unix+tcp"
 FD_TCP = "fd+tcp"
-SCHEMES = (TCP, TLS_TCP, UNIX_TCP, FD_TCP)
+UDP = "udp"
+SCHEMES = (TCP, TLS_TCP, UNIX_TCP, FD_TCP, UDP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def parse_listen_address(text: str) -> ListenAddress:
     if not colon or scheme not in SCHEMES:
         raise ValueError(
             f"{text!r} does not begin with a scheme; give tcp://HOST:PORT, tls+tcp://HOST:PORT, "
-            "unix+tcp:PATH or fd+tcp://N"
+            "unix+tcp:PATH, fd+tcp://N or udp://HOST:PORT"
         )
     if scheme in (UNIX_TCP, FD_TCP):
         return ListenAddress(scheme, parse_address(f"{scheme.partition('+')[0]}:{rest}"))

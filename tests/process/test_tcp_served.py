@@ -1,4 +1,4 @@
-"""TCP connections of `--listen` on real processes: addresses, TLS, reloads, upgrades, Channels."""
+"""TCP and UDP of `--listen` on real processes: addresses, TLS, reloads, upgrades, Channels."""
 
 import os
 import signal
@@ -314,6 +314,73 @@ def test_a_connection_of_a_worker_that_leaves_has_the_graceful_deadline() -> Non
             server.signal(signal.SIGTERM)
             assert answers.read() == b""
         assert server.wait() == 0
+
+
+# UDP.
+
+
+def send_datagrams(port: int, ended: threading.Event, answers: list[bytes]) -> None:
+    """Send numbered datagrams, at most 50 of them ahead of the answers, and count both ends."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(DEADLINE)
+        client.connect(("127.0.0.1", port))
+        number = 0
+        while not ended.is_set():
+            for _ in range(50):
+                client.send(b"%d" % number)
+                number += 1
+            while len(answers) < number:
+                answers.append(client.recv(100))
+
+
+@pytest.mark.parametrize("way", ["reload", "upgrade"])
+def test_no_datagram_is_lost_by_a_reload_or_an_upgrade(way: str) -> None:
+    listen = ("--listen", "udp://127.0.0.1:0", "--workers", "2")
+    answers: list[bytes] = []
+    ended = threading.Event()
+    with running(APP, *listen, cwd=APPS) as server:
+        port = port_of(server, "udp")
+        server.wait_for_output("is ready after", times=2)
+        sender = threading.Thread(target=send_datagrams, args=(port, ended, answers))
+        sender.start()
+        try:
+            server.wait_for_output("seen 500")
+            if way == "reload":
+                server.signal(signal.SIGHUP)
+                server.wait_for_output("has ended (replaced by new code)", times=2)
+            else:
+                server.signal(signal.SIGUSR2)
+                server.wait_for_output("has taken over")
+                os.waitid(os.P_PID, server.process.pid, os.WEXITED | os.WNOWAIT)
+            before = len(answers)
+            server.wait_for_output(f"seen {before + 500}")
+        finally:
+            ended.set()
+            sender.join(DEADLINE)
+        if way == "upgrade":
+            text = server.output()
+            successor = int(text.partition("the new supervisor is pid ")[2].split()[0])
+            os.kill(successor, signal.SIGTERM)
+            server.wait()
+        else:
+            assert server.stop() == 0
+        output = server.output()
+    assert not sender.is_alive()
+    numbers = sorted(int(answer.partition(b" ")[0]) for answer in answers)
+    assert numbers == list(range(len(numbers)))
+    assert len({answer.partition(b" ")[2] for answer in answers}) >= 2
+    assert processed_once(output)
+
+
+def test_an_udp_address_in_use() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        listen = f"udp://127.0.0.1:{port}"
+        done = bascule("serve", APP, "--port", "0", "--listen", listen, cwd=APPS)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}: another program uses this port" in done.stderr
+    assert "ss -lunp" in done.stderr
 
 
 # Channels.

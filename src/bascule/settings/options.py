@@ -42,7 +42,7 @@ from bascule.types import ANNOUNCED
 APPLICATION = "Application"
 STATIC = "Static files"
 ADDRESS = "Address"
-TCP = "TCP"
+TCP = "TCP and UDP"
 RUNNING = "Running"
 PROCESSES = "Processes"
 DEVELOPMENT = "Development"
@@ -249,10 +249,10 @@ class Declared:
         Listing(Listener(), ","),
         (),
         TCP,
-        "Give connections that do not speak HTTP to an ASGI application: "
-        "tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET or "
-        "fd+tcp://N=TARGET. Without =TARGET the main application gets them, as scopes of the "
-        "type tcp. May be given several times.",
+        "Give connections that do not speak HTTP, and datagrams, to an ASGI application: "
+        "tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET, "
+        "fd+tcp://N=TARGET or udp://HOST:PORT=TARGET. Without =TARGET the main application gets "
+        "them, as scopes of the type tcp or udp. May be given several times.",
     )
     tcp_alpn = Option(
         Words(Text("NAME"), ","),

@@ -97,8 +97,9 @@ class Options(TypedDict, total=False):
     """Connections that wait in the kernel's queue until they are accepted. Default: 2048."""
 
     listen: str | Sequence[str]
-    """Give connections that do not speak HTTP to an ASGI application: tcp://HOST:PORT=TARGET,
-    tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET or fd+tcp://N=TARGET."""
+    """Give connections that do not speak HTTP, and datagrams, to an ASGI application:
+    tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET, fd+tcp://N=TARGET or
+    udp://HOST:PORT=TARGET."""
 
     tcp_alpn: str | Sequence[str]
     """The protocols that tls+tcp:// offers in its TLS handshake, the preferred one first (ALPN,

@@ -55,12 +55,15 @@ def _open(address: Address, backlog: int) -> list[socket.socket]:
 
 
 def open_tcp_listeners(
-    address: TCPAddress, backlog: int, option: str = "--bind"
+    address: TCPAddress, backlog: int | None, option: str = "--bind "
 ) -> list[socket.socket]:
-    """Open a socket for every address that the host means. option: where it was given."""
+    """Open a socket for every address that the host means.
+
+    backlog: None for sockets of UDP. option: how the address was given.
+    """
     for _ in range(PORT_DRAWS):
         try:
-            return _bind_all(address, _resolve(address), backlog)
+            return _bind_all(address, _resolve(address, backlog is None), backlog)
         except OSError as exc:
             if address.port or exc.errno != errno.EADDRINUSE:
                 raise BindError(_explain_tcp(address, exc, option)) from None
@@ -69,11 +72,14 @@ def open_tcp_listeners(
     )
 
 
-def _resolve(address: TCPAddress) -> list[tuple[int, SocketAddress]]:
+def _resolve(address: TCPAddress, datagrams: bool) -> list[tuple[int, SocketAddress]]:
     """The (family, socket address) pairs that the host means, each once, in order."""
     try:
         found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            address.host,
+            address.port,
+            type=socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
         )
     except (OSError, UnicodeError) as exc:
         raise BindError(
@@ -85,7 +91,7 @@ def _resolve(address: TCPAddress) -> list[tuple[int, SocketAddress]]:
 
 
 def _bind_all(
-    address: TCPAddress, resolved: Sequence[tuple[int, SocketAddress]], backlog: int
+    address: TCPAddress, resolved: Sequence[tuple[int, SocketAddress]], backlog: int | None
 ) -> list[socket.socket]:
     """Bind every address on one port; a family this machine lacks is left out if another works."""
     listeners: list[socket.socket] = []
@@ -108,15 +114,21 @@ def _bind_all(
     return listeners
 
 
-def _bind_one(family: int, target: tuple[object, ...], backlog: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+def _bind_one(family: int, target: tuple[object, ...], backlog: int | None) -> socket.socket:
+    if backlog is None:
+        sock = socket.socket(family, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+    else:
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # A restart would otherwise wait a minute for old connections in TIME_WAIT.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if backlog is not None:
+            # A restart would otherwise wait a minute for old connections in TIME_WAIT. With UDP it
+            # would let another program take the port.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(target)
-        sock.listen(backlog)
+        if backlog is not None:
+            sock.listen(backlog)
         sock.setblocking(False)
     except OSError:
         sock.close()
@@ -127,11 +139,11 @@ def _bind_one(family: int, target: tuple[object, ...], backlog: int) -> socket.s
 def _explain_tcp(address: TCPAddress, exc: OSError, option: str) -> str:
     head = f"cannot listen on {address}: "
     if exc.errno == errno.EADDRINUSE:
+        kind = "u" if "udp" in option else "t"
         return (
             f"{head}another program uses this port.\n"
-            f"See which: ss -ltnp 'sport = :{address.port}'. Or take another port: "
-            f"{option} {'tcp://' if option == '--listen' else ''}"
-            f"{TCPAddress(address.host, _next_port(address.port))}"
+            f"See which: ss -l{kind}np 'sport = :{address.port}'. Or take another port: "
+            f"{option}{TCPAddress(address.host, _next_port(address.port))}"
         )
     if exc.errno == errno.EACCES:
         return (

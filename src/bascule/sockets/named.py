@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bascule.address import (
     TCP,
     TLS_TCP,
+    UDP,
     UNIX_TCP,
     FDAddress,
     ListenAddress,
@@ -22,7 +23,7 @@ from bascule.sockets.unix import UnixListener, open_unix_listener, unix_name
 
 
 class NamedListener(UnixListener):
-    """A listening socket with a name; its family need not be AF_UNIX.
+    """A listening socket with a name, or one of UDP; its family need not be AF_UNIX.
 
     name: the address as the operator wrote it.
     """
@@ -69,7 +70,9 @@ def _open(listen: ListenAddress, backlog: int) -> list[NamedListener]:
         return [listener]
     if isinstance(address, FDAddress):
         return [named(adopt(address), name)]
-    return [named(sock, name) for sock in open_tcp_listeners(address, backlog, "--listen")]
+    option = f"--listen {listen.scheme}://"
+    opened = open_tcp_listeners(address, None if listen.scheme == UDP else backlog, option)
+    return [named(sock, name) for sock in opened]
 
 
 def describe(listener: socket.socket, scheme: str) -> str:
@@ -82,8 +85,10 @@ def describe(listener: socket.socket, scheme: str) -> str:
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"{UNIX_TCP}:{unix_name(name)}"
-    is_encrypted = listener.name.startswith(f"{TLS_TCP}:")
-    return f"{TLS_TCP if is_encrypted else TCP}://{TCPAddress(name[0], name[1])}"
+    scheme = listener.name.partition(":")[0]
+    if scheme not in (TLS_TCP, UDP):
+        scheme = TCP
+    return f"{scheme}://{TCPAddress(name[0], name[1])}"
 
 
 def without_stale(

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bascule.sockets.tls import WatchedContext
     from bascule.worker.role import WrapInterface
     from bascule.worker.tcp import TcpServices
+    from bascule.worker.udp import UdpServices
 
 logger = logging.getLogger("bascule")
 
@@ -110,6 +111,7 @@ class Worker:
         # Those of them whose certificate may change.
         self.encrypted: list[Acceptor] = []
         self.tcp: TcpServices | None = None
+        self.udp: UdpServices | None = None
         self.callers: dict[str, AsgiCaller] = {}
         self.limited = RateLimited(logger, WARN_EVERY)
         self.ticker: asyncio.Task[None] | None = None
@@ -140,6 +142,8 @@ class Worker:
         self.stop_ticking()
         if self.hub is not None:
             self.hub.abort()
+            if self.udp is not None:
+                self.udp.abort()
             self.hub.interface.close()
         await self.shut_down()
         await self.abandon()
@@ -186,14 +190,26 @@ class Worker:
             from bascule.worker.tcp import TcpServices
 
             self.tcp = TcpServices(self.settings, self.callers, hub, another)
-            named = [sock for sock in self.sockets if name_of(sock)]
+            named = [
+                sock for sock in self.sockets if name_of(sock) and sock.type == socket.SOCK_STREAM
+            ]
             try:
                 await self.tcp.begin(named, self.tls, proxy_headers, self.warn)
             finally:
                 self.acceptors += self.tcp.acceptors
+            self.begin_udp(hub)
         if self.slot is not None:
             self.slot.beat()
             self.slot.accepting = True
+
+    def begin_udp(self, hub: Hub) -> None:
+        """Begin to read from the UDP sockets."""
+        sockets = [sock for sock in self.sockets if sock.type == socket.SOCK_DGRAM]
+        if sockets:
+            from bascule.worker.udp import UdpServices
+
+            self.udp = UdpServices(self.settings, self.callers, hub, sockets)
+            self.udp.open()
 
     def make_interface(self, loop: asyncio.AbstractEventLoop) -> Interface:
         """Return the interface for connections: of the one application, or the choice among
@@ -354,6 +370,8 @@ class Worker:
                 self.watchdog.watch.beat(now, now + TICK)
             await asyncio.sleep(TICK)
             hub.tick()
+            if self.udp is not None:
+                self.udp.tick()
             if hub.has_room(0) and not hub.draining:
                 # Room may also come from a connection that failed before it was one.
                 self.set_accepting(True)
@@ -405,6 +423,8 @@ class Worker:
         if hub is not None:
             self.stopping.begin(hub.loop.time())
             hub.drain()
+            if self.udp is not None:
+                self.udp.drain()
             if not self.plan.deadlines.last_call:
                 # Idle connections need not wait for the next tick.
                 hub.tick()
@@ -423,6 +443,8 @@ class Worker:
             for acceptor in self.acceptors:
                 acceptor.abort()
             hub.abort()
+            if self.udp is not None:
+                self.udp.abort()
             hub.interface.close()
             await self.until_cancelled(hub, give_up)
         await self.shut_application_down(give_up)

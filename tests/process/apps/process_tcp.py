@@ -14,6 +14,8 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"hello"})
     elif scope["type"] == "tcp":
         await lines(receive, send)
+    elif scope["type"] == "udp":
+        await datagrams(receive, send)
     else:
         raise ValueError(scope["type"])
 
@@ -33,3 +35,10 @@ async def lines(receive, send):
             await send({"type": "tcp.send", "bytes": b"%b %b\n" % (line, PID)})
         if not message["more"]:
             return
+
+
+async def datagrams(receive, send):
+    while (message := await receive())["type"] == "udp.receive":
+        os.write(1, b"seen %b\n" % message["bytes"])
+        answer = b"%b %b" % (message["bytes"], PID)
+        await send({"type": "udp.send", "bytes": answer, "client": message["client"]})
