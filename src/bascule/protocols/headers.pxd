@@ -1,3 +1,5 @@
+import cython
+
 cdef class NameCache:
     cdef public dict known
 
@@ -8,5 +10,6 @@ cdef class HostCache:
 
     cpdef bint learn(self, bytes authority)
 
+@cython.locals(length=cython.ulonglong, digit=int)
 cpdef long long parse_length(bytes value)
 cpdef bint is_forwarding(bytes name)

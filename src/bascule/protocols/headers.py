@@ -177,7 +177,13 @@ def is_ipv6(literal: bytes) -> bool:
 def parse_length(value: bytes) -> int:
     """A Content-Length of digits only (RFC 9110 section 8.6): no sign, no underscore, no list.
     NO_LENGTH when it is anything else."""
-    if not value.isdigit() or len(value) > 19:
+    if not value or len(value) > 19:
         return NO_LENGTH
-    length = int(value)
-    return length if length <= MAX_LENGTH else NO_LENGTH
+    length = 0
+    for digit in value:
+        if not 0x30 <= digit <= 0x39:
+            return NO_LENGTH
+        length = 10 * length + digit - 0x30
+    if len(value) == 19 and length > MAX_LENGTH:
+        return NO_LENGTH
+    return length

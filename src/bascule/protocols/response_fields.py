@@ -59,6 +59,12 @@ def check_values(fields: list[tuple[bytes, bytes]]) -> None:
             )
 
 
+def check_field(name: bytes, value: bytes) -> None:
+    """Check both parts of a field line. Raises ResponseError."""
+    kind_of(name, value)
+    check_values([(name, value)])
+
+
 def check_reason(reason: bytes) -> None:
     """A reason phrase is one line (RFC 9112 section 4), also where it is not sent: HTTP/2 has none
     (RFC 9113 section 8.3.2). Raises ResponseError."""
@@ -69,9 +75,11 @@ def check_reason(reason: bytes) -> None:
 def declared_length(value: bytes, before: int) -> int:
     """A Content-Length of the application's; `before` is the value of an earlier one. Raises
     ResponseError."""
-    length = parse_length(value.strip(b" \t"))
+    length = parse_length(value)
+    if length == NO_LENGTH:
+        length = parse_length(value.strip(b" \t"))
     if length == NO_LENGTH:
         raise ResponseError(f"Content-Length {value!r} is not a number of bytes")
-    if before not in (NO_LENGTH, length):
+    if before != NO_LENGTH and before != length:
         raise ResponseError("two Content-Length fields that contradict each other")
     return length

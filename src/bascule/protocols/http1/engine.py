@@ -26,12 +26,7 @@ from bascule.protocols.events import BodyData, BodyEnd, Closed, Refused, Request
 from bascule.protocols.headers import TOKEN
 from bascule.protocols.http1.chunked import ChunkedDecoder
 from bascule.protocols.http1.head import HTTP_VERSION, HeadReader
-from bascule.protocols.http1.response import (
-    CONTINUE,
-    NOTHING,
-    UNTIL_CLOSE,
-    ResponseWriter,
-)
+from bascule.protocols.http1.response import CONTINUE, ResponseWriter
 from bascule.protocols.limits import RequestLimits
 from bascule.protocols.response_fields import ResponseDefaults
 
@@ -423,12 +418,12 @@ class Http1Engine:
     @property
     def has_body(self) -> bool:
         """The response has a body on the wire: not to HEAD, not 204 or 304."""
-        return self.writer.framing != NOTHING
+        return self.writer.has_body()
 
     @property
     def ends_with_connection(self) -> bool:
         """The end of the connection is the end of the response."""
-        return self.writer.framing == UNTIL_CLOSE
+        return self.writer.ends_with_connection()
 
     @property
     def keep_alive(self) -> bool:

@@ -25,20 +25,13 @@ from bascule.protocols.headers import (
     TRANSFER_ENCODING,
     UPGRADE,
 )
-from bascule.protocols.response_fields import (
-    FORBIDDEN_BYTES,
-    ResponseDefaults,
-    check_reason,
-    check_values,
-    declared_length,
-    kind_of,
-)
+from bascule.protocols.http1 import writing
+from bascule.protocols.response_fields import ResponseDefaults, check_reason, declared_length
 
-CONTROLS = bytes({*FORBIDDEN_BYTES} - {10, 13})
-LENGTH_LINES = [b"content-length: %d\r\n" % length for length in range(1024)]
-STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
+# By status code; empty for a code without a reason phrase of its own.
+STATUS_LINES = [b""] * 1000
+for known in HTTPStatus:
+    STATUS_LINES[known] = f"HTTP/1.1 {known.value} {known.phrase}\r\n".encode()
 CONTINUE = STATUS_LINES[100] + b"\r\n"
 
 NOTHING = 0
@@ -96,17 +89,14 @@ class ResponseWriter:
             raise ResponseError(f"{status} is not an interim status that an application can send")
         if self.started:
             raise ResponseError("an interim response after the response has begun")
-        lines: list[bytes] = []
+        buffer = writing.blank()
+        at = writing.put(buffer, 0, status_line(status, b""))
         for name, value in fields:
-            kind = kind_of(name, value)
+            kind = writing.field_kind(name, value)
             if kind in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, HOP_BY_HOP):
                 continue
-            lines += (name, b": ", value, b"\r\n")
-        block = b"".join(lines)
-        check_block(block, len(lines) // 4, fields)
-        if self.http_1_0:
-            return b""
-        return b"".join((status_line(status, b""), block, b"\r\n"))
+            at = writing.put_field(buffer, at, name, value)
+        return b"" if self.http_1_0 else writing.finish(buffer, at, b"\r\n", b"")
 
     def head(
         self, status: int, reason: bytes, fields: list[tuple[bytes, bytes]], body: bytes, end: bool
@@ -119,14 +109,15 @@ class ResponseWriter:
             raise ResponseError("a second response head")
         if not 200 <= status <= 999:
             raise ResponseError(f"{status} is not a final status code")
-        lines: list[bytes] = []
         length = NO_LENGTH
-        count = 0
         keep_alive = self.keep_alive
-        date = self.defaults.date
-        server = self.defaults.server
+        defaults = self.defaults
+        date = defaults.date
+        server = defaults.server
+        buffer = writing.blank()
+        at = writing.put(buffer, 0, status_line(status, reason))
         for name, value in fields:
-            kind = kind_of(name, value)
+            kind = writing.field_kind(name, value)
             if kind != PLAIN:
                 if kind == CONTENT_LENGTH:
                     length = declared_length(value, length)
@@ -142,107 +133,89 @@ class ResponseWriter:
                     date = b""
                 elif kind == SERVER:
                     server = b""
-            lines.append(name)
-            lines.append(b": ")
-            lines.append(value)
-            lines.append(b"\r\n")
-            count += 1
-        block = b"".join(lines)
-        check_block(block, count, fields)
-        return self.frame_head(
-            status_line(status, reason),
-            block,
-            date + server,
-            length,
-            keep_alive,
-            status,
-            body,
-            end,
-        )
+            at = writing.put_field(buffer, at, name, value)
+        size = len(body)
+        length = self.announced_length(status, length, size, end)
+        framing = self.choose_framing(status, length)
+        if length != NO_LENGTH:
+            at = writing.put(buffer, at, b"content-length: ")
+            at = writing.put_decimal(buffer, at, length)
+            at = writing.put(buffer, at, b"\r\n")
+        elif framing == CHUNKED:
+            at = writing.put(buffer, at, b"transfer-encoding: chunked\r\n")
+        elif framing == UNTIL_CLOSE:
+            keep_alive = False
+        at = writing.put(buffer, at, date)
+        at = writing.put(buffer, at, server)
+        at = writing.put(buffer, at, defaults.extra)
+        if not keep_alive:
+            at = writing.put(buffer, at, b"connection: close\r\n")
+        elif self.http_1_0:
+            at = writing.put(buffer, at, b"connection: keep-alive\r\n")
+        at = writing.put(buffer, at, b"\r\n")
+        self.started = True
+        self.framing = framing
+        self.remaining = length if framing == LENGTH else 0
+        self.keep_alive = keep_alive
+        first = self.data(body, end)
+        if len(first) > COPIED_BODY:
+            self.unsent = first
+            first = b""
+        return writing.finish(buffer, at, first, b"")
 
     def switching(self, fields: list[tuple[bytes, bytes]]) -> bytes:
         """101 with the fields that make the switch, `Upgrade` and `Connection` among them (RFC
         9110 section 7.8). Raises ResponseError."""
         if self.started:
             raise ResponseError("the protocol cannot be switched after the response has begun")
-        lines: list[bytes] = []
-        date = self.defaults.date
-        server = self.defaults.server
+        defaults = self.defaults
+        date = defaults.date
+        server = defaults.server
+        buffer = writing.blank()
+        at = writing.put(buffer, 0, STATUS_LINES[101])
         for name, value in fields:
-            kind = kind_of(name, value)
+            kind = writing.field_kind(name, value)
             if kind == DATE:
                 date = b""
             elif kind == SERVER:
                 server = b""
-            lines += (name, b": ", value, b"\r\n")
-        block = b"".join(lines)
-        check_block(block, len(fields), fields)
+            at = writing.put_field(buffer, at, name, value)
+        at = writing.put(buffer, at, date)
+        at = writing.put(buffer, at, server)
+        at = writing.put(buffer, at, defaults.extra)
         self.started = self.complete = True
         self.keep_alive = False
-        return b"".join((STATUS_LINES[101], block, date, server, self.defaults.extra, b"\r\n"))
+        return writing.finish(buffer, at, b"\r\n", b"")
 
-    def frame_head(
-        self,
-        line: bytes,
-        block: bytes,
-        own: bytes,
-        length: int,
-        keep_alive: bool,
-        status: int,
-        body: bytes,
-        end: bool,
-    ) -> bytes:
-        framing, length_line, remaining = self.choose_framing(status, length, len(body), end)
-        if framing == UNTIL_CLOSE:
-            keep_alive = False
-        if not keep_alive:
-            connection = b"connection: close\r\n"
-        elif self.http_1_0:
-            connection = b"connection: keep-alive\r\n"
-        else:
-            connection = b""
-        self.started = True
-        self.framing = framing
-        self.remaining = remaining
-        self.keep_alive = keep_alive
-        head = (line, block, length_line, own, self.defaults.extra, connection, b"\r\n")
-        if framing == NOTHING:
-            self.dropped_body = bool(body) and not self.head_only
-            self.complete = end
-            return b"".join(head)
-        first = self.data(body, end)
-        if len(first) > COPIED_BODY:
-            self.unsent = first
-            return b"".join(head)
-        return b"".join((*head, first))
+    def announced_length(self, status: int, length: int, size: int, end: bool) -> int:
+        """Return the length that the head announces, or NO_LENGTH. Raises ResponseError where the
+        first piece of the body does not fit it.
 
-    def choose_framing(
-        self, status: int, length: int, size: int, end: bool
-    ) -> tuple[int, bytes, int]:
-        """RFC 9112 section 6.3, seen from the sender: (framing, field line for it, bytes to
-        come)."""
+        length: what the application has declared, or NO_LENGTH.
+        size: the bytes of the first piece of the body.
+        """
         if status == 204:
             # RFC 9110 section 8.6: no Content-Length in a 204.
-            return NOTHING, b"", 0
+            return NO_LENGTH
         if self.head_only or status == 304:
             # A whole body that HEAD leaves out has the length of the one for GET. A body that a
             # 304 cannot have has none: it is not that of a 200 (RFC 9110 section 8.6).
-            if length == NO_LENGTH and end and size and status != 304:
-                length = size
-            return NOTHING, length_line(length) if length >= 0 else b"", 0
-        if length == NO_LENGTH and end:
-            length = size
-        if length >= 0:
-            if size > length:
-                raise ResponseError(f"body is longer than its Content-Length of {length}")
-            if end and size < length:
-                raise ResponseError(
-                    f"body ended after {size} bytes of a Content-Length of {length}"
-                )
-            return LENGTH, length_line(length), length
-        if self.http_1_0:
-            return UNTIL_CLOSE, b"", 0
-        return CHUNKED, b"transfer-encoding: chunked\r\n", 0
+            return size if length == NO_LENGTH and end and size and status != 304 else length
+        if length == NO_LENGTH:
+            return size if end else NO_LENGTH
+        if size > length:
+            raise ResponseError(f"body is longer than its Content-Length of {length}")
+        if end and size < length:
+            raise ResponseError(f"body ended after {size} bytes of a Content-Length of {length}")
+        return length
+
+    def choose_framing(self, status: int, length: int) -> int:
+        """RFC 9112 section 6.3, seen from the sender."""
+        if self.head_only or status == 204 or status == 304:
+            return NOTHING
+        if length != NO_LENGTH:
+            return LENGTH
+        return UNTIL_CLOSE if self.http_1_0 else CHUNKED
 
     def data(self, data: bytes, end: bool) -> bytes:
         """A piece of the body, framed. Raises ResponseError when it does not fit the declared
@@ -297,48 +270,41 @@ class ResponseWriter:
         """
         if self.complete or not self.started:
             raise ResponseError("trailers outside a response")
-        lines: list[bytes] = []
+        buffer = writing.blank()
+        at = writing.put(buffer, 0, b"0\r\n")
         for name, value in fields:
-            kind_of(name, value)
+            writing.field_kind(name, value)
             if name.lower() in FORBIDDEN_TRAILERS:
                 raise ResponseError(f"{name!r} may not be a trailer field")
-            lines += (name, b": ", value, b"\r\n")
-        block = b"".join(lines)
-        check_block(block, len(fields), fields)
+            at = writing.put_field(buffer, at, name, value)
         if self.framing != CHUNKED or not wanted:
             return self.data(b"", True)
         self.complete = True
-        return b"".join((b"0\r\n", block, b"\r\n"))
+        return writing.finish(buffer, at, b"\r\n", b"")
+
+    def has_body(self) -> bool:
+        """Return whether the response has a body on the wire: not to HEAD, not 204 or 304."""
+        return self.framing != NOTHING
+
+    def ends_with_connection(self) -> bool:
+        """Return whether the end of the connection is the end of the response."""
+        return self.framing == UNTIL_CLOSE
 
 
 def status_line(status: int, reason: bytes) -> bytes:
     """RFC 9112 section 4. A reason phrase of the application's own is kept if it is clean."""
     if not reason:
-        line = STATUS_LINES.get(status)
-        return line if line is not None else b"HTTP/1.1 %d \r\n" % status
+        line = STATUS_LINES[status]
+        return line if line else b"HTTP/1.1 %d \r\n" % status
     check_reason(reason)
     return b"HTTP/1.1 %d %b\r\n" % (status, reason)
-
-
-def length_line(length: int) -> bytes:
-    return LENGTH_LINES[length] if length < 1024 else b"content-length: %d\r\n" % length
 
 
 def chunk(data: bytes, end: bool) -> bytes:
     """RFC 9112 section 7.1. An empty piece is no chunk: an empty chunk would end the body."""
     if not data:
         return b"0\r\n\r\n" if end else b""
-    return b"%x\r\n%b\r\n%b" % (len(data), data, b"0\r\n\r\n" if end else b"")
-
-
-def check_block(block: bytes, lines: int, fields: list[tuple[bytes, bytes]]) -> None:
-    """Names were tokens already; look for line breaks and control bytes in all values at once
-    (CVE-2020-7695; RFC 9110 section 5.5).
-    """
-    if (
-        block.count(b"\n") == lines
-        and block.count(b"\r") == lines
-        and len(block.translate(None, CONTROLS)) == len(block)
-    ):
-        return
-    check_values(fields)
+    buffer = writing.blank()
+    at = writing.put_hexadecimal(buffer, 0, len(data))
+    at = writing.put(buffer, at, b"\r\n")
+    return writing.finish(buffer, at, data, b"\r\n0\r\n\r\n" if end else b"\r\n")

@@ -5,6 +5,16 @@ from typing import Any
 import pytest
 
 from bascule.errors import ResponseError
+from bascule.protocols.headers import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    FIELD_VALUE,
+    HOP_BY_HOP,
+    KINDS,
+    TOKEN,
+    TRANSFER_ENCODING,
+    UPGRADE,
+)
 from bascule.protocols.http1.response import ResponseWriter
 from bascule.protocols.response_fields import ResponseDefaults
 
@@ -303,6 +313,76 @@ def test_no_control_byte_in_a_value() -> None:
     for byte in (*range(1, 9), 11, 12, *range(14, 32), 127):
         with pytest.raises(ResponseError, match="b'X-A'"):
             respond(200, [(b"X-A", b"a%cb" % byte)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 16, 23])
+def test_every_byte_of_a_field_is_checked(size: int) -> None:
+    """At every place of names and values of several lengths, as RFC 9110 sections 5.5 and 5.6.2
+    have them."""
+    for at in range(size):
+        for byte in range(256):
+            part = b"%b%c%b" % (b"a" * at, byte, b"a" * (size - at - 1))
+            for field, is_right in (
+                ((part, b"1"), TOKEN.fullmatch(part) is not None),
+                ((b"x", part), FIELD_VALUE.fullmatch(part) is not None),
+            ):
+                if is_right:
+                    assert b"%b: %b" % field in lines(respond(200, [field]))
+                else:
+                    with pytest.raises(ResponseError, match="field"):
+                        respond(200, [field])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_names_that_mean_something_are_known_in_any_case(name: bytes) -> None:
+    kept = KINDS[name] not in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, HOP_BY_HOP)
+    for spelled in (name, name.upper(), name.title()):
+        one = writer()
+        one.defaults.date = b"date: own\r\n"
+        one.defaults.server = b"server: own\r\n"
+        head = respond(200, [(spelled, b"0")], one=one)
+        names = [line.partition(b":")[0] for line in lines(head)]
+        assert (spelled in names) == kept or name == b"content-length"
+        assert [each.lower() for each in names].count(name) <= 1
+
+
+def test_fields_of_a_subclass_of_bytes() -> None:
+    class Text(bytes):
+        pass
+
+    head = respond(200, [(Text(b"X-A"), Text(b"1")), (Text(b"Server"), Text(b"mine"))])
+    assert lines(head)[1:3] == [b"X-A: 1", b"Server: mine"]
+    with pytest.raises(ResponseError, match="line break"):
+        respond(200, [(b"x", Text(b"a\nb"))])
+
+
+def test_heads_of_any_size() -> None:
+    for size in (0, 1, 2000, 2048, 5000, 70000):
+        fields = [(b"a" * (size // 3 + 1), b"b" * size), (b"x-last", b"1")]
+        head, _, body = respond(200, fields, b"hello").partition(b"\r\n\r\n")
+        assert body == b"hello"
+        assert head.split(b"\r\n") == [
+            b"HTTP/1.1 200 OK",
+            b"%b: %b" % fields[0],
+            b"x-last: 1",
+            b"content-length: 5",
+        ]
+
+
+def test_a_head_that_is_written_while_another_one_is_begun() -> None:
+    """To unpack a field may run code of the application, which may send another response."""
+
+    class Pair(tuple[bytes, bytes]):
+        __slots__ = ()
+
+        def __iter__(self) -> Any:
+            inner.append(respond(404, [(b"x-inner", b"2")], b"inner"))
+            return super().__iter__()
+
+    inner: list[bytes] = []
+    outer = respond(200, [(b"x-one", b"1"), Pair((b"x-outer", b"1"))], b"outer")
+    assert outer.startswith(b"HTTP/1.1 200 OK\r\nx-one: 1\r\nx-outer: 1\r\n")
+    assert inner == [b"HTTP/1.1 404 Not Found\r\nx-inner: 2\r\ncontent-length: 5\r\n\r\ninner"]
 
 
 @pytest.mark.parametrize(
