@@ -485,15 +485,24 @@ def test_a_file_that_changes_while_it_is_sent(
     static.taken_log()
 
 
-def test_a_file_that_is_replaced_while_it_is_sent_arrives_as_it_was(
-    static: Served, root: Path
+def replaced(path: Path) -> None:
+    path.with_name("new").write_bytes(b"new")
+    os.rename(path.with_name("new"), path)
+
+
+def unreadable(path: Path) -> None:
+    path.chmod(0)
+
+
+@pytest.mark.parametrize("change", [replaced, Path.unlink, unreadable])
+def test_a_file_that_is_taken_away_while_it_is_sent_arrives_as_it_was(
+    static: Served, root: Path, change: Callable[[Path], None]
 ) -> None:
     client = static.connect(receive_buffer=4096)
     stream = client.open("GET", "/static/large.bin")
     stream.head()
-    (root / "new").write_bytes(b"new")
-    os.rename(root / "new", root / "large.bin")
-    assert stream.response().body == LARGE
+    change(root / "large.bin")
+    assert (stream.response().body == LARGE) is True
 
 
 def test_a_client_that_leaves_in_the_middle(static: Served, root: Path) -> None:
