@@ -6,7 +6,7 @@ from typing import Any, Literal
 from bascule.migration.shapes import Convert, Outcome, Setting, Settings
 from bascule.settings import OPTIONS
 
-Takes = Literal["value", "nothing", "optional"]
+Takes = Literal["value", "pair", "nothing", "optional"]
 
 NOTHING_TO_DO = "Nothing to convert: Bascule does the same without a setting."
 TRUE = frozenset({"1", "true", "yes", "on"})

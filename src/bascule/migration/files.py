@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bascule.errors import UsageError
-from bascule.migration import daphne, gunicorn, hypercorn, mod_wsgi, uvicorn, uwsgi
+from bascule.migration import (
+    daphne,
+    gunicorn,
+    hypercorn,
+    mod_wsgi,
+    mod_wsgi_express,
+    uvicorn,
+    uwsgi,
+)
 from bascule.migration.apache_files import is_apache, read_apache
 from bascule.migration.hypercorn_files import is_hypercorn, read_hypercorn
 from bascule.migration.launchers import (
@@ -32,6 +40,7 @@ TABLES: dict[str, Table] = {
         daphne.TABLE,
         uwsgi.TABLE,
         mod_wsgi.TABLE,
+        mod_wsgi_express.TABLE,
     )
 }
 # A larger file is no configuration.

@@ -15,6 +15,8 @@ from bascule.settings.merge import WAYS_TO_LISTEN
 # Findings about files that need not be on the machine where a configuration is migrated.
 ABOUT_FILES = ("does not exist", "cannot be read", "is not a directory")
 PORT = "PORT"
+# Settings whose values add up, if several settings of one server become them.
+JOINED = frozenset({"static", "mount", "header"})
 LINE = re.compile(r" line (\d+).*", re.DOTALL)
 
 
@@ -140,6 +142,12 @@ class Plan:
             if existing.parsed == parsed:
                 existing.sources.append(source)
                 return
+            if name in JOINED and existing.server == server:
+                whole = dict.fromkeys((*as_tuple(existing.parsed), *as_tuple(parsed)))
+                existing.parsed = tuple(whole)
+                existing.value = option.kind.plain(existing.parsed)
+                existing.sources.append(source)
+                return
             says = f"`{name}` is taken from {existing.sources[0]}"
             self.remarks.append(Remark(one.place, one.text, says))
             return
@@ -213,6 +221,11 @@ class Plan:
                     line = self.lines.pop(name)
                     says = f"Another source says where to listen: `{first[0]}` is kept."
                     self.remarks.append(Remark(line.sources[0], "", says))
+
+
+def as_tuple(value: object) -> tuple[object, ...]:
+    assert isinstance(value, tuple)
+    return value
 
 
 def line_of(remark: Remark) -> int:

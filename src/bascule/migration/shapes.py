@@ -69,7 +69,8 @@ class Setting:
     convert: makes an outcome of a value.
     counterpart: the setting of Bascule; empty for a setting that is only answered.
     note: what differs, or why there is no counterpart and what to do instead; a sentence.
-    takes: "value" if the flag takes one, "nothing" if it stands alone, "optional" for either.
+    takes: "value" if the flag takes one, "pair" if it takes two, "nothing" if it stands alone,
+        "optional" for one or none.
     alone: the value of a flag that stands alone.
     repeats: whether the flag may be given several times.
     """
@@ -79,7 +80,7 @@ class Setting:
     convert: Convert
     counterpart: str = ""
     note: str = ""
-    takes: Literal["value", "nothing", "optional"] = "value"
+    takes: Literal["value", "pair", "nothing", "optional"] = "value"
     alone: object = True
     repeats: bool = False
 
@@ -92,6 +93,7 @@ class Table:
     title: of the server.
     settings: in the order of its documentation.
     target: the setting that names the application, given without a flag.
+    commands: words before it that say what the program does.
     defaults: for settings that are not given, what changes without them; by name.
     """
 
@@ -99,6 +101,7 @@ class Table:
     title: str
     settings: tuple[Setting, ...]
     target: str = ""
+    commands: tuple[str, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
 
     def by_name(self) -> dict[str, Setting]:

@@ -342,6 +342,8 @@ def read_arguments(
     found: list[Found] = []
     remarks: list[Remark] = []
     words = list(arguments)
+    if words and words[0] in table.commands:
+        words.pop(0)
     while words:
         word = words.pop(0)
         if word == "--":
@@ -384,6 +386,8 @@ def read_arguments(
                 remarks.append(Remark(place, word, "The option has no value."))
                 continue
             value = words.pop(0)
+            if setting.takes == "pair" and words:
+                value = f"{value} {words.pop(0)}"
         expanded = expand(value, environment)
         text = f"{name}{' ' if not equals else '=' if name.startswith('--') else ''}{value}"
         one = Found(

@@ -396,6 +396,49 @@ def test_options_of_uwsgi(ini: str, expected: dict[str, object], tmp_path: Path)
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("site/wsgi.py", {"target": "site.wsgi:application"}),
+        (
+            "site.wsgi --application-type module --port 81",
+            {"target": "site.wsgi:application", "host": "0.0.0.0", "port": 81},
+        ),
+        (
+            "app.py --callable-object app --processes 2 --threads 4",
+            {"target": "app:app", "workers": 2, "threads": 4},
+        ),
+        ("hello.wsgi --log-to-terminal", {}),
+        (
+            "a.py --url-alias /static ./static --document-root ./htdocs",
+            {"target": "a:application", "static": ["/static=./static", "/=./htdocs"]},
+        ),
+        (
+            "a.py --https-port 443 --ssl-certificate /etc/x",
+            {
+                "target": "a:application",
+                "host": "0.0.0.0",
+                "port": 443,
+                "ssl_certfile": "/etc/x.crt",
+                "ssl_keyfile": "/etc/x.key",
+            },
+        ),
+        (
+            "a.py --request-timeout 0 --user www --python-path /srv",
+            {
+                "target": "a:application",
+                "request_timeout": "none",
+                "user": "www",
+                "app_dir": "/srv",
+            },
+        ),
+    ],
+)
+def test_command_lines_of_mod_wsgi_express(arguments: str, expected: dict[str, object]) -> None:
+    _, plan = migrated([], [f"mod_wsgi-express start-server {arguments}"], "", False)
+    assert {name: line.value for name, line in plan.lines.items()} == expected
+
+
 def test_a_command_line_of_uwsgi(tmp_path: Path) -> None:
     (tmp_path / "x.ini").write_text("[uwsgi]\nmodule = a.wsgi\nthreads = 2\nprocesses = 2\n")
     for command in ("uwsgi --ini x.ini --http :80 -p 4", "uwsgi x.ini --http :80 -p 4 --master"):
