@@ -53,6 +53,7 @@ HOT_MODULES = (
     "bascule.interfaces.composite",
     "bascule.interfaces.responding",
     "bascule.interfaces.asgi.awaitables",
+    "bascule.interfaces.asgi.first_step",
     "bascule.interfaces.asgi.call",
     "bascule.interfaces.asgi.http",
     "bascule.interfaces.asgi.interface",

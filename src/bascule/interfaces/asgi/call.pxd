@@ -1,11 +1,12 @@
 import cython
 
-from bascule.interfaces.asgi.awaitables cimport AwaitedCall, Wakeup
+from bascule.interfaces.asgi.awaitables cimport Wakeup
+from bascule.interfaces.asgi.first_step cimport FirstStepCall, StepRunner
 from bascule.interfaces.endpoint cimport Endpoint
 from bascule.interfaces.exchange cimport Exchange, Interface
 from bascule.protocols.events cimport Request
 
-cdef class AsgiCall(AwaitedCall):
+cdef class AsgiCall(FirstStepCall):
     cdef public AsgiCaller interface
     cdef public object task
 
@@ -32,10 +33,7 @@ cdef class AsgiCaller(Interface):
     cdef public dict extensions
     cdef public dict websocket_extensions
     cdef public bint tls
-    cdef object eager
-    cdef public object step
-    cdef public object context
-    cdef public object base_context
+    cdef StepRunner runner
 
     cpdef dict offer(self, dict extensions)
     cdef begin_task(self, AsgiCall call)

@@ -1,7 +1,7 @@
 """Calling an ASGI 3 application: what its HTTP requests and its WebSockets share.
 
     AsgiCaller  one application in one worker: makes scopes, starts tasks
-    AsgiCall    one call of it: the task, and the wake-ups that resume it
+    AsgiCall    one call of it: its task, and the wake-ups that resume it
 
 The awaitables that `receive` and `send` return are in awaitables.py. Both are marked as coroutine
 functions all the same (`mark_async`), because some libraries check that before they await. Methods
@@ -17,19 +17,19 @@ import inspect
 import logging
 import sys
 from asyncio import AbstractEventLoop, CancelledError, Task, current_task
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from bascule.errors import ResponseError
 from bascule.interfaces.asgi.awaitables import (
-    AwaitedCall,
     DrainAwaitable,
     ReadyAwaitable,
     ReceiveAwaitable,
     Wakeup,
     YieldAwaitable,
 )
+from bascule.interfaces.asgi.first_step import FirstStepCall, StepRunner
 from bascule.interfaces.asgi.plan import AsgiPlan
 from bascule.interfaces.endpoint import Endpoint
 from bascule.interfaces.exchange import Exchange, Interface
@@ -45,8 +45,6 @@ ASGI_VERSION = "3.0"
 # The reason for this version is in http.py.
 HTTP_SPEC_VERSION = "2.3"
 WEBSOCKET_SPEC_VERSION = "2.5"
-# A fixed name costs less than the numbered ones that asyncio makes.
-TASK_NAME = "bascule request"
 
 PERCENT = 0x25
 
@@ -61,7 +59,7 @@ def mark_async(function: Any) -> None:
         function._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine")  # noqa: B009
 
 
-class AsgiCall(AwaitedCall):
+class AsgiCall(FirstStepCall):
     """One call of an ASGI application. Subclasses know the messages and their order.
 
     Two rules hold for all calls. A disconnect cancels nothing behind the application's back. The
@@ -109,23 +107,22 @@ class AsgiCall(AwaitedCall):
         self.interface.running += 1
         self.interface.begin_task(self)
 
-    async def run(self) -> None:
-        """Call the application, and finish its response."""
-        interface = self.interface
+    def call_application(self) -> Any:
+        """Call the application, and return what it returns."""
+        return self.interface.app(self.scope(), self.receive, self.send)
+
+    def conclude(self, error: BaseException | None) -> None:
+        """Finish the response of an application that has returned, or that has raised an error."""
         try:
-            await interface.app(self.scope(), self.receive, self.send)
-        except CancelledError:
-            self.fail("was cancelled", None)
-            raise
-        except BaseException as error:
-            if self.is_unheard() and is_disconnect(error):
+            if error is None:
+                self.judge_return()
+            elif isinstance(error, CancelledError):
+                self.fail("was cancelled", None)
+            elif self.is_unheard() and is_disconnect(error):
                 # The OSError of `send` has ended the application, which is the usual way to stop.
                 forget_frames(error)
             else:
-                # SystemExit as well: one request must not end the process for all others.
                 self.fail("raised", error)
-        else:
-            self.judge_return()
         finally:
             self.note_return()
 
@@ -202,16 +199,13 @@ class AsgiCaller(Interface):
 
     __slots__ = (
         "app",
-        "base_context",
-        "context",
-        "eager",
         "extensions",
         "loop",
         "mounted",
         "root_path",
+        "runner",
         "started",
         "state",
-        "step",
         "stopping",
         "stripped",
         "tls",
@@ -241,10 +235,7 @@ class AsgiCaller(Interface):
         # The context that each call starts from. A task would copy the context it is made in,
         # which may be that of another call: callbacks of a transport run in the context that
         # resumed its reading.
-        self.base_context = contextvars.copy_context()
-        self.eager = start_eagerly if sys.version_info >= (3, 12) else start_in_place
-        self.step: Callable[[], None] | None = None
-        self.context: contextvars.Context | None = None
+        self.runner = StepRunner(loop, contextvars.copy_context())
 
     def announce(self, names: Iterable[AsgiExtension]) -> None:
         """Have scopes announce these extensions, and `bascule.stopping` if it is among them."""
@@ -267,17 +258,10 @@ class AsgiCaller(Interface):
 
     def begin_task(self, call: AsgiCall) -> None:
         """Run the first step of the call now, and leave the rest, if there is any, to the loop."""
-        task = self.eager(self, call.run())
-        if not task.done():
+        task = self.runner.begin(call)
+        if task is not None and not task.done():
             call.task = task
             self.started.add(call)
-
-    def keep_step(
-        self, step: Callable[[], None], context: contextvars.Context | None = None
-    ) -> None:
-        """Stand in for `loop.call_soon` while a task is made; see `start_in_place`."""
-        self.step = step
-        self.context = context
 
     def scope(
         self, kind: str, request: Request, endpoint: Endpoint, extensions: Extensions
@@ -326,44 +310,6 @@ class AsgiCaller(Interface):
         for call in list(self.started):
             if call.task is not None:
                 call.task.cancel()
-
-
-# Python 3.11's has no `eager_start`, which is why it is not called through its own type here.
-EagerTask: Any = Task
-
-
-def start_eagerly(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
-    """Make a task whose first step runs while it is made, as Python 3.12 and later allow."""
-    context = interface.base_context.copy()
-    task: Task[None] = EagerTask(
-        coroutine, loop=interface.loop, name=TASK_NAME, context=context, eager_start=True
-    )
-    return task
-
-
-def start_in_place(interface: AsgiCaller, coroutine: Any) -> "Task[None]":
-    """Make such a task in Python 3.11, where a new task schedules its first step by
-    `loop.call_soon`.
-
-    While the task is made, `keep_step` stands in for `loop.call_soon`, and the step runs here, in
-    the task's own context. The task is an ordinary one, and current_task() is right throughout;
-    this saves one turn of the loop. It is allowed only where no other task is running, as in
-    callbacks of a transport.
-    """
-    loop: Any = interface.loop
-    loop.call_soon = interface.keep_step
-    try:
-        task: Task[None] = Task(
-            coroutine, loop=loop, name=TASK_NAME, context=interface.base_context.copy()
-        )
-    finally:
-        del loop.call_soon
-    step = interface.step
-    context = interface.context
-    interface.step = interface.context = None
-    if context is not None and step is not None:
-        context.run(step)
-    return task
 
 
 def from_asgi2(app: Any) -> ASGI3App:
