@@ -178,7 +178,7 @@ class Plan:
             wrong = [one for one in findings if not one[1].endswith(ABOUT_FILES)]
             for name, text in findings:
                 if text.endswith(ABOUT_FILES):
-                    note = "the file is not on this machine"
+                    note = "not on this machine"
                     if note not in self.lines[name].notes:
                         self.lines[name].notes.append(note)
             if not wrong:

@@ -39,6 +39,23 @@ GUNICORN = [
     "bind='0.0.0.0:8000'; workers=get_workers()",
     "bind='0.0.0.0:9000'; workers=multiprocessing.cpu_count()*2+1; threads=2; accesslog='../logs/a'; errorlog='../logs/e'; loglevel='info'; timeout=30",
     "bind='0.0.0.0:8000'; workers=multiprocessing.cpu_count()*2+1; worker_class='uvicorn.workers.UvicornWorker'; worker_connections=1000; max_requests=10000; max_requests_jitter=1000; timeout=30; keepalive=5; preload_app=True",
+    "bind='0.0.0.0:8080'; workers=1; max_requests=1; worker_class='gthread'; capture_output=False",
+    "bind='0.0.0.0:5001'; worker_class='gthread'; workers=2; threads=4; timeout=300; graceful_timeout=30; keepalive=5; loglevel='info'; accesslog='-'; errorlog='-'; capture_output=True; max_requests=1000; max_requests_jitter=50; preload_app=True; raw_env=['SITE_ENV=production']",
+    "worker_class='gthread'; threads=4; timeout=120",
+    "bind=f\"{os.getenv('APP_HOST', '0.0.0.0')}:{os.getenv('APP_PORT', '5000')}\"; workers=int(os.getenv('GUNICORN_WORKERS', '2')); worker_class='gthread'; threads=int(os.getenv('GUNICORN_THREADS', '4')); graceful_timeout=int(os.getenv('GT', '30')); max_requests=int(os.getenv('MR', '2000')); capture_output=True",
+    "workers=int(os.getenv('GUNICORN_WORKERS', multiprocessing.cpu_count())); threads=int(os.getenv('GUNICORN_THREADS', 2)); worker_class='gthread'; timeout=int(os.getenv('T', 120)); graceful_timeout=30; keepalive=5; worker_tmp_dir='/dev/shm' if os.path.exists('/dev/shm') else None",
+    "bind='0.0.0.0:8000'; worker_class='gthread'; workers=int(os.environ.get('W') or 2); threads=int(os.environ.get('T') or 8); timeout=int(os.environ.get('GT') or float(os.environ.get('LT') or 120) + 60); max_requests=2000; forwarded_allow_ips='*'",
+    "bind=f\"{os.getenv('HOST', '0.0.0.0')}:{os.getenv('PORT', '5000')}\"; workers=int(os.getenv('W', '1')); threads=int(os.getenv('T', '4')); worker_class='gthread'; timeout=int(os.getenv('TO', '600')); loglevel=os.getenv('L', 'info')",
+    "bind='0.0.0.0:8080'; workers=int(os.environ.get('WEB_WORKERS', '2')); timeout=45; limit_request_line=4094; limit_request_fields=50; limit_request_field_size=8190; preload_app=False; accesslog=None; errorlog='-'; loglevel='warning'; capture_output=False",
+    "bind='0.0.0.0:8000'; workers=2; worker_class='gthread'; threads=4; timeout=120; graceful_timeout=30; keepalive=5; max_requests=1000; max_requests_jitter=50; preload_app=True; proc_name='inspector'",
+    "bind='0.0.0.0:8080'; workers=multiprocessing.cpu_count()*2+1; worker_class='gthread'; max_requests=500; backlog=2048; timeout=30; app='app:app'; accesslog='-'",
+    "bind=f\"0.0.0.0:{os.getenv('PORT', '8080')}\"; backlog=2048; workers=int(os.getenv('WEB_CONCURRENCY', max(2, multiprocessing.cpu_count()))); worker_class='uvicorn.workers.UvicornWorker'; max_worker_memory=150; worker_tmp_dir='/dev/shm'; daemon=False; pidfile=None; user=None",
+    "bind='0.0.0.0:8000'; backlog=4096; worker_class='uvicorn.workers.UvicornWorker'; worker_connections=10000; max_requests=10000; max_requests_jitter=500; timeout=120; graceful_timeout=60; max_requests_per_child=10000; pidfile=None; tmp_upload_dir=None",
+    "threads=1; workers=1; timeout=60; bind=f\":{os.getenv('HOST_PORT', '8787')}\"; worker_class='uvicorn.workers.UvicornWorker'",
+    "bind='0.0.0.0:80'; errorlog='-'; worker_class='uvicorn.workers.UvicornWorker'; workers=int(os.getenv('W') or '1'); worker_connections=1000; backlog=2000; keepalive=75; timeout=120; graceful_timeout=10; max_requests=0",
+    "bind=f\"0.0.0.0:{os.environ.get('PORT', '8000')}\"; workers=int(os.environ.get('WEB_CONCURRENCY', 1)); worker_class='uvicorn.workers.UvicornWorker'; timeout=120; loglevel=os.environ.get('LOG_LEVEL', 'info')",
+    "bind='0.0.0.0:8080'; workers=2; worker_class='uvicorn.workers.UvicornWorker'; keepalive=120; timeout=60",
+    "workers=int(os.getenv('N_WORKERS')); worker_class='uvicorn.workers.UvicornWorker'; reload=True; loglevel=os.getenv('LOG_LEVEL')",
 ]
 
 # uwsgi.ini
@@ -74,6 +91,19 @@ UWSGI = [
     "mount=/catmaid=/home/c/django.wsgi; manage-script-name=true; uid=www-data; workers=8; threads=2; disable-logging=true; master=true; post-buffering=8192; stats=/run/s.socket; memory-report=true; vacuum=false; lazy-apps=true; hook-accepting1-once=write:/run/ready ok; hook-as-user-atexit=unlink:/run/ready; master-fifo=/run/new.fifo; master-fifo=/run/old.fifo",
     "project=site; uid=root; gid=root; chdir=/var/www/site; module=site.wsgi:application; master=True; processes=2; socket=0.0.0.0:8001; buffer-size=65536; pidfile=/tmp/m.pid; vacuum=True; max-requests=5000; daemonize=u.log; threads=4; enable-threads=true; preload=true; lazy-apps=true; harakiri=60; harakiri-verbose=true",
     "socket=/run/metadata.sock; chmod-socket=660; chown-socket=nova:apache; processes=6; threads=1; wsgi-file=/opt/bin/nova-metadata-wsgi; hook-master-start=unix_signal:3 kill_them_all",
+    "module=wsgi:app; master=true; processes=1; http-socket=:9090; chmod-socket=660; vacuum=true; die-on-term=true; enable-threads=true; single-interpreter=true; http-websockets=true; logto=/home/x/f.log; log-maxsize=2048000",
+    "workers=4; cheaper=1; max-requests=1000; strict=true; enable-threads=true; vacuum=true; single-interpreter=true; die-on-term=true; need-app=true; reload-on-exception=true",
+    "wsgi-file=app.wsgi; enable-threads=true; socket=/run/s.sock; chmod-socket=666; cheaper-algo=busyness; cheaper=5; cheaper-initial=9; workers=14; cheaper-step=1; cheaper-overload=30; cheaper-busyness-verbose=true; master=true; module=syncto; harakiri=120; uid=ubuntu; virtualenv=/data/venv; lazy=true; buffer-size=65535",
+    "protocol=http; module=app; callable=app; master=true; processes=5; single-interpreter=true; http-socket=:5000; vacuum=true; die-on-term=true",
+    "socket=/run/uwsgi/api/socket; chdir=/home/x/api; master=true; plugins=python35; file=app.py; uid=www-data; gid=www-data; callable=APP; enable-threads=true; single-interpreter=true",
+    "module=main_application; callable=app; py-autoreload=1; uid=nginx; gid=nginx; process=5; max-requests=5000",
+    "http=:8080; socket=:9009; chdir=/opt/demo; wsgi-file=demo/wsgi.py; module=demo.wsgi:application; processes=4; threads=2; vacuum=true; daemonize=/opt/d.log; py-autoreload=1",
+    "http=127.0.0.1:80; home=env; wsgi-file=web_server.py; callable=app; py-autoreload=1; master=true; reload-mercy=0; worker-reload-mercy=0; enable-threads=true; touch-reload=web/d.ini",
+    "base=/home/x/otap; socket=/run/uwsgi/%n.sock; chdir=%(base); file=otap.py; env=CONFIG=/home/x/otap.conf; plugins=python; uid=www-data; gid=www-data; logto=/var/log/%n.log; py-autoreload=1",
+    "wsgi-file=/flask/app/server.py; callable=app; master=true; processes=1; socket=:5000; chmod-socket=666; vacuum=true; die-on-term=true; py-autoreload=1",
+    "http=:8001; chdir=%d; wsgi-file=%dsite/wsgi.py; py-autoreload=1",
+    "chdir=/app; module=site.wsgi:application; master=true; processes=4; threads=2; http=0.0.0.0:8000; logto=/app/u.log; log-maxsize=50000000; py-autoreload=1; pidfile=/app/u.pid; vacuum=true; die-on-term=true",
+    "wsgi-file=/srv/src/app.py; pidfile=/srv/%n.pid; logto=/srv/%n.log; socket=/srv/u.sock; chmod-socket=666; callable=app; master=true; processes=2; vacuum=true; die-on-term=true; py-autoreload=1",
 ]
 
 # Virtual hosts of Apache: one directive for each item.
@@ -104,6 +134,19 @@ APACHE = [
     'SSLEngine on; SSLCertificateFile /etc/ssl/x.pem; SSLCertificateKeyFile /etc/ssl/x.key; SSLCertificateChainFile /etc/ssl/c.crt; SSLProxyEngine on; ErrorDocument 401 "You are missing"; LimitRequestLine 90000; LimitRequestFieldSize 90000; WSGIDaemonProcess sucm python-home=/local/app; WSGIProcessGroup sucm; WSGIScriptAlias / /local/app/sucm.wsgi; AuthType shibboleth; RequestHeader set X-Remote-User %{REMOTE_USER}s',
     "SetEnv config /srv/c.json; WSGIDaemonProcess bz python-home=/srv/venv; WSGIScriptAlias /bugzilla /srv/app.wsgi process-group=bz application-group=%{GLOBAL}",
     "ServerName a.example; ServerAlias www.a.example; Redirect permanent / https://a.example/; WSGIDaemonProcess k python-home=/srv/k/venv python-path=/srv/k; WSGIScriptAlias / /srv/k/k.wsgi",
+    "ServerName a.example; ServerAlias www.a.example b.example; WSGIScriptAlias / /home/x/pylons.py; WSGIPassAuthorization On; ErrorLog /var/log/e; CustomLog /var/log/c",
+    "WSGIDaemonProcess admin user=www-data threads=4 python-home=/srv/venv; WSGIScriptAlias /admin /srv/wsgi/file.wsgi; WSGIPassAuthorization On; Alias /admin/static /srv/static",
+    'LoadModule wsgi_module modules/wsgi.so; WSGIScriptAlias / "D:/web/site.wsgi"; WSGIPassAuthorization On',
+    'ServerSignature Off; WSGIApplicationGroup %{GLOBAL}; WSGIDaemonProcess keystone display-name=keystone group=keystone processes=4 threads=3 user=keystone; WSGIProcessGroup keystone; WSGIScriptAlias / "/usr/lib/keystone/admin"; WSGIPassAuthorization On',
+    "WSGIDaemonProcess geo python-path=/srv/geo:/srv/venv/lib/python2.7/site-packages user=www-data threads=15 processes=2; ServerName localhost; DocumentRoot /srv/geo; LogLevel warn; WSGIProcessGroup geo; WSGIScriptAlias / /srv/geo/geo/wsgi.py; IndexOptions FancyIndexing; Alias /static/ /srv/static/; Alias /uploaded/ /srv/uploaded/; ProxyPreserveHost On; ProxyPass /geoserver http://localhost:8080/geoserver; ProxyPassReverse /geoserver http://localhost:8080/geoserver",
+    "DocumentRoot /srv/cdr/; LogLevel warn; WSGIPassAuthorization On; WSGIDaemonProcess cdr user=www-data threads=25; WSGIProcessGroup cdr; WSGIScriptAlias / /srv/cdr/django.wsgi",
+    "WSGIScriptAlias / /etc/p/app.wsgi; WSGIDaemonProcess p processes=1 threads=15 display-name=%{GROUP} user=p python-home=/opt/p; WSGIProcessGroup p; WSGIApplicationGroup %{GLOBAL}; WSGIPassAuthorization On",
+    "AliasMatch /sitemap-(.*) /srv/sitemap-$1; Alias /robots.txt /srv/robots.txt; WSGIDaemonProcess invenio processes=5 threads=1 display-name=%{GROUP} inactivity-timeout=3600 maximum-requests=10000; WSGIImportScript /srv/i.wsgi process-group=invenio application-group=%{GLOBAL}; WSGIScriptAlias / /srv/i.wsgi; Options FollowSymLinks MultiViews",
+    "WSGIDaemonProcess flaskapp threads=5; WSGIScriptAlias / /var/www/f/f.wsgi; WSGIProcessGroup flaskapp; WSGIApplicationGroup %{GLOBAL}",
+    "ServerName m.example; WSGIDaemonProcess CatalogApp user=www-data group=www-data threads=5; WSGIScriptAlias / /var/www/C/c.wsgi; WSGIProcessGroup CatalogApp; Alias /static /var/www/C/static; LogLevel warn",
+    "ServerName 192.0.2.9; DocumentRoot /app; WSGIDaemonProcess app threads=5; WSGIScriptAlias / /app/server.wsgi process-group=app; ProxyPass /ws ws://192.0.2.9:5001/ws; ProxyPassReverse /ws ws://192.0.2.9:5001/ws",
+    "WSGIDaemonProcess application python-path=/usr/local/lib/python2.7/site-packages; WSGIScriptAlias / /var/www/m.wsgi; WSGIProcessGroup application; WSGIScriptReloading On",
+    "WSGIDaemonProcess yourapp user=ubuntu group=ubuntu processes=1 threads=5; WSGIScriptAlias /climate /var/www/y/app.wsgi; WSGIProcessGroup %{GLOBAL}",
 ]
 
 # Commands, as they stand in a Procfile, a unit, a Dockerfile or a supervisord program.
