@@ -46,6 +46,8 @@ HOT_MODULES = (
     "bascule.protocols.http2.response",
     "bascule.protocols.http2.engine",
     "bascule.observability.access",
+    "bascule.loop.poller",
+    "bascule.loop.plain",
     "bascule.loop.files",
     "bascule.interfaces.endpoint",
     "bascule.interfaces.exchange",

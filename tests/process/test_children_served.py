@@ -1,5 +1,6 @@
 """Programs and processes that the application starts, and what it leaves running at the end."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bascule.loop.poller import HAS_EPOLL
 from support.http import RawClient
 from support.server import running
 from support.workers import DEADLINE, answered, ended, wait_for_ready
@@ -53,6 +55,16 @@ def test_a_forked_child_is_no_server(kind):
     with serve(kind) as server:
         assert answered(server, "/sockets") == "0"
         assert answered(server, "/interrupts") == '["default_int_handler", "SIG_DFL"]'
+        assert server.stop() == 0
+
+
+@pytest.mark.skipif(not HAS_EPOLL, reason="without epoll there is no poller")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forked_child_does_not_share_the_set_of_connections(kind):
+    """The two would share the set, and either could change it."""
+    with serve(kind) as server:
+        ours, of_the_child = json.loads(answered(server, "/epoll_sets"))
+        assert of_the_child == ours - 1
         assert server.stop() == 0
 
 

@@ -2,6 +2,9 @@
 
 choice     the event loop, and its name
 transport  the contract of transports
+poller     waiting for many connections at once
+plain      transports on a poller, for connections without TLS
+syscalls   the system calls of both
 acceptor   accepting connections on a listening socket
 handshake  TLS connections, and alerts for clients whose handshake fails
 fastnet    the same with aiofastnet's transports

@@ -3,9 +3,9 @@
 asyncio's transports promise less than connections need, and its documentation leaves open what
 happens at the edges: a write after a close, a pause with data at hand, a client that has gone.
 Connections rely on this page alone. `tests/unit/loop/test_transport_contract.py`
-holds every transport to it: those of asyncio, uvloop and aiofastnet, plain and under TLS, and the
-double that tests of connections use. A further transport must pass the same tests. Where one of
-those falls short, the tests name it (`SHORTFALLS`).
+holds every transport to it: our own, those of asyncio, uvloop and aiofastnet, plain and under TLS,
+and the double that tests of connections use. A further transport must pass the same tests. Where
+one of those falls short, the tests name it (`SHORTFALLS`).
 
 Everything happens on the loop's thread. The methods may be called from inside the callbacks.
 """

@@ -221,7 +221,9 @@ class Process:
     def descriptors(self) -> list[int]:
         """Return the descriptors that processes forked by the application must not have."""
         listening = forks.numbers_of([*self.sockets, *self.opened])
-        return list({*listening, *forks.accepted_at(self.places)})
+        return list(
+            {*listening, *forks.accepted_at(self.places), *self.worker.poller_descriptors()}
+        )
 
     def run_loop(self) -> int:
         loop = new_event_loop(self.settings.loop)

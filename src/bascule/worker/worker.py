@@ -412,6 +412,10 @@ class Worker:
         """Return the stack of the loop's thread, and the requests in flight."""
         return f"{thread_stack(self.loop_thread)}{listing(self.in_flight())}"
 
+    def poller_descriptors(self) -> list[int]:
+        """Return the descriptors of the pollers of connections."""
+        return [fd for acceptor in self.acceptors for fd in acceptor.poller_descriptors()]
+
     # The end.
 
     async def drain(self, give_up: asyncio.Event) -> None:

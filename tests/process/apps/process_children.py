@@ -85,6 +85,27 @@ def count_sockets(sender):
     sender.send(listening)
 
 
+def epoll_sets(environ):
+    """How many epoll sets this process has, and how many of them a forked child has."""
+    receiver, sender = FORK.Pipe(duplex=False)
+    child = FORK.Process(target=count_epoll_sets, args=(sender,))
+    child.start()
+    found = receiver.recv()
+    child.join()
+    count_epoll_sets(sender)
+    return json.dumps([receiver.recv(), found])
+
+
+def count_epoll_sets(sender):
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found += "eventpoll" in os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+    sender.send(found)
+
+
 def interrupts(environ):
     """The handlers of SIGINT and SIGTERM in a forked child."""
     receiver, sender = FORK.Pipe(duplex=False)

@@ -6,7 +6,7 @@ import sys
 import pytest
 import trustme
 
-from bascule.loop import new_event_loop
+from bascule.loop import acceptor, new_event_loop
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -17,10 +17,12 @@ def loop(request):
     made.close()
 
 
-@pytest.fixture(params=["aiofastnet", "own"])
+@pytest.fixture(params=["fast", "loop"])
 def transports(request, monkeypatch):
-    """The project whose transports are used; without aiofastnet installed it is the loop's own."""
-    if request.param == "own":
+    """The transports that are used: those on a poller of our own and aiofastnet's, or without
+    epoll and aiofastnet the loop's."""
+    if request.param == "loop":
+        monkeypatch.setattr(acceptor, "HAS_EPOLL", False)
         monkeypatch.setitem(sys.modules, "aiofastnet", None)
     return request.param
 

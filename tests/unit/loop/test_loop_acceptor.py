@@ -386,7 +386,9 @@ def test_a_worker_with_the_fewest_connections_accepts_all_at_once(loop, transpor
     async def main():
         service = await tcp_service().start()
         service.acceptor.pause()
-        service.acceptor.another_should_accept = lambda pending: pending >= 2
+        service.acceptor.another_should_accept = lambda pending: (
+            pending + service.made.qsize() >= 2
+        )
         clients = [socket.create_connection(service.name) for _ in range(3)]
         service.acceptor.resume()
         await until(lambda: service.acceptor.pending or not service.made.empty())
@@ -436,14 +438,22 @@ def test_pausing_from_the_protocol_factory_stops_at_once(loop, transports):
         service = tcp_service()
         clients = [socket.create_connection(service.name) for _ in range(3)]
         await service.start()
+        if transports == "fast":
+            real_factory = service.acceptor._protocol_factory
 
-        real = service.acceptor._loop.create_task
+            def factory():
+                service.acceptor.pause()
+                return real_factory()
 
-        def create_task(coroutine):
-            service.acceptor.pause()
-            return real(coroutine)
+            service.acceptor._protocol_factory = factory
+        else:
+            real = service.acceptor._loop.create_task
 
-        service.acceptor._loop = LoopWith(service.acceptor._loop, create_task)
+            def create_task(coroutine):
+                service.acceptor.pause()
+                return real(coroutine)
+
+            service.acceptor._loop = LoopWith(service.acceptor._loop, create_task)
         await service.made.get()
         await until_quiet()
         assert service.made.empty()
@@ -549,19 +559,20 @@ def test_a_connection_that_broke_in_the_queue_is_passed_over(loop, caplog):
 
 
 def refuse_accept(service, number, times=10**9):
-    """Make accept(2) fail: what it reports here cannot be brought about at will."""
+    """Make accepting fail: the errors that it reports here cannot be brought about at will."""
 
     class Refusing:
-        def __init__(self, sock):
-            self.sock, self.left = sock, times
+        def __init__(self, factory):
+            self.factory, self.left = factory, times
+            self.poller = factory.poller
 
-        def accept(self):
+        def accept(self, *arguments):
             self.left -= 1
             if self.left >= 0:
                 raise OSError(number, os.strerror(number))
-            return self.sock.accept()
+            return self.factory.accept(*arguments)
 
-    service.acceptor._sock = Refusing(service.sock)
+    service.acceptor._plain = Refusing(service.acceptor._plain)
 
 
 def reset(client):

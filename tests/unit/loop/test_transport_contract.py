@@ -6,6 +6,8 @@ from transport_rig import Recorder, make_rig
 from bascule.loop import resume_reading
 
 KINDS = [
+    "own on asyncio",
+    "own on uvloop",
     "asyncio",
     "uvloop",
     "aiofastnet",

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bascule.loop import new_event_loop
+from bascule.loop.plain import PlainFactory
+from bascule.loop.poller import Poller
 from support.transport import FakeLoop, FakeTransport
 
 DEADLINE = 20.0
@@ -152,7 +154,11 @@ class Sockets(Rig):
         self.received = bytearray()
         self.finished = False
         self.outgoing = b""
+        self.poller: Poller | None = None
         with socket.create_server(("127.0.0.1", 0)) as listener:
+            if name.startswith("own"):
+                self.poller = Poller(loop)
+                connect = PlainFactory(self.poller, listener).adopt
             self.sock = socket.socket()
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
             self.sock.connect(listener.getsockname())
@@ -258,6 +264,7 @@ class Sockets(Rig):
             self.until(lambda: self.protocol.lost)
         self.sock.close()
         self.settle()
+        assert self.poller is None or self.poller.fd == -1
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
 
@@ -308,6 +315,8 @@ def make_rig(name: str, tls: Any, protocol: Recorder) -> Any:
     """The kind of transport that `name` says."""
     if name.startswith("double"):
         return Double(name, protocol)
+    if name.startswith("own on "):
+        return Sockets(name, new_event_loop(name.removeprefix("own on ")), protocol)
     kind, _, secured = name.partition(" ")
     loop: asyncio.AbstractEventLoop
     if kind == "aiofastnet":
