@@ -71,6 +71,7 @@ HOT_MODULES = (
     "bascule.interfaces.hybrid",
     "bascule.interfaces.static.conditions",
     "bascule.interfaces.static.files",
+    "bascule.interfaces.static.ranges",
     "bascule.interfaces.static.front",
     "bascule.interfaces.static.http",
     "bascule.connections.hub",

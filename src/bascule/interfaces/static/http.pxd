@@ -5,6 +5,7 @@ from bascule.interfaces.composite cimport CompositeInterface
 from bascule.interfaces.exchange cimport Carrier, Exchange, Interface
 from bascule.interfaces.static.conditions cimport evaluate, joined, may_send_part, single
 from bascule.interfaces.static.files cimport File, Files, Variant
+from bascule.interfaces.static.ranges cimport Part, parse_range
 from bascule.loop cimport page_cache
 from bascule.protocols.events cimport Request
 
@@ -30,7 +31,7 @@ cdef class StaticExchange(WithoutApplication):
     cdef int fd
     cdef int tries
     cdef list steps
-    cdef object held_back
+    cdef Part held_back
     cdef bytes closing
     cdef bint reading
     cdef bint begun

@@ -430,7 +430,7 @@ class StaticExchange(WithoutApplication):
     def read(self, status: int, head: Fields, steps: "Sequence[Step]") -> None:
         """Read a small content whole: on the loop if it is in the page cache, else in a thread."""
         parts = [step for step in steps if isinstance(step, Part)]
-        whole = parts == [Part(0, self.variant.size)]
+        whole = len(parts) == 1 and parts[0].size == self.variant.size
 
         def answer(data: "list[bytes]") -> None:
             if self.has_changed() or any(map(is_short, data, parts)):

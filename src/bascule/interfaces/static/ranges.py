@@ -17,7 +17,6 @@ RANGE = re.compile(rb"(?P<first>[0-9]{1,19})?-(?P<last>[0-9]{1,19})?")
 UNIT = b"bytes"
 
 
-@dataclass(frozen=True, slots=True)
 class Part:
     """Bytes of a file, from `start` on.
 
@@ -25,8 +24,20 @@ class Part:
     size: how many there are, never 0.
     """
 
-    start: int
-    size: int
+    __slots__ = ("size", "start")
+
+    def __init__(self, start: int, size: int) -> None:
+        self.start = start
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"Part({self.start}, {self.size})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and (self.start, self.size) == (other.start, other.size)
+
+    def __hash__(self) -> int:
+        return hash((self.start, self.size))
 
     @property
     def end(self) -> int:
