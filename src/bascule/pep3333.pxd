@@ -8,7 +8,7 @@ cdef dict FIELD_NAMES
 
 cpdef tuple read_status(object status)
 cdef tuple learn_status(object status)
-@cython.locals(encoded=bytes, data=bytes)
+@cython.locals(encoded=bytes, text=str, data=bytes)
 cpdef tuple encode_field(object name, object value)
 @cython.locals(environ=dict)
 cpdef dict base_environ(str scheme, object server, object client, bint multithread, bint multiprocess)

@@ -90,7 +90,11 @@ def encode_field(name: str, value: str) -> tuple[bytes, bytes]:
             encoded = name.encode("latin-1")
             if len(ENCODED_NAMES) < REMEMBERED:
                 ENCODED_NAMES[name] = encoded
-        data = value.encode("latin-1")
+        if type(value) is str:
+            text = value
+            data = text.encode("latin-1")
+        else:
+            data = value.encode("latin-1")
     except (AttributeError, UnicodeEncodeError):
         raise ResponseError(f"header {name!r}: {value!r} is not latin-1 text") from None
     if 10 in data or 13 in data or 0 in data:

@@ -21,6 +21,9 @@ cdef class AsgiCall(FirstStepCall):
     cpdef Wakeup wait_first(self)
     cpdef log_failure(self, str what, object error)
 
+cdef dict ASGI
+cdef int PERCENT
+
 cdef class AsgiCaller(Interface):
     cdef public object app
     cdef public object loop
@@ -32,10 +35,14 @@ cdef class AsgiCaller(Interface):
     cdef public object stopping
     cdef public dict extensions
     cdef public dict websocket_extensions
+    cdef public dict http_scope
+    cdef public dict websocket_scope
     cdef public bint tls
     cdef StepRunner runner
 
+    @cython.locals(offered=dict, content=dict)
     cpdef dict offer(self, dict extensions)
     cdef begin_task(self, AsgiCall call)
-    @cython.locals(raw_path=bytes, stripped=str, root_path=str)
-    cpdef scope(self, str kind, Request request, Endpoint endpoint, dict extensions)
+    cdef dict scope_template(self, str kind)
+    @cython.locals(raw_path=bytes, path=str, stripped=str, scope=dict, state=dict)
+    cpdef dict scope(self, dict template, Request request, Endpoint endpoint, dict extensions)

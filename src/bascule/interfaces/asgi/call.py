@@ -44,6 +44,7 @@ logger = logging.getLogger("bascule.asgi")
 ASGI_VERSION = "3.0"
 # The reason for this version is in http.py.
 HTTP_SPEC_VERSION = "2.3"
+ASGI = {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION}
 WEBSOCKET_SPEC_VERSION = "2.5"
 
 PERCENT = 0x25
@@ -193,6 +194,7 @@ class AsgiCaller(Interface):
     started: the calls that did not return in their first step, and with them their tasks.
     extensions: the extensions that HTTP scopes announce; each scope has a copy.
     stopping: whether the server stops.
+    http_scope, websocket_scope: templates that scopes are copied from.
     root_path: the path of the application for clients: the prefix that a proxy has `stripped`
         from each path, then the path at which the application is `mounted` here.
     """
@@ -200,6 +202,7 @@ class AsgiCaller(Interface):
     __slots__ = (
         "app",
         "extensions",
+        "http_scope",
         "loop",
         "mounted",
         "root_path",
@@ -210,6 +213,7 @@ class AsgiCaller(Interface):
         "stripped",
         "tls",
         "websocket_extensions",
+        "websocket_scope",
     )
 
     def __init__(
@@ -231,6 +235,8 @@ class AsgiCaller(Interface):
         self.mounted = mounted
         self.root_path = plan.root_path + mounted
         self.state = state
+        self.http_scope = self.scope_template("http")
+        self.websocket_scope = self.scope_template("websocket")
         self.started: set[AsgiCall] = set()
         # The context that each call starts from. A task would copy the context it is made in,
         # which may be that of another call: callbacks of a transport run in the context that
@@ -250,11 +256,32 @@ class AsgiCaller(Interface):
     def offer(self, extensions: Extensions) -> Extensions:
         """Return the extensions for one scope. They are new for each scope, because the
         application may add to them."""
-        offered = {}
+        offered = extensions.copy()
         for name, content in extensions.items():
             # Nearly all are empty, and an empty one is cheaper to make than to copy.
             offered[name] = content.copy() if content else {}
         return offered
+
+    def scope_template(self, kind: str) -> dict[str, Any]:
+        """Return a scope with a place for every key. Its copies need not grow."""
+        scope: dict[str, Any] = {
+            "type": kind,
+            "asgi": ASGI,
+            "http_version": "1.1",
+            "scheme": "",
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "root_path": self.root_path,
+            "headers": [],
+            "client": None,
+            "server": None,
+            "extensions": None,
+        }
+        scope["method" if kind == "http" else "subprotocols"] = None
+        if self.state is not None:
+            scope["state"] = None
+        return scope
 
     def begin_task(self, call: AsgiCall) -> None:
         """Run the first step of the call now, and leave the rest, if there is any, to the loop."""
@@ -264,42 +291,44 @@ class AsgiCaller(Interface):
             self.started.add(call)
 
     def scope(
-        self, kind: str, request: Request, endpoint: Endpoint, extensions: Extensions
+        self,
+        template: dict[str, Any],
+        request: Request,
+        endpoint: Endpoint,
+        extensions: Extensions,
     ) -> Scope:
-        """Return the part that the scopes of HTTP and of WebSockets share; the call adds the
-        rest."""
+        """Return a scope with the part that HTTP and WebSockets share; the call adds the rest."""
         raw_path = request.path
         if PERCENT in raw_path:
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         else:
             path = raw_path.decode("ascii")
-        stripped, root_path = self.stripped, self.root_path
+        scope = template.copy()
+        stripped = self.stripped
         if request.root_path:
             # The proxy describes this request, the setting describes all requests.
             stripped = request.root_path
-            root_path = stripped + self.mounted
+            scope["root_path"] = stripped + self.mounted
         if stripped:
             path = stripped + path
-        scope: Scope = {
-            "type": kind,
-            "asgi": {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION},
-            "http_version": request.http_version,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": request.query,
-            "root_path": root_path,
-            "headers": request.fields,
-            "client": endpoint.client,
-            "server": endpoint.server,
-            "extensions": extensions,
-        }
+        scope["asgi"] = ASGI.copy()
+        if request.http_version != "1.1":
+            scope["http_version"] = request.http_version
+        scope["path"] = path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = request.query
+        scope["headers"] = request.fields
+        scope["client"] = endpoint.client
+        scope["server"] = endpoint.server
+        scope["extensions"] = extensions
         if endpoint.tls is not None and self.tls:
             extensions["tls"] = {
                 key: list(value) if type(value) is list else value
                 for key, value in endpoint.tls.items()
             }
-        if self.state is not None:
-            scope["state"] = self.state.copy()
+        state = self.state
+        if state is not None:
+            scope["state"] = state.copy()
         return scope
 
     def calls(self) -> list[Exchange]:

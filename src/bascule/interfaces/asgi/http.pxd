@@ -41,9 +41,9 @@ cdef class AsgiExchange(AsgiCall):
     cdef double quiet_time(self) except -1
     cdef bint is_event_stream(self) except -1
     cdef end_for_stop(self)
-    cdef keep_head(self, object message)
+    cdef keep_head(self, dict message)
     @cython.locals(step=int)
-    cdef send_body(self, object message)
+    cdef send_body(self, dict message)
     cdef int body_step(self, bint more) except -1
     cdef send_head(self, int step, bytes body)
     cdef drop_body(self)

@@ -144,7 +144,7 @@ class AsgiExchange(AsgiCall):
         endpoint = self.ends()
         interface = self.interface
         extensions = interface.offer(interface.extensions)
-        scope = interface.scope("http", self.request, endpoint, extensions)
+        scope = interface.scope(interface.http_scope, self.request, endpoint, extensions)
         scope["method"] = self.request.method
         scope["scheme"] = endpoint.scheme
         return scope
@@ -313,15 +313,17 @@ class AsgiExchange(AsgiCall):
 
     def send(self, message: Message) -> ReadyAwaitable | DrainAwaitable | YieldAwaitable:
         """ASGI `send`. Raises ClientDisconnected, ResponseError or RuntimeError at the call."""
+        if type(message) is not dict:
+            message = dict(message)
         kind = message["type"]
         state = self.state
         if self.disconnected or state == DROPPING:
             dropped: ReadyAwaitable | YieldAwaitable = self.drop_message(kind, message)
             return dropped
-        if kind == "http.response.body" and self.allows(BODY):
-            self.send_body(message)
-        elif kind == "http.response.start" and self.allows(HEAD):
+        if state == IDLE and kind == "http.response.start":
             self.keep_head(message)
+        elif kind == "http.response.body" and self.allows(BODY):
+            self.send_body(message)
         else:
             self.send_other(kind, message)
         if self.state < COMPLETE and self.carrier.congested:

@@ -93,7 +93,7 @@ class AsgiWebSocket(AsgiCall):
         endpoint = self.ends()
         interface = self.interface
         extensions = interface.offer(interface.websocket_extensions)
-        scope = interface.scope("websocket", self.request, endpoint, extensions)
+        scope = interface.scope(interface.websocket_scope, self.request, endpoint, extensions)
         scope["asgi"]["spec_version"] = WEBSOCKET_SPEC_VERSION
         scope["scheme"] = "wss" if endpoint.scheme == "https" else "ws"
         offer = self.request.websocket

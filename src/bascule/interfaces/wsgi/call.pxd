@@ -7,6 +7,7 @@ from bascule.interfaces.responding cimport RespondingExchange
 from bascule.interfaces.wsgi.pool cimport ThreadPool
 from bascule.pep3333 cimport close, encode_field, join, read_status
 from bascule.protocols.events cimport Request
+from bascule.protocols.headers cimport parse_length
 
 cdef object END
 cdef object LIST_ITERATOR
@@ -15,6 +16,7 @@ cdef int BROKEN
 cdef int COMPLETE
 cdef int HEAD_KEPT
 cdef int IDLE
+cdef int NO_LENGTH
 cdef int SENDING
 
 cdef class WsgiExchange(RespondingExchange):
@@ -38,6 +40,8 @@ cdef class WsgiExchange(RespondingExchange):
     cpdef put_failure(self)
     @cython.locals(request=Request)
     cdef dict environ(self, object body)
+    @cython.locals(field=tuple, encoded=bytes, length=cython.longlong)
+    cdef keep_head(self, object status, object headers)
     cdef call(self, object body)
     cpdef invoke(self, dict environ)
     cpdef pull(self, ResultIterator result)

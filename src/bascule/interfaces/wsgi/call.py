@@ -31,16 +31,25 @@ from bascule.interfaces.wsgi.plan import WsgiPlan
 from bascule.interfaces.wsgi.pool import ThreadPool
 from bascule.pep3333 import FileWrapper, close, encode_field, join, kernel_file, read_status
 from bascule.protocols.events import Request
+from bascule.protocols.headers import NO_LENGTH, parse_length
 from bascule.types import Environ, ExcInfo, WSGIApp
 
 logger = logging.getLogger("bascule.wsgi")
 
-NO_LENGTH = -1
 # In the environ where the project has an ASGI side, and with it WebSockets, for views to check.
 BESIDE_ASGI = "bascule.hybrid"
 # Follows the last piece of a result.
 END: Any = object()
 LIST_ITERATOR: type = type(iter([]))
+# Keys that `WsgiExchange.environ` has values for. A lookup by the same object as in the dictionary
+# is cheaper than one by an equal text, so this module puts the keys into the common part.
+OF_CALLS = (
+    "wsgi.input",
+    "wsgi.early_hints",
+    "bascule.client_disconnected",
+    "waitress.client_disconnected",
+    "bascule.queue_time",
+)
 WAITED_TOO_LONG = b"the request has waited for too long\n"
 TOO_MANY_WAIT = b"too many requests are waiting\n"
 # Empty pieces that are taken after a complete body, so that the code after them runs.
@@ -129,22 +138,20 @@ class WsgiExchange(RespondingExchange):
     def environ(self, body: Any) -> Environ:
         """Return the environ with `wsgi.input` reading from `body`."""
         interface = self.interface
+        request = self.request
         environ = request_environ(
-            interface.environ_base(self.ends()),
-            self.request,
-            interface.root_path,
-            interface.mounted,
+            interface.environ_base(self.ends()), request, interface.root_path, interface.mounted
         )
         environ["wsgi.input"] = body
-        request = self.request
         if self.body_ended and request.content_length < 0 and not request.ended:
             # The body came without a length, and was collected (body.py).
             environ["CONTENT_LENGTH"] = str(self.body_size)
             environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["wsgi.early_hints"] = self.early_hints
         # The second name is Waitress's, which applications know.
-        environ["bascule.client_disconnected"] = self.is_disconnected
-        environ["waitress.client_disconnected"] = self.is_disconnected
+        is_disconnected = self.is_disconnected
+        environ["bascule.client_disconnected"] = is_disconnected
+        environ["waitress.client_disconnected"] = is_disconnected
         environ["bascule.queue_time"] = self.waited
         if interface.beside_asgi:
             environ[BESIDE_ASGI] = True
@@ -172,19 +179,25 @@ class WsgiExchange(RespondingExchange):
                 exc_info = None
         elif self.stage != IDLE:
             raise ResponseError("start_response was called a second time without exc_info")
+        self.keep_head(status, headers)
+        return self.write
+
+    def keep_head(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Keep the head of the response as bytes."""
         known = read_status(status)
         fields: list[tuple[bytes, bytes]] = []
         length = NO_LENGTH
         for name, value in headers:
             field = encode_field(name, value)
-            if len(field[0]) == 14 and field[0].lower() == b"content-length":
-                length = read_length(field[1])
+            encoded = field[0]
+            if len(encoded) == 14 and encoded.lower() == b"content-length":
+                # The engine refuses a malformed one.
+                length = parse_length(field[1])
             fields.append(field)
         self.status, self.reason = known
         self.fields = fields
         self.length = length
         self.stage = HEAD_KEPT
-        return self.write
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body; the `write()` callable that start_response returns."""
@@ -449,6 +462,8 @@ class WsgiCaller(Interface):
                 endpoint, self.pool is not None, self.multiprocess
             )
             base["bascule.stopping"] = self.stopping
+            for key in OF_CALLS:
+                base[key] = None
         return base
 
     def has_busy_threads(self) -> bool:
@@ -505,9 +520,3 @@ class ResultIterator:
             # Not made at once: a result that cannot be iterated may have a close() all the same.
             self.iterator = iter(self.iterable)
         return next(self.iterator, END)
-
-
-def read_length(value: bytes) -> int:
-    """Return the declared length, which shows when the body is complete. The engine refuses a
-    malformed one."""
-    return int(value) if value.isdigit() and len(value) < 19 else NO_LENGTH

@@ -11,6 +11,16 @@ from bascule.protocols.events import Request
 from bascule.types import Environ
 
 PERCENT = 0x25
+# Keys that each request has, most of them with a value of its own.
+OF_REQUESTS = (
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SERVER_PROTOCOL",
+)
 
 
 def connection_environ(endpoint: Endpoint, multithread: bool, multiprocess: bool) -> Environ:
@@ -19,6 +29,11 @@ def connection_environ(endpoint: Endpoint, multithread: bool, multiprocess: bool
         endpoint.scheme, endpoint.server, endpoint.client, multithread, multiprocess
     )
     environ["SERVER_SOFTWARE"] = "bascule"
+    for key in OF_REQUESTS:
+        # A place for each: a copy of the dictionary then has room for header fields as well, and
+        # need not grow.
+        environ[key] = ""
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1"
     if endpoint.client is None:
         environ["REMOTE_ADDR"] = ""
     if endpoint.tls_environ:
@@ -49,10 +64,13 @@ def request_environ(base: Environ, request: Request, root_path: str, mounted: st
     if mounted:
         path_info = strip_root(path_info, mounted)
     environ["REQUEST_METHOD"] = request.method
-    environ["SCRIPT_NAME"] = root_path + mounted
+    if root_path or mounted:
+        environ["SCRIPT_NAME"] = root_path + mounted
     environ["PATH_INFO"] = path_info
-    environ["QUERY_STRING"] = request.query.decode("latin-1")
+    if request.query:
+        environ["QUERY_STRING"] = request.query.decode("latin-1")
     environ["RAW_URI"] = environ["REQUEST_URI"] = request.target.decode("latin-1")
-    environ["SERVER_PROTOCOL"] = "HTTP/" + request.http_version
+    if request.http_version != "1.1":
+        environ["SERVER_PROTOCOL"] = "HTTP/" + request.http_version
     add_fields(environ, request.fields)
     return environ
