@@ -4,7 +4,7 @@
     unix:PATH      a UNIX socket; unix:@NAME is in Linux's abstract namespace
     fd://N         a listening socket that this process inherits
 
-    tcp://HOST:PORT, tls+tcp://HOST:PORT, unix+tcp:PATH, fd+tcp://N, udp://HOST:PORT
+    tcp://HOST:PORT, tls+tcp://HOST:PORT, unix+tcp:PATH, fd+tcp://N, udp://HOST:PORT, fd+udp://N
                    the same for what does not speak HTTP
 
 A text that is nearly an address is refused with a hint at the right one. A name server or the
@@ -61,7 +61,8 @@ TLS_TCP = "tls+tcp"
 UNIX_TCP = "unix+tcp"
 FD_TCP = "fd+tcp"
 UDP = "udp"
-SCHEMES = (TCP, TLS_TCP, UNIX_TCP, FD_TCP, UDP)
+FD_UDP = "fd+udp"
+SCHEMES = (TCP, TLS_TCP, UNIX_TCP, FD_TCP, UDP, FD_UDP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class ListenAddress:
         if isinstance(address, FDAddress):
             return f"{self.scheme}://{address.fd}"
         return f"{self.scheme}://{address}"
+
+    @property
+    def has_datagrams(self) -> bool:
+        """Whether clients send datagrams, and do not connect."""
+        return self.scheme in (UDP, FD_UDP)
 
     @property
     def is_encrypted(self) -> bool:
@@ -124,9 +130,9 @@ def parse_listen_address(text: str) -> ListenAddress:
     if not colon or scheme not in SCHEMES:
         raise ValueError(
             f"{text!r} does not begin with a scheme; give tcp://HOST:PORT, tls+tcp://HOST:PORT, "
-            "unix+tcp:PATH, fd+tcp://N or udp://HOST:PORT"
+            "unix+tcp:PATH, fd+tcp://N, udp://HOST:PORT or fd+udp://N"
         )
-    if scheme in (UNIX_TCP, FD_TCP):
+    if scheme in (UNIX_TCP, FD_TCP, FD_UDP):
         return ListenAddress(scheme, parse_address(f"{scheme.partition('+')[0]}:{rest}"))
     if not rest.startswith("//"):
         raise ValueError(f"{text!r} is not {scheme}://HOST:PORT")

@@ -1,6 +1,7 @@
 """TCP and UDP of `--listen` on real processes: addresses, TLS, reloads, upgrades, Channels."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,26 +113,66 @@ def test_an_address_in_use() -> None:
 
 
 def test_sockets_of_systemd() -> None:
-    """The one that --listen names is for TCP, the other for HTTP."""
+    """Those that --listen names are for TCP and UDP, the other for HTTP."""
     with (
         socket.create_server(("127.0.0.1", 0)) as http,
         socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
     ):
+        udp.bind(("127.0.0.1", 0))
         # As systemd starts a program: descriptors from 3 on, and its own process ID.
         start = (
-            "import os, sys; http, tcp = map(int, sys.argv[1:3]); a, b = os.dup(http), os.dup(tcp)"
-            "; os.dup2(a, 13); os.dup2(b, 14); os.dup2(13, 3); os.dup2(14, 4)"
-            "; os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()))"
+            "import os, sys; given = [os.dup2(int(one), 20 + n) for n, one in"
+            " enumerate(sys.argv[1:])]; [os.dup2(one, one - 17) for one in given]"
+            "; os.environ.update(LISTEN_FDS='3', LISTEN_PID=str(os.getpid()))"
             "; os.execv(sys.executable, [sys.executable, '-m', 'bascule', 'serve',"
-            " 'process_tcp:app', '--listen', 'fd+tcp://4'])"
+            " 'process_tcp:app', '--listen', 'fd+tcp://4', '--listen', 'fd+udp://5'])"
         )
-        for sock in (http, tcp):
-            sock.set_inheritable(True)
-        words = [sys.executable, "-c", start, str(http.fileno()), str(tcp.fileno())]
-        with process(words, (http.fileno(), tcp.fileno())) as server:
+        fds = tuple(sock.fileno() for sock in (http, tcp, udp))
+        with process([sys.executable, "-c", start, *map(str, fds)], fds) as server:
             assert asked(tcp.getsockname()[1], b"one").startswith(b"one ")
             assert exchange(http.getsockname()[1], "GET", "/").body == b"hello"
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(DEADLINE)
+                client.sendto(b"two", udp.getsockname())
+                assert client.recv(100).startswith(b"two ")
             assert server.stop() == 0
+            assert f"listening on udp://127.0.0.1:{udp.getsockname()[1]}" in server.output()
+
+
+@pytest.mark.parametrize("scheme", ["fd+tcp", "fd+udp"])
+def test_an_inherited_socket_of_another_kind(scheme: str) -> None:
+    kind = socket.SOCK_STREAM if scheme == "fd+udp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        listen = f"{scheme}://{sock.fileno()}"
+        words = [sys.executable, "-m", "bascule", "serve", APP, "--port", "0", "--listen", listen]
+        done = subprocess.run(
+            words, cwd=APPS, pass_fds=(sock.fileno(),), capture_output=True, text=True,
+            timeout=DEADLINE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    wrong = "is not a socket of UDP" if scheme == "fd+udp" else "not a stream socket"
+    assert wrong in done.stderr
+
+
+def test_a_reloader_passes_the_sockets_on() -> None:
+    with started("dev", APP, "--port", "0", *LISTEN, "--reload-dir", ".", cwd=APPS) as server:
+        assert asked(port_of(server), b"one").startswith(b"one ")
+        assert server.stop() == 0
+
+
+@pytest.mark.skipif(shutil.which("logger") is None, reason="util-linux is not here")
+@pytest.mark.parametrize("scheme", ["tcp", "udp"])
+def test_syslog_of_logger(scheme: str) -> None:
+    """The lines of a program that knows nothing of Bascule."""
+    with running(APP, "--listen", f"{scheme}://127.0.0.1:0", cwd=APPS) as server:
+        port = port_of(server, scheme)
+        words = ["logger", f"--{scheme}", "--server", "127.0.0.1", "--port", str(port)]
+        subprocess.run([*words, "a line of syslog"], timeout=DEADLINE, check=True)
+        server.wait_for_output("a line of syslog")
+        assert "seen <13>1 " in server.output()
+        assert server.stop() == 0
 
 
 @contextmanager

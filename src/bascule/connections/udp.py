@@ -105,7 +105,7 @@ class UdpSocket(UdpCarrier):
 
     def begin(self) -> None:
         """Call the application."""
-        if self.closed or (self.call is not None and self.call.is_running()):
+        if self.closed or (self.call is not None and not self.call.has_returned):
             return
         self.called_at = self.hub.now
         self.call = UdpCall(self.interface, self, self.address, self.seconds)
@@ -194,7 +194,7 @@ class UdpSocket(UdpCarrier):
 
     def tick(self) -> None:
         """Call an application again that has returned, and report what the kernel has dropped."""
-        if self.call is not None and not self.draining and not self.call.is_running():
+        if self.call is not None and not self.draining and self.call.has_returned:
             since = self.hub.now - self.called_at
             if since >= self.pause_of_calls:
                 lasted = since >= CALLED_AGAIN_AT_LAST
@@ -229,7 +229,7 @@ class UdpSocket(UdpCarrier):
         self.pause()
         self.take(TAKEN_AT_STOP)
         self.draining = True
-        if self.call is not None and self.call.is_running():
+        if self.call is not None and not self.call.has_returned:
             self.call.stop()
 
     def abort(self) -> None:

@@ -251,8 +251,8 @@ class Declared:
         TCP,
         "Give connections that do not speak HTTP, and datagrams, to an ASGI application: "
         "tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET, "
-        "fd+tcp://N=TARGET or udp://HOST:PORT=TARGET. Without =TARGET the main application gets "
-        "them, as scopes of the type tcp or udp. May be given several times.",
+        "fd+tcp://N=TARGET, udp://HOST:PORT=TARGET or fd+udp://N=TARGET. Without =TARGET the main "
+        "application gets them, as scopes of the type tcp or udp. May be given several times.",
     )
     tcp_alpn = Option(
         Words(Text("NAME"), ","),

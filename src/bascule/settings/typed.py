@@ -98,8 +98,8 @@ class Options(TypedDict, total=False):
 
     listen: str | Sequence[str]
     """Give connections that do not speak HTTP, and datagrams, to an ASGI application:
-    tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET, fd+tcp://N=TARGET or
-    udp://HOST:PORT=TARGET."""
+    tcp://HOST:PORT=TARGET, tls+tcp://HOST:PORT=TARGET, unix+tcp:PATH=TARGET, fd+tcp://N=TARGET,
+    udp://HOST:PORT=TARGET or fd+udp://N=TARGET."""
 
     tcp_alpn: str | Sequence[str]
     """The protocols that tls+tcp:// offers in its TLS handshake, the preferred one first (ALPN,

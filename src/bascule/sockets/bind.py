@@ -167,10 +167,12 @@ def _reason(exc: Exception) -> str:
     return getattr(exc, "strerror", None) or str(exc)
 
 
-def adopt(address: FDAddress) -> socket.socket:
+def adopt(address: FDAddress, datagrams: bool = False) -> socket.socket:
     """Take over a listening socket that another program opened (systemd, a supervisor, a test).
 
     Its own backlog stays. A descriptor that is refused is left open: it was not ours.
+
+    datagrams: it is to be a bound socket of UDP.
     """
     try:
         mode = os.fstat(address.fd).st_mode
@@ -186,7 +188,14 @@ def adopt(address: FDAddress) -> socket.socket:
         )
     sock = socket.socket(fileno=address.fd)
     stream = sock.type == socket.SOCK_STREAM
-    if not stream or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    if datagrams:
+        if sock.type != socket.SOCK_DGRAM or sock.family == socket.AF_UNIX:
+            sock.detach()
+            raise BindError(
+                f"cannot listen on {address}: file descriptor {address.fd} is not a socket of "
+                "UDP.\nsystemd: ListenDatagram=HOST:PORT."
+            )
+    elif not stream or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.detach()
         raise BindError(
             f"cannot listen on {address}: file descriptor {address.fd} is a socket, "

@@ -69,9 +69,9 @@ def _open(listen: ListenAddress, backlog: int) -> list[NamedListener]:
         listener.name = name
         return [listener]
     if isinstance(address, FDAddress):
-        return [named(adopt(address), name)]
+        return [named(adopt(address, listen.has_datagrams), name)]
     option = f"--listen {listen.scheme}://"
-    opened = open_tcp_listeners(address, None if listen.scheme == UDP else backlog, option)
+    opened = open_tcp_listeners(address, None if listen.has_datagrams else backlog, option)
     return [named(sock, name) for sock in opened]
 
 
@@ -85,9 +85,9 @@ def describe(listener: socket.socket, scheme: str) -> str:
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"{UNIX_TCP}:{unix_name(name)}"
-    scheme = listener.name.partition(":")[0]
-    if scheme not in (TLS_TCP, UDP):
-        scheme = TCP
+    scheme = TLS_TCP if listener.name.startswith(f"{TLS_TCP}:") else TCP
+    if listener.type == socket.SOCK_DGRAM:
+        scheme = UDP
     return f"{scheme}://{TCPAddress(name[0], name[1])}"
 
 

@@ -47,9 +47,10 @@ class UdpCall(AsgiCall):
     """One call of an ASGI application for a UDP socket.
 
     seconds: that the application has from udp.stopping on.
+    has_returned: the application has; it may be called again.
     """
 
-    __slots__ = ("in_place", "seconds", "stop_due", "stopping", "udp")
+    __slots__ = ("has_returned", "in_place", "seconds", "stop_due", "stopping", "udp")
 
     def __init__(
         self, interface: AsgiCaller, carrier: UdpCarrier, address: str, seconds: float
@@ -73,7 +74,7 @@ class UdpCall(AsgiCall):
         self.state = 0
         self.seconds = seconds
         self.stop_due = self.stopping = False
-        self.in_place = False
+        self.in_place = self.has_returned = False
 
     def start(self) -> None:
         """Call the application in a task of its own. As a WebSocket, it is no request under
@@ -84,6 +85,7 @@ class UdpCall(AsgiCall):
     def note_return(self) -> None:
         """The application runs no more."""
         self.interface.switched -= 1
+        self.has_returned = True
         AsgiCall.note_return(self)
 
     def scope(self) -> Scope:
