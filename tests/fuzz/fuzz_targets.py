@@ -72,7 +72,7 @@ def http1_waiting(data: bytes) -> None:
     engine.receive_data(data)
     outcome = Outcome()
     take_events(engine, outcome, early=False)
-    if engine.in_head:
+    if engine.in_head():
         lines = engine.take_rest().split(b"\r\n")
         assert len(lines[0].removesuffix(b"\r")) <= LIMITS.request_line
         # The request line is none, nor is what has not ended yet.

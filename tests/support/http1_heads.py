@@ -74,7 +74,7 @@ def heads(seed: int, count: int) -> Iterator[bytes]:
         if number % 2:
             for _ in range(chance.randint(1, 3)):
                 head = accident(chance, head)
-        yield head.partition(END)[0] + END
+        yield (head + END).partition(END)[0] + END
 
 
 def mostly_first(chance: random.Random, words: list[bytes]) -> bytes:

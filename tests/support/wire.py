@@ -218,7 +218,7 @@ def feed(engine: Http1Engine, pieces: Iterator[bytes], *, early: bool = False) -
     for piece in pieces:
         engine.receive_data(piece)
         take_events(engine, outcome, early)
-        outcome.most_buffered = max(outcome.most_buffered, engine.buffered)
+        outcome.most_buffered = max(outcome.most_buffered, engine.buffered())
     engine.receive_eof()
     take_events(engine, outcome, early)
     return outcome
@@ -263,5 +263,5 @@ def as_exchanged(request: Request) -> Exchanged:
 
 def answer(engine: Http1Engine, request: Exchanged) -> None:
     engine.send_head(200, [(b"content-length", b"0")], b"", True)
-    assert engine.response_complete
-    request.keep_alive = engine.keep_alive
+    assert engine.response_complete()
+    request.keep_alive = engine.keep_alive()

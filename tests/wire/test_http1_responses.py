@@ -123,8 +123,8 @@ def test_h11_reads_what_was_answered(answer: Answer) -> None:
     engine.receive_data(answer.request)
     engine.next_event()
     data = write(engine, answer)
-    assert engine.response_complete
-    assert engine.keep_alive == answer.stays_open
+    assert engine.response_complete()
+    assert engine.keep_alive() == answer.stays_open
 
     client = h11.Connection(h11.CLIENT)
     heard = listen(client, answer, data)

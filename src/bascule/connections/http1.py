@@ -88,7 +88,7 @@ class Http1Connection(RequestCarrier):
         self.engine.receive_data(data)
         if not self.pumping and not transport.turn_due:
             self.pump()
-        if self.engine.buffered > READ_AHEAD:
+        if self.engine.buffered() > READ_AHEAD:
             self.regulate_reading()
 
     def eof_received(self) -> bool:
@@ -146,7 +146,7 @@ class Http1Connection(RequestCarrier):
         self.pumping = True
         try:
             while left:
-                if transport.writing_paused and self.exchange is None and engine.body_ended:
+                if transport.writing_paused and self.exchange is None and engine.body_ended():
                     # A client that does not read its answers gets no more of them.
                     break
                 event = engine.next_event()
@@ -217,7 +217,7 @@ class Http1Connection(RequestCarrier):
     def rest(self) -> None:
         """Nothing is under way: set the deadline for what may come."""
         hub, transport = self.hub, self.transport
-        if self.engine.in_head:
+        if self.engine.in_head():
             if transport.phase != HEAD:
                 if transport.phase != FRESH:
                     transport.deadline = hub.now + hub.deadlines.request_head
@@ -242,7 +242,7 @@ class Http1Connection(RequestCarrier):
         engine = self.engine
         data = engine.send_head(status, fields, body, end, reason)
         self.status = status
-        if self.hub.access is not None and engine.has_body:
+        if self.hub.access is not None and engine.has_body():
             self.bytes_sent = len(body)
         transport = self.transport
         transport.write(data)
@@ -397,9 +397,9 @@ class Http1Connection(RequestCarrier):
         """The response is complete: free the connection for the next exchange, or close it."""
         engine, transport = self.engine, self.transport
         self.unstarted = None
-        self.end(engine.dropped_body)
-        if not engine.keep_alive:
-            if transport.finished_at or (engine.body_ended and not engine.buffered):
+        self.end(engine.dropped_body())
+        if not engine.keep_alive():
+            if transport.finished_at or (engine.body_ended() and not engine.buffered()):
                 transport.close()
             else:
                 self.linger()
@@ -407,7 +407,7 @@ class Http1Connection(RequestCarrier):
         self.held = False
         if self.pumping:
             return
-        if engine.body_ended and not engine.buffered and not transport.finished_at:
+        if engine.body_ended() and not engine.buffered() and not transport.finished_at:
             self.rest()
         else:
             # Not here: this may be inside a task, and the next exchange begins in a task of its
@@ -419,8 +419,8 @@ class Http1Connection(RequestCarrier):
     def has_responded(self) -> bool:
         """Also of a complete response, while it is the rest of its request's body that comes."""
         engine = self.engine
-        started: bool = engine.response_started
-        return started and (engine.request is not None or not engine.response_complete)
+        started: bool = engine.response_started()
+        return started and (engine.request is not None or not engine.response_complete())
 
     def send_refusal(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
         engine = self.engine
@@ -436,7 +436,7 @@ class Http1Connection(RequestCarrier):
 
     def cut_short(self) -> None:
         self.unstarted = None
-        if self.engine.response_complete:
+        if self.engine.response_complete():
             # It is the rest of its body that is refused. A request has one final response (RFC
             # 9110 section 15): another would be taken for the answer to the next.
             self.linger()
@@ -446,13 +446,13 @@ class Http1Connection(RequestCarrier):
     def linger(self) -> None:
         """Close, but not before the client has had time to read its response. Where the end of the
         connection is the end of the response, TLS has to close at once."""
-        self.transport.linger(not self.engine.ends_with_connection)
+        self.transport.linger(not self.engine.ends_with_connection())
 
     def regulate_reading(self) -> None:
         """Pause while the exchange holds its body, or while more is left over than may wait."""
         transport = self.transport
         waits = self.exchange is not None or transport.turn_due or transport.writing_paused
-        transport.regulate_reading(self.held or (waits and self.engine.buffered > READ_AHEAD))
+        transport.regulate_reading(self.held or (waits and self.engine.buffered() > READ_AHEAD))
 
     def drain(self) -> None:
         """The worker stops: close between requests; a client that has just connected gets a moment
@@ -462,7 +462,7 @@ class Http1Connection(RequestCarrier):
             transport.deadline = min(transport.deadline, hub.now + hub.deadlines.last_call)
         elif transport.phase == FRESH:
             transport.deadline = hub.now + hub.deadlines.first_call
-        elif transport.phase == BUSY and not self.engine.response_started:
+        elif transport.phase == BUSY and not self.engine.response_started():
             self.engine.stop_keep_alive()
 
     # Deadlines.
@@ -501,7 +501,7 @@ class Http1Connection(RequestCarrier):
             self.transport.close()
 
     def is_body_awaited(self) -> bool:
-        return not self.engine.body_ended
+        return not self.engine.body_ended()
 
     def is_body_held(self) -> bool:
         return self.transport.reading_paused or self.engine.waits_for_continue
@@ -509,7 +509,7 @@ class Http1Connection(RequestCarrier):
     def probe(self, exchange: Exchange) -> None:
         """Before the application works for a client that has gone. Every client ignores a 100 (RFC
         9110 section 15.2); where the client has gone, the second one breaks the connection."""
-        if not self.engine.response_started and exchange.waits_for_turn():
+        if not self.engine.response_started() and exchange.waits_for_turn():
             self.transport.write(self.engine.send_informational(100, []))
 
     def check_writes(self, now: float) -> None:

@@ -1,5 +1,9 @@
 # C layout of the events; the engine makes one for each request, so their attributes are plain struct members.
 
+import cython
+
+@cython.final
+@cython.freelist(8)
 cdef class Request:
     cdef public str method
     cdef public bytes target
@@ -15,6 +19,9 @@ cdef class Request:
     cdef public bint forwarding
     cdef public object endpoint
     cdef public str root_path
+
+    cdef fill(self, str method, bytes target, bytes path, bytes query, str http_version, list fields,
+              long long content_length, bint ended, bint expects_continue)
 
 cdef class BodyData:
     cdef public bytes data

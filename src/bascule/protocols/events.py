@@ -79,6 +79,32 @@ class Request:
         ended: bool,
         expects_continue: bool,
     ) -> None:
+        self.fill(
+            method,
+            target,
+            path,
+            query,
+            http_version,
+            fields,
+            content_length,
+            ended,
+            expects_continue,
+        )
+
+    def fill(
+        self,
+        method: str,
+        target: bytes,
+        path: bytes,
+        query: bytes,
+        http_version: str,
+        fields: list[tuple[bytes, bytes]],
+        content_length: int,
+        ended: bool,
+        expects_continue: bool,
+    ) -> None:
+        """Give every attribute its first value. An engine calls it of a request that `__new__` has
+        made, because the arguments of a class's call are Python objects."""
         self.method = method
         self.target = target
         self.path = path

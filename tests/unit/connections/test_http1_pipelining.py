@@ -89,7 +89,7 @@ def test_the_read_ahead_is_bounded(rig):
     for _ in range(2000):
         client.send(series)
     assert not client.reading
-    assert client.protocol.engine.buffered <= READ_AHEAD + len(series)
+    assert client.protocol.engine.buffered() <= READ_AHEAD + len(series)
     assert client.undelivered > 1000 * len(series)
     assert len(rig.calls) == 1
 

@@ -65,7 +65,7 @@ def test_the_read_ahead_is_bounded_while_requests_are_answered(answering):
     most = 0
     while not answering.rig.loop.is_at_rest:
         answering.rig.loop.turn()
-        most = max(most, client.protocol.engine.buffered)
+        most = max(most, client.protocol.engine.buffered())
     assert READ_AHEAD < most <= READ_AHEAD + len(piece)
     assert answering.calls == 8 * 500
     assert client.reading
@@ -154,7 +154,7 @@ def test_the_read_ahead_is_bounded_while_tiny_chunks_are_decoded(rig):
     most = total = 0
     while total < 20_000:
         rig.loop.turn()
-        most = max(most, client.protocol.engine.buffered)
+        most = max(most, client.protocol.engine.buffered())
         total = client.protocol.exchange.body_size
     assert READ_AHEAD < most <= READ_AHEAD + len(piece)
     rig.loop.settle()

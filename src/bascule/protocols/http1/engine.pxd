@@ -36,6 +36,9 @@ cdef class Http1Engine:
 
     cpdef receive_data(self, bytes data)
     cpdef receive_eof(self)
+    cpdef Py_ssize_t buffered(self) noexcept
+    cpdef bint in_head(self) noexcept
+    cpdef bint body_ended(self) noexcept
     @cython.locals(state=int)
     cpdef next_event(self)
     @cython.locals(buffer=bytes, size=Py_ssize_t, there=Py_ssize_t, end=Py_ssize_t, request=Request)
@@ -69,3 +72,9 @@ cdef class Http1Engine:
     cpdef begin_refusal(self)
     cpdef bytes take_unsent(self)
     cpdef stop_keep_alive(self)
+    cpdef bint response_started(self) noexcept
+    cpdef bint response_complete(self) noexcept
+    cpdef bint dropped_body(self) noexcept
+    cpdef bint has_body(self) noexcept
+    cpdef bint ends_with_connection(self) noexcept
+    cpdef bint keep_alive(self) noexcept

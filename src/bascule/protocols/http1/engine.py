@@ -122,17 +122,14 @@ class Http1Engine:
         """The peer will send no more; it may still read (half-close)."""
         self.eof = True
 
-    @property
     def buffered(self) -> int:
         """The number of bytes that were received and not taken yet."""
         return len(self.buffer) - self.position
 
-    @property
     def in_head(self) -> bool:
         """Part of a head has been received, but not all of it."""
         return self.state == HEAD and self.position < len(self.buffer)
 
-    @property
     def body_ended(self) -> bool:
         """The body of the current request has been received to its end."""
         return self.state >= ENDED
@@ -182,7 +179,12 @@ class Http1Engine:
             if end + EMPTY_LINE_SIZE - self.position > self.longest_head:
                 raise self.head_too_long()
         request = self.reader.read(buffer, self.position)
-        self.position = self.scanned = self.reader.end
+        end = self.reader.end
+        if end == size:
+            # An idle connection keeps nothing of its last head.
+            self.buffer = b""
+            end = 0
+        self.position = self.scanned = end
         self.blank_lines = 0
         self.begin_request(request)
         return request
@@ -402,30 +404,24 @@ class Http1Engine:
         self.writer.unsent = None
         return unsent
 
-    @property
     def response_started(self) -> bool:
         return self.writer.started
 
-    @property
     def response_complete(self) -> bool:
         return self.writer.complete
 
-    @property
     def dropped_body(self) -> bool:
         """The application sent a body with a status that cannot have one."""
         return self.writer.dropped_body
 
-    @property
     def has_body(self) -> bool:
         """The response has a body on the wire: not to HEAD, not 204 or 304."""
         return self.writer.has_body()
 
-    @property
     def ends_with_connection(self) -> bool:
         """The end of the connection is the end of the response."""
         return self.writer.ends_with_connection()
 
-    @property
     def keep_alive(self) -> bool:
         """The connection can carry another request after this response."""
         return self.writer.keep_alive

@@ -429,7 +429,8 @@ class HeadReader:
         ended = not self.chunked and self.content_length <= 0
         if not ended:
             self.check_body_size()
-        request = Request(
+        request = Request.__new__(Request)
+        request.fill(
             method,
             target,
             path,
