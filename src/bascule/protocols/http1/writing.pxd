@@ -14,9 +14,9 @@ from cpython.bytes cimport (
 )
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
+from bascule.protocols cimport scanning
 from bascule.protocols.response_fields cimport check_field, kind_of
 
 cdef extern from *:
@@ -113,24 +113,6 @@ cdef inline int field_kind(object name, object value) except -1:
             return 0
     return kind_of(name, value)
 
-cdef inline bint is_clean(const unsigned char *data, Py_ssize_t size) noexcept:
-    # No control byte but the tab. Eight bytes at once: the high bit of a byte of `found` is set
-    # where it is below 32 or is 127, and may be set wrongly only above such a byte.
-    cdef uint64_t word, other, found
-    cdef Py_ssize_t at = 0
-    while at + 8 <= size:
-        memcpy(&word, data + at, 8)
-        other = word ^ <uint64_t>0x7F7F7F7F7F7F7F7F
-        found = ((word - <uint64_t>0x2020202020202020) & ~word) | ((other - <uint64_t>0x0101010101010101) & ~other)
-        if found & <uint64_t>0x8080808080808080:
-            break
-        at += 8
-    while at < size:
-        if (data[at] < 32 and data[at] != 9) or data[at] == 127:
-            return False
-        at += 1
-    return True
-
 cdef inline Py_ssize_t put_field(bytearray buffer, Py_ssize_t at, object name, object value) except -1:
     cdef Py_ssize_t name_size = PyBytes_GET_SIZE(name)
     cdef Py_ssize_t value_size = PyBytes_GET_SIZE(value)
@@ -149,7 +131,7 @@ cdef inline Py_ssize_t put_field(bytearray buffer, Py_ssize_t at, object name, o
     to += 2 + value_size
     to[0] = c"\r"
     to[1] = c"\n"
-    if not token or not is_clean(content, value_size):
+    if not token or not scanning.is_text(content, 0, value_size):
         check_field(name, value)
     return at + name_size + value_size + 4
 

@@ -1,5 +1,6 @@
 import cython
 
+from bascule.protocols cimport scanning
 from bascule.protocols.events cimport Request
 from bascule.protocols.headers cimport HostCache, NameCache, parse_length
 
@@ -9,7 +10,6 @@ cdef dict KNOWN_KINDS
 cdef dict TARGETS
 cdef dict METHODS
 cdef frozenset SCHEMES
-cdef bytes FORBIDDEN_BYTES
 
 # Compared with for every field; as numbers of C they need no look-up.
 cdef int PLAIN
@@ -26,7 +26,8 @@ cdef int SPACE
 cdef long long NO_LENGTH
 
 cdef int learn_kind(bytes name) except -1
-cdef check_values(list fields)
+@cython.locals(size=Py_ssize_t)
+cdef check_value(bytes value)
 
 cdef class RequestReader:
     cdef object limits

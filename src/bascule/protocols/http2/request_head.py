@@ -12,6 +12,7 @@ one field (section 8.2.3), and the policy about names is that of protocols.heade
 import re
 
 from bascule.errors import RequestRefused, StreamRefused
+from bascule.protocols import scanning
 from bascule.protocols.events import Request
 from bascule.protocols.headers import (
     CONNECTION,
@@ -37,7 +38,6 @@ from bascule.protocols.headers import (
 from bascule.protocols.http2.frames import PROTOCOL_ERROR
 from bascule.protocols.limits import RequestLimits
 from bascule.protocols.methods import METHODS
-from bascule.protocols.response_fields import FORBIDDEN_BYTES
 
 # Names that mean something in HTTP/2 alone, beside the kinds of protocols.headers.
 COOKIE_FIELD = 101
@@ -80,12 +80,14 @@ def learn_kind(name: bytes) -> int:
     return kind
 
 
-def check_values(fields: list[tuple[bytes, bytes]]) -> None:
+def check_value(value: bytes) -> None:
     """No control byte, and no white space around (RFC 9113 section 8.2.1). Raises
     StreamRefused."""
-    values = b"".join([field[1] for field in fields])
-    if len(values.translate(None, FORBIDDEN_BYTES)) != len(values):
+    size = len(value)
+    if not scanning.is_text(value, 0, size):
         raise malformed("control character in a field value")
+    if size and (value[0] <= SPACE or value[size - 1] <= SPACE):
+        raise malformed("white space around a field value")
 
 
 class RequestReader:
@@ -140,14 +142,12 @@ class RequestReader:
         """The request that these fields are; `ended` says that no body follows. Raises
         StreamRefused, RequestRefused."""
         self.forget()
-        check_values(fields)
         kept = self.fields
         regular = False
         for field in fields:
             name = field[0]
             value = field[1]
-            if value and (value[0] <= SPACE or value[-1] <= SPACE):
-                raise malformed("white space around a field value")
+            check_value(value)
             kind = KNOWN_KINDS.get(name, -1)
             if kind < 0:
                 if name and name[0] == COLON:
@@ -349,13 +349,11 @@ class RequestReader:
     def read_trailers(self, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Trailer fields (RFC 9113 section 8.1): no pseudo-header fields, nothing that frames,
         routes or authenticates. Raises StreamRefused, RequestRefused."""
-        check_values(fields)
         kept = []
         for name, value in fields:
+            check_value(value)
             if name[:1] == b":":
                 raise malformed("pseudo-header field among trailers")
-            if value and (value[0] <= SPACE or value[-1] <= SPACE):
-                raise malformed("white space around a field value")
             kind = KNOWN_KINDS.get(name, -1)
             if kind < 0:
                 kind = learn_kind(name)

@@ -1,12 +1,12 @@
 import cython
 
+from bascule.protocols cimport scanning
 from bascule.protocols.response_fields cimport ResponseDefaults
 from bascule.protocols.http2.stream cimport Stream
 from bascule.protocols.response_fields cimport check_values, declared_length, known_name
 
 cdef list STATUS_FIELDS
 cdef list LENGTH_FIELDS
-cdef bytes FORBIDDEN_BYTES
 
 cdef int SPACE
 cdef int PLAIN
@@ -40,5 +40,5 @@ cdef class ResponseFields:
 
 cpdef check_size(Stream stream, long long size, bint end)
 cpdef bint count(Stream stream, Py_ssize_t size, bint end) except -1
-@cython.locals(index=Py_ssize_t, field=tuple, value=bytes)
+@cython.locals(index=Py_ssize_t, field=tuple, value=bytes, size=Py_ssize_t)
 cdef check_all(list fields, list given)
