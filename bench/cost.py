@@ -63,6 +63,7 @@ def run(chosen: argparse.Namespace) -> int:
     from harness.counting import CountingFailed, compile_in_place, prepare
 
     if not chosen.no_compile:
+        print("compiling what has changed in src", file=sys.stderr, flush=True)
         compile_in_place()
     prepare()
     names = chosen.scenario or list(COUNTED)
