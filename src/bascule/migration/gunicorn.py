@@ -610,7 +610,7 @@ SETTINGS: tuple[Setting, ...] = (
     answered("strip_header_spaces", STRICT, "--strip-header-spaces", takes="nothing"),
     answered(
         "permit_unconventional_http_method",
-        "Bascule takes the methods that llhttp knows, and answers others with 501.",
+        "Bascule takes every method that is a token (RFC 9110 section 9.1).",
         "--permit-unconventional-http-method",
         takes="nothing",
     ),
@@ -644,7 +644,7 @@ SETTINGS: tuple[Setting, ...] = (
     converted("websocket_max_message_size", "ws_max_size", "--websocket-max-message-size"),
     answered(
         "http_parser",
-        "llhttp checks every head; there is no other parser to choose.",
+        "Bascule has its own parser, and no other to choose.",
         "--http-parser",
         harmless=("auto", "fast", None),
     ),

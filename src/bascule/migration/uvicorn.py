@@ -39,7 +39,7 @@ def ws(value: object, others: Settings) -> Outcome:
 
 def http(value: object, others: Settings) -> Outcome:
     if value in ("auto", "httptools", "h11"):
-        return Outcome(remark="llhttp checks every head; there is no other parser to choose.")
+        return Outcome(remark="Bascule has its own parser, and no other to choose.")
     return Outcome(
         remark="Bascule has one implementation of HTTP; the application needs no other."
     )
@@ -95,7 +95,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("--http",),
         http,
         "",
-        "llhttp checks every head; `http` has the versions of HTTP in Bascule.",
+        "Bascule has its own parser; `http` has the versions of HTTP.",
     ),
     Setting("http2", ("--http2",), http2, "http", "HTTP/2 is on by default.", takes="nothing"),
     converted("ws", "ws", "--ws", by=ws, note="Only `none` has an effect."),
