@@ -25,8 +25,10 @@ from typing import Any
 
 from bascule.loop import syscalls
 
+# Taken now, because gevent and eventlet remove it when an application has them patch Python.
+EPOLL: Any = getattr(select, "epoll", None)
 # Without epoll (macOS), transports are the loop's.
-HAS_EPOLL = hasattr(select, "epoll")
+HAS_EPOLL = EPOLL is not None
 
 # Connections that have their turn in one call. Each may call the application, so that more would
 # hold up the loop's timers; fewer would have the loop poll again and again under load.
@@ -103,7 +105,7 @@ class Poller:
 
     def open(self) -> None:
         if self.epoll is None:
-            self.epoll = select.epoll()
+            self.epoll = EPOLL()
             self.fd = self.epoll.fileno()
             self.loop.add_reader(self.fd, self.run)
 
