@@ -416,7 +416,7 @@ def test_python_in_development_mode_has_nothing_to_say(args):
         output = server.output()
     assert "Warning" not in output
     assert "Traceback" not in output
-    # What blocks the loop while it serves. The start may take longer than the tenth of a second
+    # Nothing blocks the loop while it serves. The start may take longer than the tenth of a second
     # that asyncio allows, beside other work.
     slow = [line for line in output.splitlines() if "Executing <" in line]
     assert [line for line in slow if "Process.main()" not in line] == []
