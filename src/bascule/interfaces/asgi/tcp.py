@@ -11,21 +11,10 @@ A client that leaves cancels nothing: `receive` returns tcp.disconnect with the 
 raises OSError. Bytes that the client sent before are received first.
 """
 
-from bascule.interfaces.asgi.awaitables import (
-    READY,
-    DrainAwaitable,
-    ReadyAwaitable,
-    ReceiveAwaitable,
-)
-from bascule.interfaces.asgi.call import (
-    ASGI_VERSION,
-    AsgiCall,
-    AsgiCaller,
-    checked_body,
-    mark_async,
-)
+from bascule.interfaces.asgi.awaitables import READY, DrainAwaitable, ReadyAwaitable
+from bascule.interfaces.asgi.call import AsgiCaller, checked_body, mark_async
+from bascule.interfaces.asgi.socket_call import SocketCall
 from bascule.interfaces.exchange import Carrier
-from bascule.protocols.events import Request
 from bascule.types import Message, Scope
 
 TCP_SPEC_VERSION = "1.0"
@@ -74,22 +63,16 @@ class TcpCarrier(Carrier):
         raise NotImplementedError
 
 
-class TcpCall(AsgiCall):
+class TcpCall(SocketCall):
     """One TCP connection of an ASGI application.
 
     reason: why the connection is gone, for tcp.disconnect.
-    seconds: that the application has from tcp.stopping on.
-    in_place: the tasks that wait for a message may continue at once: this is a callback of a
-        transport.
     """
 
     __slots__ = (
         "connect_told",
         "end_told",
-        "in_place",
         "reason",
-        "seconds",
-        "stop_due",
         "tcp",
         "unread_at_stop",
     )
@@ -98,65 +81,25 @@ class TcpCall(AsgiCall):
         self, interface: AsgiCaller, carrier: TcpCarrier, address: str, seconds: float
     ) -> None:
         """address: where the client has connected to, for logs."""
-        where = address.encode("ascii", "backslashreplace")
-        self.interface = interface
-        self.request = Request("TCP", where, where, b"", "", [], 0, False, False)
-        self.carrier = self.tcp = carrier
-        self.body = []
-        self.body_size = 0
-        self.body_ended = False
-        self.trailers = []
-        self.disconnected = False
-        self.finished_sending = False
-        self.held = False
-        self.arrived_at = 0.0
-        self.waited = 0.0
-        self.waiters = []
-        self.task = None
+        super().__init__(interface, carrier, "TCP", address, seconds)
+        self.tcp = carrier
         self.state = OFFERED
         self.reason = BY_CLIENT
-        self.seconds = seconds
         self.connect_told = False
         self.end_told = False
-        self.stop_due = False
         self.unread_at_stop = False
-        self.in_place = False
-
-    def start(self) -> None:
-        """Call the application in a task of its own. As a WebSocket, the connection is no request
-        under way."""
-        self.interface.switched += 1
-        AsgiCall.start(self)
-
-    def note_return(self) -> None:
-        """The application runs no more."""
-        self.interface.switched -= 1
-        AsgiCall.note_return(self)
 
     def scope(self) -> Scope:
         """Return the TCP connection scope."""
-        interface, tcp = self.interface, self.tcp
+        tcp = self.tcp
         endpoint = tcp.endpoint
-        offered = {
-            name: content
-            for name, content in interface.websocket_extensions.items()
-            if not name.startswith("websocket.")
-        }
-        extensions = interface.offer(offered)
-        if endpoint.tls is not None and interface.tls:
-            extensions["tls"] = dict(endpoint.tls)
-        scope: Scope = {
-            "type": "tcp",
-            "asgi": {"version": ASGI_VERSION, "spec_version": TCP_SPEC_VERSION},
-            "client": endpoint.client,
-            "server": endpoint.server,
-            "half_close": tcp.has_half_close,
-            "alpn": tcp.alpn,
-            "server_name": tcp.server_name,
-            "extensions": extensions,
-        }
-        if interface.state is not None:
-            scope["state"] = interface.state.copy()
+        scope = self.common_scope("tcp", TCP_SPEC_VERSION, endpoint)
+        scope["client"] = endpoint.client
+        scope["half_close"] = tcp.has_half_close
+        scope["alpn"] = tcp.alpn
+        scope["server_name"] = tcp.server_name
+        if endpoint.tls is not None and self.interface.tls:
+            scope["extensions"]["tls"] = dict(endpoint.tls)
         return scope
 
     def judge_return(self) -> None:
@@ -184,10 +127,6 @@ class TcpCall(AsgiCall):
         return "TCP connection open"
 
     # From the application.
-
-    def receive(self) -> ReceiveAwaitable:
-        """ASGI `receive`."""
-        return ReceiveAwaitable(self)
 
     def next_message(self) -> Message | None:
         """Return the message that `receive` returns now, or None."""
@@ -269,25 +208,10 @@ class TcpCall(AsgiCall):
         self.unread_at_stop = bool(self.body) or (self.body_ended and not self.end_told)
         self.wake_reader()
 
-    def wake_reader(self) -> None:
-        """Resume the tasks that wait for a message."""
-        if not self.in_place:
-            AsgiCall.wake_reader(self)
-            return
-        waiters = self.waiters
-        if waiters:
-            self.waiters = []
-            # The tasks may wake others, and those must not be resumed inside of a task.
-            self.in_place = False
-            for wakeup in waiters:
-                wakeup.wake_now()
-            self.in_place = True
-
     # For the awaitables.
 
     def is_congested(self) -> bool:
         return self.tcp.congested and not self.disconnected and self.state != CLOSED
 
 
-mark_async(TcpCall.receive)
 mark_async(TcpCall.send)

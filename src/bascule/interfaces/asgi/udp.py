@@ -6,21 +6,10 @@ returns early is called again.
 """
 
 from bascule.errors import ResponseError
-from bascule.interfaces.asgi.awaitables import (
-    READY,
-    DrainAwaitable,
-    ReadyAwaitable,
-    ReceiveAwaitable,
-)
-from bascule.interfaces.asgi.call import (
-    ASGI_VERSION,
-    AsgiCall,
-    AsgiCaller,
-    checked_body,
-    mark_async,
-)
+from bascule.interfaces.asgi.awaitables import READY, DrainAwaitable, ReadyAwaitable
+from bascule.interfaces.asgi.call import AsgiCaller, checked_body, mark_async
+from bascule.interfaces.asgi.socket_call import SocketCall
 from bascule.interfaces.exchange import Carrier
-from bascule.protocols.events import Request
 from bascule.types import Message, Scope
 
 UDP_SPEC_VERSION = "1.0"
@@ -43,68 +32,31 @@ class UdpCarrier(Carrier):
         raise NotImplementedError
 
 
-class UdpCall(AsgiCall):
+class UdpCall(SocketCall):
     """One call of an ASGI application for a UDP socket.
 
-    seconds: that the application has from udp.stopping on.
     has_returned: the application has; it may be called again.
     """
 
-    __slots__ = ("has_returned", "in_place", "seconds", "stop_due", "stopping", "udp")
+    __slots__ = ("has_returned", "stopping", "udp")
 
     def __init__(
         self, interface: AsgiCaller, carrier: UdpCarrier, address: str, seconds: float
     ) -> None:
         """address: where datagrams are sent to, for logs."""
-        where = address.encode("ascii", "backslashreplace")
-        self.interface = interface
-        self.request = Request("UDP", where, where, b"", "", [], 0, False, False)
-        self.carrier = self.udp = carrier
-        self.body = []
-        self.body_size = 0
-        self.body_ended = False
-        self.trailers = []
-        self.disconnected = False
-        self.finished_sending = False
-        self.held = False
-        self.arrived_at = 0.0
-        self.waited = 0.0
-        self.waiters = []
-        self.task = None
-        self.state = 0
-        self.seconds = seconds
-        self.stop_due = self.stopping = False
-        self.in_place = self.has_returned = False
-
-    def start(self) -> None:
-        """Call the application in a task of its own. As a WebSocket, it is no request under
-        way."""
-        self.interface.switched += 1
-        AsgiCall.start(self)
+        super().__init__(interface, carrier, "UDP", address, seconds)
+        self.udp = carrier
+        self.stopping = False
+        self.has_returned = False
 
     def note_return(self) -> None:
-        """The application runs no more."""
-        self.interface.switched -= 1
+        """Forget the call: the application has returned."""
         self.has_returned = True
-        AsgiCall.note_return(self)
+        SocketCall.note_return(self)
 
     def scope(self) -> Scope:
         """Return the UDP scope."""
-        interface = self.interface
-        offered = {
-            name: content
-            for name, content in interface.websocket_extensions.items()
-            if not name.startswith("websocket.")
-        }
-        scope: Scope = {
-            "type": "udp",
-            "asgi": {"version": ASGI_VERSION, "spec_version": UDP_SPEC_VERSION},
-            "server": self.udp.endpoint.server,
-            "extensions": interface.offer(offered),
-        }
-        if interface.state is not None:
-            scope["state"] = interface.state.copy()
-        return scope
+        return self.common_scope("udp", UDP_SPEC_VERSION, self.udp.endpoint)
 
     def judge_return(self) -> None:
         """Report an application that has returned although the server does not stop."""
@@ -122,10 +74,6 @@ class UdpCall(AsgiCall):
         return "UDP socket open"
 
     # From the application.
-
-    def receive(self) -> ReceiveAwaitable:
-        """ASGI `receive`."""
-        return ReceiveAwaitable(self)
 
     def next_message(self) -> Message | None:
         """Return the message that `receive` returns now, or None."""
@@ -157,27 +105,12 @@ class UdpCall(AsgiCall):
         self.stop_due = self.stopping = True
         self.wake_reader()
 
-    def wake_reader(self) -> None:
-        """Resume the tasks that wait for a message; in place where the carrier allows it."""
-        if not self.in_place:
-            AsgiCall.wake_reader(self)
-            return
-        waiters = self.waiters
-        if waiters:
-            self.waiters = []
-            # The tasks may wake others, and those must not be resumed inside of a task.
-            self.in_place = False
-            for wakeup in waiters:
-                wakeup.wake_now()
-            self.in_place = True
-
     # For the awaitables.
 
     def is_congested(self) -> bool:
         return self.udp.congested and not self.disconnected
 
 
-mark_async(UdpCall.receive)
 mark_async(UdpCall.send)
 
 
