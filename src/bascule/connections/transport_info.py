@@ -7,8 +7,6 @@ from bascule.interfaces.endpoint import Endpoint
 if TYPE_CHECKING:
     from bascule.protocols.proxy import ProxiedEnds
 
-NOWHERE = Endpoint(None, None)
-
 
 def endpoint_of(transport: Any, proxied: "ProxiedEnds | None" = None) -> Endpoint:
     """The two ends of a connection, as ASGI and WSGI show them.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bascule.errors import UsageError
+from bascule.interfaces.composite import CompositeInterface
 from bascule.interfaces.exchange import Carrier, Exchange, Interface
 from bascule.loading.application import HYBRID, Application, StaticSite
 from bascule.mounting import MountPoint, path_below
@@ -61,7 +62,7 @@ class Hybrid:
         )
 
 
-class HybridInterface(Interface):
+class HybridInterface(CompositeInterface):
     """Chooses the side of each request.
 
     wsgi, asgi: the sides.
@@ -74,7 +75,6 @@ class HybridInterface(Interface):
     __slots__ = (
         "asgi",
         "belongs_to_loop",
-        "interfaces",
         "mounted",
         "root_path",
         "websocket",
@@ -91,14 +91,14 @@ class HybridInterface(Interface):
         mounted: str = "",
     ) -> None:
         # The setting of the other side is irrelevant: with --threads 0, WSGI has no WebSockets.
-        super().__init__((wsgi if websocket is None else websocket).websockets)
+        sides = (wsgi, asgi) if websocket is None else (wsgi, asgi, websocket)
+        super().__init__(sides, (wsgi if websocket is None else websocket).websockets)
         self.wsgi = wsgi
         self.asgi = asgi
         self.websocket = websocket
         self.belongs_to_loop = belongs_to_loop
         self.root_path = root_path
         self.mounted = mounted
-        self.interfaces = [wsgi, asgi, *([] if websocket is None else [websocket])]
 
     def exchange(self, request: Request, carrier: Carrier) -> Exchange:
         if request.websocket is not None and self.websockets is not None:
@@ -114,22 +114,3 @@ class HybridInterface(Interface):
             path = path.removeprefix(self.mounted)
         side = self.asgi if self.belongs_to_loop(path) else self.wsgi
         return side.exchange(request, carrier)
-
-    def count_running(self) -> int:
-        return sum([one.count_running() for one in self.interfaces])
-
-    def has_busy_threads(self) -> bool:
-        return self.wsgi.has_busy_threads()
-
-    def count_switched(self) -> int:
-        return sum([one.count_switched() for one in self.interfaces])
-
-    def count_deserted(self) -> int:
-        return sum([one.count_deserted() for one in self.interfaces])
-
-    def calls(self) -> list[Exchange]:
-        return [call for one in self.interfaces for call in one.calls()]
-
-    def close(self) -> None:
-        for one in self.interfaces:
-            one.close()

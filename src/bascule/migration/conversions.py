@@ -68,11 +68,6 @@ def flag(to: str) -> Convert:
     return lambda value, others: Outcome({to: truth(value)})
 
 
-def with_remark(to: str, remark: str) -> Convert:
-    """The same value, but with another meaning that people must know of."""
-    return lambda value, others: Outcome({to: value}, remark)
-
-
 def zero_is_none(to: str) -> Convert:
     """A number, for which 0 means no limit."""
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 SYS_OPENAT2 = 437
 # Of <linux/openat2.h>.
 RESOLVE_NO_MAGICLINKS = 0x02
-RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 # struct open_how: flags, mode, resolve.
 OPEN_HOW = struct.Struct("=QQQ")
